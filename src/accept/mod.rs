@@ -1,0 +1,1 @@
+//! The collect address: sockets, limits, routes, drain.

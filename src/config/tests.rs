@@ -1,0 +1,126 @@
+use super::*;
+
+fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::parse(text, environment, Path::new("/srv"))
+}
+
+#[test]
+fn an_empty_file_gives_the_defaults_of_the_contract() {
+    let config = parse("", &[]).expect("defaults are valid");
+    assert_eq!(config.data_dir, Path::new("/srv/data"));
+    assert_eq!(config.keys.dir, Path::new("/srv/data/keys"));
+    assert_eq!(config.collect.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.web.listen.to_string(), "127.0.0.1:8090");
+    assert_eq!(config.ship.interval, Duration::from_secs(2));
+    assert_eq!(config.collect.rate_limit_per_minute, 600);
+    assert_eq!(config.collect.durability, Durability::Fsync);
+    assert_eq!(config.collect.event_path, "/event");
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let config = parse(
+        "data_dir = \"a\"\n[collect]\nlisten = \"127.0.0.1:1\"",
+        &[
+            ("METKA_DATA_DIR", "/b"),
+            ("METKA_COLLECT__LISTEN", "127.0.0.1:2"),
+            ("METKA_COLLECT__TRUSTED_PROXIES", "[\"10.0.0.0/8\"]"),
+            ("METKA_SHIP__INTERVAL", "500ms"),
+            ("METKA_SITE__0__ID", "clinic"),
+            ("METKA_SITE__0__HOSTS", "[\"Clinic.example\"]"),
+            ("METKA_SITE__0__RETENTION__IP_DAYS", "7"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .expect("valid");
+    assert_eq!(config.data_dir, Path::new("/b"));
+    assert_eq!(config.collect.listen.port(), 2);
+    assert!(config.collect.trusted_proxies[0].contains([10, 1, 2, 3].into()));
+    assert_eq!(config.ship.interval, Duration::from_millis(500));
+    assert_eq!(config.sites[0].hosts, ["clinic.example"]);
+    assert_eq!(config.sites[0].retention.ip_days, 7);
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once_by_name() {
+    let error = parse(
+        r#"
+        colect = 1
+        [collect]
+        listen = "localhost"
+        durability = "maybe"
+        trusted_proxies = ["10.0.0.0/40", "10.0.0.1/8"]
+        pixel_path = "/event"
+        [ship]
+        interval = "2"
+        batch_rows = 0
+        [[site]]
+        id = "a b"
+        hosts = []
+        timezone = "Mars/Olympus"
+        fields = ["title", "dreams"]
+        [site.retention]
+        raw_days = 0
+        [[site]]
+        id = "a b"
+        hosts = ["x.example/path"]
+        "#,
+        &[("METKA_COLLECT__SPEED", "fast")],
+    )
+    .expect_err("mistakes");
+    let text = error.to_string();
+    for part in [
+        "colect: is not a key",
+        "collect.speed: is not a key",
+        "collect.listen: expected ADDRESS:PORT, found \"localhost\"",
+        "collect.durability: expected fsync or write, found \"maybe\"",
+        "found \"10.0.0.0/40\"",
+        "found \"10.0.0.1/8\"",
+        "the path \"/event\" is used twice",
+        "ship.interval: expected a duration",
+        "ship.batch_rows: expected a number from 1 to 1000000, found 0",
+        "site[0].id: expected",
+        "site[0].hosts: expected at least one",
+        "site[0].timezone: expected an IANA time zone",
+        "found \"dreams\"",
+        "site[0].retention.raw_days",
+        "site[1].hosts: expected a host name",
+        "site[1].id: \"a b\" is already site[0]",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn presets_set_defaults_that_a_site_may_override() {
+    let config = parse(
+        "[[site]]\nid='a'\nhosts=['a.example']\npreset='ru-152fz'\n[[site]]\nid='b'\nhosts=['b.example']\npreset='ru-152fz'\nfields=['title']",
+        &[],
+    )
+    .expect("valid");
+    assert_eq!(config.sites[0].fields, Fields::NONE);
+    assert_eq!(config.sites[1].fields, Fields { title: true, ..Fields::NONE });
+}
+
+#[test]
+fn hosts_match_exactly_or_below_a_wildcard() {
+    let site = Site::with_defaults("a", &["clinic.example", "*.clinic.example", "клиника.рф"]);
+    for host in ["clinic.example", "www.clinic.example", "a.b.clinic.example", "xn--80apbcn5b.xn--p1ai"] {
+        assert_eq!(site.has_host(host), host != "xn--80apbcn5b.xn--p1ai" || site.hosts[2] == host, "{host}");
+    }
+    for host in ["clinic.example.evil", "evilclinic.example", ".clinic.example", "", "example"] {
+        assert!(!site.has_host(host), "{host}");
+    }
+}
+
+#[test]
+fn networks_hold_their_own_addresses_only() {
+    let four = Network::parse("192.0.2.0/24").expect("valid");
+    assert!(four.contains("192.0.2.255".parse().expect("address")));
+    assert!(four.contains("::ffff:192.0.2.1".parse().expect("address")));
+    assert!(!four.contains("192.0.3.0".parse().expect("address")));
+    let all = Network::parse("::/0").expect("valid");
+    assert!(all.contains("2001:db8::1".parse().expect("address")));
+    assert!(!Network::parse("0.0.0.0/0").expect("valid").contains("2001:db8::1".parse().expect("address")));
+}

@@ -1,0 +1,1 @@
+//! How commands reach a running server: HTTP on a Unix socket in the data directory.

@@ -1,0 +1,1 @@
+//! A made-up clinic with some months of made-up visitors.

@@ -1,0 +1,1 @@
+//! The embedded ClickHouse, as a supervised child process.

@@ -1,0 +1,1 @@
+//! What a hit says between the lines: browser, place, source.

@@ -1,0 +1,1 @@
+//! Which site, which visitor, with what consent.

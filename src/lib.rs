@@ -1,0 +1,54 @@
+//! Metka: a first-party analytics pixel and stats collector.
+//!
+//! ```text
+//! browser ──► accept ─► parse ─► identify ─► enrich ─► spool ═╗   one thread per core, never waits for ClickHouse
+//!                                                             ║ sealed batches
+//!                                                          ship ─► store (ClickHouse's HTTP interface)
+//!                                                                     ├─ engine: libchdb in a supervised child process
+//!                                                                     └─ or a ClickHouse server, by URL
+//! people  ──► web: sign-in, stats API, dashboard ──► query ──┘
+//! ```
+//!
+//! The modules, in the order in which a hit meets them:
+//!
+//! - [`config`]: every setting, checked as a whole before anything starts
+//! - [`accept`]: the collect address: sockets, limits, the four routes, the drain
+//! - [`parse`]: a request becomes a hit, or a refusal
+//! - [`event`]: what a hit is at each stage of its life
+//! - [`reject`]: the closed list of reasons for which a hit is refused
+//! - [`identify`]: which site, which visitor, with what consent
+//! - [`enrich`]: user agent, place, source of the visit
+//! - [`pipeline`]: the list of named steps that a hit passes, and their runner
+//! - [`count`]: received = stored + waiting + in flight + refused, per site
+//! - [`privacy`]: the key ring, client addresses, hashes; later the officer's jobs
+//! - [`spool`]: the durable log that an answer waits for
+//! - [`ship`]: sealed batches go to storage, once each
+//! - [`store`]: ClickHouse: endpoint, migrations, the row and its encoding
+//! - [`engine`]: the embedded ClickHouse, as a child process
+//! - [`query`]: questions in, exact numbers out
+//! - [`web`]: dashboard, sign-in, API, metrics
+//! - [`demo`]: a made-up clinic with some months of made-up visitors
+//! - [`serve`]: all of the above, started and stopped in order
+//! - [`control`]: how commands reach a running server
+//! - [`cli`]: the commands
+
+pub mod accept;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod count;
+pub mod demo;
+pub mod engine;
+pub mod enrich;
+pub mod event;
+pub mod identify;
+pub mod parse;
+pub mod pipeline;
+pub mod privacy;
+pub mod query;
+pub mod reject;
+pub mod serve;
+pub mod ship;
+pub mod spool;
+pub mod store;
+pub mod web;

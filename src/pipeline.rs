@@ -1,0 +1,1 @@
+//! The list of named steps that a hit passes, and their runner.

@@ -1,0 +1,1 @@
+//! Everything started and stopped in order.

@@ -1,0 +1,1 @@
+//! Sealed batches go to storage, once each.

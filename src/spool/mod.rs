@@ -1,0 +1,1 @@
+//! The durable log that an answer waits for.

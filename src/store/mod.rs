@@ -1,0 +1,3 @@
+//! ClickHouse: endpoint, migrations, the row and its encoding.
+
+pub mod row;

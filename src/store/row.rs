@@ -1,0 +1,187 @@
+//! The row of `hits`, and its RowBinary encoding, which is also the payload of
+//! a spool record: shipping re-encodes nothing.
+//!
+//! Invariant: the fields of [`Row`], the list [`COLUMNS`] and `schema/0001` have
+//! the same columns in the same order; a test compares them with the engine's
+//! own `system.columns`. The first column is the site, so that
+//! [`site_of`] can tell whose row a payload is.
+
+use crate::event::{ConsentState, IdentityKind, Kind};
+
+/// The columns in the order of the encoding, as in `INSERT INTO hits (…)`.
+pub const COLUMNS: &[&str] = &[
+    "site", "time", "kind", "visitor", "identity", "minted", "user_key", "host", "path", "query", "title",
+    "referrer_host", "referrer_path", "source", "channel", "utm_source", "utm_medium", "utm_campaign",
+    "utm_content", "utm_term", "ip", "ip_key", "country", "region", "city", "asn", "network", "browser",
+    "browser_version", "os", "os_version", "device", "bot", "language", "screen", "ad", "name", "props",
+    "engaged_ms", "scroll", "timezone", "consent", "policy", "keep_days", "ip_days", "city_days",
+    "user_key_days", "props_days", "hold", "demo", "batch", "row",
+];
+
+/// `scroll` when it is not known.
+pub const SCROLL_UNKNOWN: u8 = 255;
+
+/// One stored hit, borrowing from the stages before it.
+#[derive(Clone, Debug)]
+pub struct Row<'a> {
+    pub site: &'a str,
+    /// Milliseconds since 1970, UTC: the server's clock at arrival.
+    pub time: i64,
+    pub kind: Kind,
+    pub visitor: u64,
+    pub identity: IdentityKind,
+    pub minted: u64,
+    pub user_key: u64,
+    pub host: &'a str,
+    pub path: &'a str,
+    pub query: &'a str,
+    pub title: &'a str,
+    pub referrer_host: &'a str,
+    pub referrer_path: &'a str,
+    /// The name of the source (`Yandex`, `Telegram`, a host), or empty for direct.
+    pub source: &'a str,
+    /// `direct search social mail messenger paid referral internal`
+    pub channel: &'a str,
+    pub utm_source: &'a str,
+    pub utm_medium: &'a str,
+    pub utm_campaign: &'a str,
+    pub utm_content: &'a str,
+    pub utm_term: &'a str,
+    /// The protected address; zeros when not stored.
+    pub ip: [u8; 16],
+    /// The id of the key that protects it; 0 when not stored.
+    pub ip_key: u32,
+    /// ISO 3166-1 alpha-2, or empty.
+    pub country: &'a str,
+    pub region: &'a str,
+    pub city: &'a str,
+    pub asn: u32,
+    pub network: &'a str,
+    pub browser: &'a str,
+    pub browser_version: &'a str,
+    pub os: &'a str,
+    pub os_version: &'a str,
+    /// `desktop mobile tablet tv console other`, or empty.
+    pub device: &'a str,
+    /// Empty for people; else what gave the sender away (`crawler`, …).
+    pub bot: &'a str,
+    pub language: &'a str,
+    /// A class of screen widths, or empty.
+    pub screen: &'a str,
+    pub ad: &'a str,
+    pub name: &'a str,
+    pub props: &'a [(String, String)],
+    pub engaged_ms: u32,
+    pub scroll: u8,
+    pub timezone: &'a str,
+    pub consent: ConsentState,
+    pub policy: &'a str,
+    pub keep_days: u16,
+    pub ip_days: u16,
+    pub city_days: u16,
+    pub user_key_days: u16,
+    pub props_days: u16,
+    /// Kept beyond its terms (a claim); set by the officer's jobs.
+    pub hold: bool,
+    /// Made up by the demo.
+    pub demo: bool,
+}
+
+/// The identity that the spool gives a row: unique in the whole installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HitId {
+    /// The batch: node, spool and number (see `spool`).
+    pub batch: u64,
+    /// The row's number within the batch.
+    pub row: u32,
+}
+
+// === impl Row ===
+
+impl Row<'_> {
+    /// Appends the row as RowBinary.
+    pub fn encode(&self, id: HitId, out: &mut Vec<u8>) {
+        string(out, self.site);
+        out.extend_from_slice(&self.time.to_le_bytes());
+        out.push(self.kind as u8);
+        out.extend_from_slice(&self.visitor.to_le_bytes());
+        out.push(self.identity as u8);
+        out.extend_from_slice(&self.minted.to_le_bytes());
+        out.extend_from_slice(&self.user_key.to_le_bytes());
+        for text in [
+            self.host,
+            self.path,
+            self.query,
+            self.title,
+            self.referrer_host,
+            self.referrer_path,
+            self.source,
+            self.channel,
+            self.utm_source,
+            self.utm_medium,
+            self.utm_campaign,
+            self.utm_content,
+            self.utm_term,
+        ] {
+            string(out, text);
+        }
+        out.extend_from_slice(&self.ip);
+        out.extend_from_slice(&self.ip_key.to_le_bytes());
+        for text in [self.country, self.region, self.city] {
+            string(out, text);
+        }
+        out.extend_from_slice(&self.asn.to_le_bytes());
+        for text in [
+            self.network,
+            self.browser,
+            self.browser_version,
+            self.os,
+            self.os_version,
+            self.device,
+            self.bot,
+            self.language,
+            self.screen,
+            self.ad,
+            self.name,
+        ] {
+            string(out, text);
+        }
+        varint(out, self.props.len() as u64);
+        for (key, value) in self.props {
+            string(out, key);
+            string(out, value);
+        }
+        out.extend_from_slice(&self.engaged_ms.to_le_bytes());
+        out.push(self.scroll);
+        string(out, self.timezone);
+        out.push(self.consent as u8);
+        string(out, self.policy);
+        for days in [self.keep_days, self.ip_days, self.city_days, self.user_key_days, self.props_days] {
+            out.extend_from_slice(&days.to_le_bytes());
+        }
+        out.push(u8::from(self.hold));
+        out.push(u8::from(self.demo));
+        out.extend_from_slice(&id.batch.to_le_bytes());
+        out.extend_from_slice(&id.row.to_le_bytes());
+    }
+}
+
+/// The site of an encoded row; `None` if the payload is not one.
+pub fn site_of(payload: &[u8]) -> Option<&str> {
+    // Site ids are at most 64 bytes, so their length is one byte.
+    let (&length, rest) = payload.split_first()?;
+    std::str::from_utf8(rest.get(..usize::from(length))?).ok()
+}
+
+fn string(out: &mut Vec<u8>, text: &str) {
+    varint(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}

@@ -1,0 +1,1 @@
+//! Dashboard, sign-in, API, metrics.
