@@ -71,7 +71,9 @@ fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, PathBuf>) {
 
 /// `x.js.gz` is the packed form of `x.js`, not a file of its own.
 fn is_variant(name: &str, files: &BTreeMap<String, PathBuf>) -> bool {
-    [".gz", ".br"].iter().any(|ending| name.strip_suffix(ending).is_some_and(|plain| files.contains_key(plain)))
+    [".gz", ".br"]
+        .iter()
+        .any(|ending| name.strip_suffix(ending).is_some_and(|plain| files.contains_key(plain)))
 }
 
 fn content_type(name: &str) -> &'static str {
@@ -93,5 +95,7 @@ fn content_type(name: &str) -> &'static str {
 
 /// FNV-1a: an entity tag only has to change when the bytes do.
 fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

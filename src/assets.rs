@@ -35,7 +35,8 @@ impl Asset {
         let accepts = |name: &str| {
             accept_encoding.split(',').any(|part| {
                 let (coding, parameters) = part.split_once(';').unwrap_or((part, ""));
-                let refused = parameters.trim().strip_prefix("q=").is_some_and(|q| q.parse::<f32>() == Ok(0.0));
+                let refused =
+                    parameters.trim().strip_prefix("q=").is_some_and(|q| q.parse::<f32>() == Ok(0.0));
                 coding.trim().eq_ignore_ascii_case(name) && !refused
             })
         };
