@@ -28,11 +28,13 @@
 //! - [`query`]: questions in, exact numbers out
 //! - [`web`]: dashboard, sign-in, API, metrics
 //! - [`demo`]: a made-up clinic with some months of made-up visitors
+//! - [`assets`]: the files embedded in the binary
 //! - [`serve`]: all of the above, started and stopped in order
 //! - [`control`]: how commands reach a running server
 //! - [`cli`]: the commands
 
 pub mod accept;
+pub mod assets;
 pub mod cli;
 pub mod config;
 pub mod control;
