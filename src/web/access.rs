@@ -154,7 +154,8 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
 /// peer is loopback, the name asked for is a loopback one (a page elsewhere can
 /// point its own name here), and no forwarding header is there.
 pub fn is_local(peer: IpAddr, headers: &HeaderMap) -> bool {
-    let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
+    let forwarded =
+        ["x-forwarded-for", "forwarded", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, port)| {
         if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }

@@ -15,12 +15,12 @@ use http::header::{self, HeaderMap};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::State;
 use super::access::{self, Credential};
 use super::answer::{self, Answer};
 use super::password::PasswordError;
 use super::people::{PeopleError, Person};
 use super::routes::Asked;
-use super::State;
 
 const WRONG: &str = "the login or the password is wrong";
 const WRONG_CODE: &str = "the sign-in code is wrong, used or older than 15 minutes";
@@ -189,7 +189,8 @@ fn too_many(wait: Duration) -> Answer {
 /// What stands for the sender in the limits: the address, of IPv6 the /64.
 fn source(state: &State, peer: IpAddr, headers: &HeaderMap) -> Vec<u8> {
     let config = state.config.load();
-    let trusted = |address: IpAddr| config.collect.trusted_proxies.iter().any(|network| network.contains(address));
+    let trusted =
+        |address: IpAddr| config.collect.trusted_proxies.iter().any(|network| network.contains(address));
     let mut address = peer;
     if trusted(peer) {
         let hops = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());

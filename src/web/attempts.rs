@@ -81,7 +81,11 @@ impl Table {
     fn new(burst: u32, period: Duration) -> Table {
         let burst = NonZeroU32::new(burst).expect("the constants above are not zero");
         let quota = Quota::with_period(period).expect("the constants above are not zero").allow_burst(burst);
-        Table { failures: RateLimiter::keyed(quota), blocked: Mutex::default(), clock: DefaultClock::default() }
+        Table {
+            failures: RateLimiter::keyed(quota),
+            blocked: Mutex::default(),
+            clock: DefaultClock::default(),
+        }
     }
 
     fn wait(&self, key: u16) -> Option<Duration> {

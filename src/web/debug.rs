@@ -49,11 +49,18 @@ fn describe(name: &str, value: &Value, rows: &mut String) {
     match value {
         Value::Object(parts) => parts.iter().for_each(|(key, part)| describe(&below(key), part, rows)),
         Value::Array(parts) if parts.iter().any(|part| part.is_object() || part.is_array()) => {
-            parts.iter().enumerate().for_each(|(index, part)| describe(&below(&index.to_string()), part, rows));
+            parts
+                .iter()
+                .enumerate()
+                .for_each(|(index, part)| describe(&below(&index.to_string()), part, rows));
         }
         leaf => {
             let text = leaf.as_str().map_or_else(|| leaf.to_string(), str::to_owned);
-            rows.push_str(&format!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape(name), escape(&text)));
+            rows.push_str(&format!(
+                "<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n",
+                escape(name),
+                escape(&text)
+            ));
         }
     }
 }

@@ -49,7 +49,10 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
         return Err(io::Error::other(format!("its mode is {mode:04o}, others can read it: expected 0600")));
     }
     if found.len() > MAX_FILE_BYTES {
-        return Err(io::Error::other(format!("it has {} bytes, at most {MAX_FILE_BYTES} are read", found.len())));
+        return Err(io::Error::other(format!(
+            "it has {} bytes, at most {MAX_FILE_BYTES} are read",
+            found.len()
+        )));
     }
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;

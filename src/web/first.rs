@@ -76,7 +76,8 @@ impl FirstSignIn {
     /// account is returned.
     pub fn redeem(&self, code: &str, people: &People, now: i64) -> Result<Option<Person>, PeopleError> {
         let mut open = self.open.lock().expect("no panic holds this lock");
-        let fits = open.as_ref().is_some_and(|open| now < open.expires && open.hash == hash_secret(&plain(code)));
+        let fits =
+            open.as_ref().is_some_and(|open| now < open.expires && open.hash == hash_secret(&plain(code)));
         if !fits {
             return Ok(None);
         }

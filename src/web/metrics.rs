@@ -10,17 +10,17 @@ use std::time::Duration;
 use http::StatusCode;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::State;
 use super::answer::{self, Answer};
 use super::routes::Asked;
 use super::running::ENGINE_STATES;
-use super::State;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -88,33 +88,75 @@ impl Collector for Scrape {
         let out = &mut encoder;
         let counts = self.0.counters.counts();
         let sites = || counts.iter().map(|(id, counts)| ([("site", id.as_str())], counts));
-        counters(out, "hits_received", "Hits told apart in requests", sites().map(|(id, c)| (id, c.received)))?;
+        counters(
+            out,
+            "hits_received",
+            "Hits told apart in requests",
+            sites().map(|(id, c)| (id, c.received)),
+        )?;
         counters(out, "hits_stored", "Hits acknowledged by storage", sites().map(|(id, c)| (id, c.stored)))?;
-        gauges(out, "hits_waiting", "Hits in the spool", None, sites().map(|(id, c)| (id, c.waiting as f64)))?;
-        gauges(out, "hits_in_flight", "Hits being handled", None, sites().map(|(id, c)| (id, c.in_flight as f64)))?;
+        gauges(
+            out,
+            "hits_waiting",
+            "Hits in the spool",
+            None,
+            sites().map(|(id, c)| (id, c.waiting as f64)),
+        )?;
+        gauges(
+            out,
+            "hits_in_flight",
+            "Hits being handled",
+            None,
+            sites().map(|(id, c)| (id, c.in_flight as f64)),
+        )?;
         let refused = counts.iter().flat_map(|(id, counts)| {
-            counts.refused.iter().map(move |(reason, hits)| ([("site", id.as_str()), ("reason", reason)], *hits))
+            counts
+                .refused
+                .iter()
+                .map(move |(reason, hits)| ([("site", id.as_str()), ("reason", reason)], *hits))
         });
         counters(out, "hits_refused", "Hits refused, by reason", refused)?;
 
         let backlog = self.0.running.backlog();
         let none: [(&str, &str); 0] = [];
         gauges(out, "backlog_rows", "Rows in the spool", None, [(none, backlog.rows as f64)])?;
-        gauges(out, "backlog_dead_rows", "Rows that storage refused for good", None, [(none, backlog.dead_rows as f64)])?;
+        gauges(
+            out,
+            "backlog_dead_rows",
+            "Rows that storage refused for good",
+            None,
+            [(none, backlog.dead_rows as f64)],
+        )?;
         gauges(out, "backlog_size", "Size of the spool", Some(&Unit::Bytes), [(none, backlog.bytes as f64)])?;
         let age = backlog.oldest_ms.unwrap_or(0) as f64 / 1000.0;
         gauges(out, "backlog_age", "How long the oldest row waits", Some(&Unit::Seconds), [(none, age)])?;
 
         let engine = self.0.running.engine();
-        let states = ENGINE_STATES.map(|state| ([("state", state)], f64::from(u8::from(state == engine.state))));
+        let states =
+            ENGINE_STATES.map(|state| ([("state", state)], f64::from(u8::from(state == engine.state))));
         gauges(out, "engine_state", "1 for the state the engine is in", None, states)?;
         counters(out, "engine_restarts", "Starts of the engine after its first", [(none, engine.restarts)])?;
 
         let steps = self.0.running.steps();
         let by_step = || steps.iter().map(|step| ([("step", step.name)], step));
-        counters(out, "step_hits", "Hits that came to the step", by_step().map(|(name, step)| (name, step.hits)))?;
-        counters(out, "step_refused", "Hits that the step refused", by_step().map(|(name, step)| (name, step.refused)))?;
-        let mut family = out.encode_descriptor("step_time", "Time in the step", Some(&Unit::Seconds), MetricType::Counter)?;
+        counters(
+            out,
+            "step_hits",
+            "Hits that came to the step",
+            by_step().map(|(name, step)| (name, step.hits)),
+        )?;
+        counters(
+            out,
+            "step_refused",
+            "Hits that the step refused",
+            by_step().map(|(name, step)| (name, step.refused)),
+        )?;
+        let mut family = out.encode_descriptor(
+            "step_time",
+            "Time in the step",
+            Some(&Unit::Seconds),
+            MetricType::Counter,
+        )?;
         for (labels, step) in by_step() {
             ConstCounter::new(step.seconds).encode(family.encode_family(&labels)?)?;
         }

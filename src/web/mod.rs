@@ -214,7 +214,9 @@ pub fn announcement(config: &Config, demo: bool, offer: &first::Offer) -> Vec<St
     }
     match offer {
         first::Offer::NotNeeded => {}
-        first::Offer::Code(code) => lines.push(format!("sign in    with the code {code} (valid for 15 minutes, once)")),
+        first::Offer::Code(code) => {
+            lines.push(format!("sign in    with the code {code} (valid for 15 minutes, once)"))
+        }
         first::Offer::File(path) => lines.push(sign_in_file(path)),
     }
     lines

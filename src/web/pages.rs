@@ -89,7 +89,8 @@ pub async fn openapi(_: Asked) -> Answer {
 }
 
 fn file(asset: &'static Asset, headers: &HeaderMap, caching: &'static str) -> Answer {
-    let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
+    let header =
+        |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
     let fresh = header(header::IF_NONE_MATCH)
         .split(',')
         .map(|tag| tag.trim().trim_start_matches("W/"))
@@ -143,7 +144,8 @@ fn description() -> Value {
             }
         }
         if let Some(name) = parameter {
-            operation["parameters"] = json!([{ "name": name, "in": "query", "schema": { "type": "string" } }]);
+            operation["parameters"] =
+                json!([{ "name": name, "in": "query", "schema": { "type": "string" } }]);
         }
         if route.method == http::Method::POST {
             operation["requestBody"] = json!({ "required": true, "content": { "application/json": {
@@ -179,7 +181,9 @@ fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'
         (_, "/api/v1/sites") => ("The sites that the asker may see", json, None),
         (_, "/api/v1/live") => ("Persons in the last five minutes", json, Some("site_id")),
         ("GET", "/api/v1/session") => ("Who is signed in", json, None),
-        ("POST", "/api/v1/session") => ("Signs in with login and password, or with the first code", json, None),
+        ("POST", "/api/v1/session") => {
+            ("Signs in with login and password, or with the first code", json, None)
+        }
         ("DELETE", "/api/v1/session") => ("Signs out", json, None),
         (_, "/api/v1/account") => ("Gives the own account a login and a password", json, None),
         _ => ("A file", "application/octet-stream", None),

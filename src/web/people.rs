@@ -113,7 +113,11 @@ pub enum PeopleError {
 impl People {
     /// The store in a data directory. Nothing is read or made yet.
     pub fn new(data_dir: &Path) -> People {
-        People { path: data_dir.join(FILE_NAME), lock_path: data_dir.join(LOCK_NAME), cached: RwLock::new(None) }
+        People {
+            path: data_dir.join(FILE_NAME),
+            lock_path: data_dir.join(LOCK_NAME),
+            cached: RwLock::new(None),
+        }
     }
 
     /// The people now.
@@ -130,7 +134,10 @@ impl People {
     }
 
     /// Changes the people, alone among all processes, and waits until that is durable.
-    pub fn change<T>(&self, change: impl FnOnce(&mut Roster) -> Result<T, PeopleError>) -> Result<T, PeopleError> {
+    pub fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Roster) -> Result<T, PeopleError>,
+    ) -> Result<T, PeopleError> {
         let _lock = file::lock(&self.lock_path)
             .map_err(|source| PeopleError::File { path: self.lock_path.clone(), source })?;
         let mut roster = self.load()?;
@@ -186,7 +193,13 @@ impl Roster {
             .filter(|token| token.expires.is_none_or(|expires| now < expires))
     }
 
-    pub fn add(&mut self, login: &str, role: Role, password: Option<String>, now: i64) -> Result<(), PeopleError> {
+    pub fn add(
+        &mut self,
+        login: &str,
+        role: Role,
+        password: Option<String>,
+        now: i64,
+    ) -> Result<(), PeopleError> {
         check_name(login)?;
         if self.person(login).is_some() {
             return Err(PeopleError::Exists(login.to_owned()));
@@ -194,13 +207,24 @@ impl Roster {
         if self.people.len() >= MAX_PEOPLE {
             return Err(PeopleError::Many(MAX_PEOPLE, "people"));
         }
-        self.people.push(Person { login: login.to_owned(), role, password, stamp: random_hex::<8>(), created: now });
+        self.people.push(Person {
+            login: login.to_owned(),
+            role,
+            password,
+            stamp: random_hex::<8>(),
+            created: now,
+        });
         Ok(())
     }
 
     /// Gives an account a new password, and a new login where `rename` is one.
     /// Ends the account's sessions.
-    pub fn set_password(&mut self, login: &str, rename: Option<&str>, password: String) -> Result<&Person, PeopleError> {
+    pub fn set_password(
+        &mut self,
+        login: &str,
+        rename: Option<&str>,
+        password: String,
+    ) -> Result<&Person, PeopleError> {
         if let Some(name) = rename.filter(|name| *name != login) {
             check_name(name)?;
             if self.person(name).is_some() {
@@ -325,7 +349,10 @@ mod tests {
         people.change(|roster| roster.add("olga", Role::Owner, Some("x".to_owned()), 1)).expect("added");
         let before = people.read().expect("readable");
         for (error, expected) in [
-            (people.change(|roster| roster.add("olga", Role::Viewer, None, 1)).unwrap_err(), "exists already"),
+            (
+                people.change(|roster| roster.add("olga", Role::Viewer, None, 1)).unwrap_err(),
+                "exists already",
+            ),
             (people.change(|roster| roster.add("a b", Role::Viewer, None, 1)).unwrap_err(), "is not a name"),
             (people.change(|roster| roster.remove("olga")).unwrap_err(), "last owner"),
             (people.change(|roster| roster.remove("nobody")).unwrap_err(), "there is no login"),
@@ -346,7 +373,9 @@ mod tests {
                     let people = People::new(path);
                     for number in 0..5 {
                         people
-                            .change(|roster| roster.add(&format!("p{writer}-{number}"), Role::Viewer, None, 1))
+                            .change(|roster| {
+                                roster.add(&format!("p{writer}-{number}"), Role::Viewer, None, 1)
+                            })
                             .expect("added");
                     }
                 });
@@ -359,7 +388,9 @@ mod tests {
     fn a_token_is_found_by_its_secret_until_it_expires_and_is_not_in_the_file() {
         let (dir, people) = store();
         let (id, secret) = people
-            .change(|roster| roster.create_token("grafana", Role::Viewer, Some("clinic".to_owned()), Some(100), 1))
+            .change(|roster| {
+                roster.create_token("grafana", Role::Viewer, Some("clinic".to_owned()), Some(100), 1)
+            })
             .expect("made");
         let roster = people.read().expect("readable");
         assert_eq!(roster.token(&secret, 99).map(|token| token.id.as_str()), Some(id.as_str()));

@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn each_role_includes_exactly_the_declared_others() {
-        let included = |role: Role| Role::ALL.into_iter().filter(|other| role.includes(*other)).collect::<Vec<_>>();
+        let included =
+            |role: Role| Role::ALL.into_iter().filter(|other| role.includes(*other)).collect::<Vec<_>>();
         assert_eq!(included(Role::Viewer), [Role::Viewer]);
         assert_eq!(included(Role::Security), [Role::Viewer, Role::Security]);
         assert_eq!(included(Role::Officer), [Role::Viewer, Role::Officer]);

@@ -65,7 +65,12 @@ pub struct Asked {
 
 macro_rules! route {
     ($method:ident $path:literal $needs:expr, $handler:path) => {
-        Route { method: Method::$method, path: $path, needs: $needs, handler: |asked| Box::pin($handler(asked)) }
+        Route {
+            method: Method::$method,
+            path: $path,
+            needs: $needs,
+            handler: |asked| Box::pin($handler(asked)),
+        }
     };
 }
 
@@ -125,7 +130,12 @@ async fn route(state: Arc<State>, peer: IpAddr, request: Request<Incoming>) -> A
     (route.handler)(asked).await
 }
 
-fn admit(state: &State, peer: IpAddr, headers: &HeaderMap, needs: Needs) -> Result<Option<Principal>, Answer> {
+fn admit(
+    state: &State,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    needs: Needs,
+) -> Result<Option<Principal>, Answer> {
     let role = match needs {
         Needs::Nothing => return Ok(None),
         Needs::LocalOrRole(_) if access::is_local(peer, headers) => return Ok(None),
@@ -137,12 +147,17 @@ fn admit(state: &State, peer: IpAddr, headers: &HeaderMap, needs: Needs) -> Resu
         Ok(None) => return Err(answer::unauthorized()),
         Err(error) => {
             tracing::error!(%error, "people could not be read");
-            return Err(answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the list of people cannot be read"));
+            return Err(answer::error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the list of people cannot be read",
+            ));
         }
     };
     match (role, &principal.by) {
         (None, Credential::Session { .. }) => Ok(Some(principal)),
-        (None, Credential::Token) => Err(answer::error(StatusCode::FORBIDDEN, "this needs a signed-in person")),
+        (None, Credential::Token) => {
+            Err(answer::error(StatusCode::FORBIDDEN, "this needs a signed-in person"))
+        }
         (Some(_), Credential::Session { complete: false, .. }) => {
             Err(answer::error(StatusCode::FORBIDDEN, "this account needs a login and a password first"))
         }
@@ -155,10 +170,14 @@ fn admit(state: &State, peer: IpAddr, headers: &HeaderMap, needs: Needs) -> Resu
 
 /// JSON only: a form of another site cannot send that type without asking first.
 async fn read_json(headers: &HeaderMap, body: Incoming) -> Result<Value, Answer> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
-        return Err(answer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content type must be application/json"));
+        return Err(answer::error(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the content type must be application/json",
+        ));
     }
     let bytes = match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
         Ok(Ok(collected)) => collected.to_bytes(),
@@ -175,8 +194,9 @@ async fn read_json(headers: &HeaderMap, body: Incoming) -> Result<Value, Answer>
 }
 
 fn parse_json(bytes: &Bytes) -> Result<Value, Answer> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| answer::error(StatusCode::BAD_REQUEST, format_args!("the body is not JSON: {error}")))
+    serde_json::from_slice(bytes).map_err(|error| {
+        answer::error(StatusCode::BAD_REQUEST, format_args!("the body is not JSON: {error}"))
+    })
 }
 
 fn wrong_method<'a>(routes: impl Iterator<Item = &'a Route>) -> Answer {
@@ -220,6 +240,8 @@ impl Asked {
     /// A parameter of the address.
     pub fn parameter(&self, name: &str) -> Option<String> {
         let query = self.uri.query()?;
-        url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        url::form_urlencoded::parse(query.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
     }
 }

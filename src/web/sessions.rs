@@ -81,7 +81,8 @@ impl Sessions {
         let mut held = self.held.lock().expect("no panic holds this lock");
         held.by_hash.retain(|_, session| session.lives(now));
         if held.by_hash.len() >= MAX_SESSIONS
-            && let Some(oldest) = held.by_hash.values().min_by_key(|session| session.seen).map(|s| s.hash.clone())
+            && let Some(oldest) =
+                held.by_hash.values().min_by_key(|session| session.seen).map(|s| s.hash.clone())
         {
             held.by_hash.remove(&oldest);
         }
@@ -97,7 +98,9 @@ impl Sessions {
         let session = held.by_hash.get_mut(&hash).filter(|session| session.lives(now))?;
         session.seen = now;
         let found = session.clone();
-        if now - held.saved >= SAVE_EVERY && let Err(error) = self.save(&mut held, now) {
+        if now - held.saved >= SAVE_EVERY
+            && let Err(error) = self.save(&mut held, now)
+        {
             tracing::warn!(path = %self.path.display(), %error, "sessions could not be saved");
         }
         Some(found)

@@ -86,7 +86,9 @@ async fn in_turn<T>(state: &State, question: Answering<'_, Result<T, ArchiveErro
     match found {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error @ ArchiveError::Question(_))) => Err(answer::error(StatusCode::BAD_REQUEST, error)),
-        Ok(Err(error @ ArchiveError::Limit(_))) => Err(answer::error(StatusCode::UNPROCESSABLE_ENTITY, error)),
+        Ok(Err(error @ ArchiveError::Limit(_))) => {
+            Err(answer::error(StatusCode::UNPROCESSABLE_ENTITY, error))
+        }
         Ok(Err(ArchiveError::Unavailable(reason))) => {
             tracing::warn!(reason, "storage was away for a question");
             Err(unavailable("storage is away at the moment"))
