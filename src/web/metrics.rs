@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
@@ -95,20 +95,8 @@ impl Collector for Scrape {
             sites().map(|(id, c)| (id, c.received)),
         )?;
         counters(out, "hits_stored", "Hits acknowledged by storage", sites().map(|(id, c)| (id, c.stored)))?;
-        gauges(
-            out,
-            "hits_waiting",
-            "Hits in the spool",
-            None,
-            sites().map(|(id, c)| (id, c.waiting as f64)),
-        )?;
-        gauges(
-            out,
-            "hits_in_flight",
-            "Hits being handled",
-            None,
-            sites().map(|(id, c)| (id, c.in_flight as f64)),
-        )?;
+        gauges(out, "hits_waiting", "Hits in the spool", None, sites().map(|(id, c)| (id, c.waiting)))?;
+        gauges(out, "hits_in_flight", "Hits being handled", None, sites().map(|(id, c)| (id, c.in_flight)))?;
         let refused = counts.iter().flat_map(|(id, counts)| {
             counts
                 .refused
@@ -118,24 +106,16 @@ impl Collector for Scrape {
         counters(out, "hits_refused", "Hits refused, by reason", refused)?;
 
         let backlog = self.0.running.backlog();
-        let none: [(&str, &str); 0] = [];
-        gauges(out, "backlog_rows", "Rows in the spool", None, [(none, backlog.rows as f64)])?;
-        gauges(
-            out,
-            "backlog_dead_rows",
-            "Rows that storage refused for good",
-            None,
-            [(none, backlog.dead_rows as f64)],
-        )?;
-        gauges(out, "backlog_size", "Size of the spool", Some(&Unit::Bytes), [(none, backlog.bytes as f64)])?;
+        gauge(out, "backlog_rows", "Rows in the spool", None, backlog.rows)?;
+        gauge(out, "backlog_dead_rows", "Rows that storage refused for good", None, backlog.dead_rows)?;
+        gauge(out, "backlog_size", "Size of the spool", Some(&Unit::Bytes), backlog.bytes)?;
         let age = backlog.oldest_ms.unwrap_or(0) as f64 / 1000.0;
-        gauges(out, "backlog_age", "How long the oldest row waits", Some(&Unit::Seconds), [(none, age)])?;
+        gauge(out, "backlog_age", "How long the oldest row waits", Some(&Unit::Seconds), age)?;
 
         let engine = self.0.running.engine();
-        let states =
-            ENGINE_STATES.map(|state| ([("state", state)], f64::from(u8::from(state == engine.state))));
+        let states = ENGINE_STATES.map(|state| ([("state", state)], u64::from(state == engine.state)));
         gauges(out, "engine_state", "1 for the state the engine is in", None, states)?;
-        counters(out, "engine_restarts", "Starts of the engine after its first", [(none, engine.restarts)])?;
+        counter(out, "engine_restarts", "Starts of the engine after its first", engine.restarts)?;
 
         let steps = self.0.running.steps();
         let by_step = || steps.iter().map(|step| ([("step", step.name)], step));
@@ -162,8 +142,22 @@ impl Collector for Scrape {
         }
 
         let version = [("version", env!("CARGO_PKG_VERSION"))];
-        gauges(out, "build", "The version that runs", None, [(version, 1.0)])
+        gauges(out, "build", "The version that runs", None, [(version, 1u64)])
     }
+}
+
+fn counter(out: &mut DescriptorEncoder, name: &str, help: &str, value: u64) -> Result<(), std::fmt::Error> {
+    ConstCounter::new(value).encode(out.encode_descriptor(name, help, None, MetricType::Counter)?)
+}
+
+fn gauge(
+    out: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    unit: Option<&Unit>,
+    value: impl EncodeGaugeValue,
+) -> Result<(), std::fmt::Error> {
+    ConstGauge::new(value).encode(out.encode_descriptor(name, help, unit, MetricType::Gauge)?)
 }
 
 fn counters<L: EncodeLabelSet>(
@@ -179,12 +173,12 @@ fn counters<L: EncodeLabelSet>(
     Ok(())
 }
 
-fn gauges<L: EncodeLabelSet>(
+fn gauges<L: EncodeLabelSet, V: EncodeGaugeValue>(
     out: &mut DescriptorEncoder,
     name: &str,
     help: &str,
     unit: Option<&Unit>,
-    values: impl IntoIterator<Item = (L, f64)>,
+    values: impl IntoIterator<Item = (L, V)>,
 ) -> Result<(), std::fmt::Error> {
     let mut family = out.encode_descriptor(name, help, unit, MetricType::Gauge)?;
     for (labels, value) in values {
