@@ -1,5 +1,6 @@
 //! The web address from outside: who gets in, what each answer looks like.
 
+mod control;
 mod server;
 
 use http::{Method, StatusCode};
