@@ -41,7 +41,7 @@ pub enum Credential {
     Session {
         /// The cookie's value.
         id: String,
-        /// The account has a password; without one it can only be given one.
+        /// The account has a password; the first owner's has none yet.
         complete: bool,
     },
     Token,

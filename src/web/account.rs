@@ -3,7 +3,8 @@
 //! `GET /api/v1/session` who am I · `POST` `{"login","password"}` or `{"code"}`
 //! signs in · `DELETE` signs out · `POST /api/v1/account` `{"login","password",
 //! "current"?}` gives the own account a new login and password; `current` is
-//! the old password where there is one.
+//! the old password where there is one. After a sign-in by code, `login` is null
+//! and `needs_password` true until that is done.
 //!
 //! An unknown login and a wrong password get the same text after the same work.
 
@@ -178,8 +179,9 @@ fn begin(asked: &Asked, person: &Person) -> Answer {
     }
 }
 
+/// The first owner has no login to show until one is chosen.
 fn described(login: &str, role: &str, complete: bool) -> serde_json::Value {
-    json!({ "login": login, "role": role, "needs_password": !complete })
+    json!({ "login": complete.then_some(login), "role": role, "needs_password": !complete })
 }
 
 fn too_many(wait: Duration) -> Answer {

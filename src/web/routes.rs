@@ -31,10 +31,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Needs {
     /// Everybody.
     Nothing,
-    /// A token or a session of this role; a session whose account has no
-    /// password yet is not enough.
+    /// A token or a session of this role.
     Role(Role),
-    /// A session, even of an account without a password.
+    /// A session: a person, not a program.
     Session,
     /// A request made on this machine, or any role.
     LocalOrRole(Role),
@@ -157,9 +156,6 @@ fn admit(
         (None, Credential::Session { .. }) => Ok(Some(principal)),
         (None, Credential::Token) => {
             Err(answer::error(StatusCode::FORBIDDEN, "this needs a signed-in person"))
-        }
-        (Some(_), Credential::Session { complete: false, .. }) => {
-            Err(answer::error(StatusCode::FORBIDDEN, "this account needs a login and a password first"))
         }
         (Some(role), _) if !principal.role.includes(role) => {
             Err(answer::error(StatusCode::FORBIDDEN, format_args!("this needs the role {role}")))
