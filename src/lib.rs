@@ -32,6 +32,7 @@
 //! - [`serve`]: all of the above, started and stopped in order
 //! - [`control`]: how commands reach a running server
 //! - [`cli`]: the commands
+//! - [`log`]: what the process says while it runs
 
 pub mod accept;
 pub mod assets;
@@ -44,6 +45,7 @@ pub mod engine;
 pub mod enrich;
 pub mod event;
 pub mod identify;
+pub mod log;
 pub mod parse;
 pub mod pipeline;
 pub mod privacy;
