@@ -21,13 +21,15 @@ use jiff::tz::TimeZone;
 
 use crate::accept::{Settings, Shared};
 use crate::enrich::{self, UserAgent};
-use crate::event::{Client, Hit, Identity, IdentityKind};
+use crate::config::Consent;
+use crate::event::{Client, ConsentState, Hit, Identity, IdentityKind};
 use crate::identify::consent::{self, Answer, Terms};
 use crate::identify::sites::SiteState;
 use crate::parse;
 use crate::parse::report::Report;
-use crate::privacy::keys::verify_user_key;
+use crate::privacy::keys::KeyRing;
 use crate::reject::Reason;
+use crate::spool::seen::Claim;
 use crate::spool::{Ticket, Writer};
 use crate::store::row::{Row, SCROLL_UNKNOWN};
 
@@ -90,6 +92,8 @@ struct Passage<'a> {
     terms: Option<Terms>,
     identity: Identity,
     note: Option<Reason>,
+    /// Keys in the journal of hit ids that become durable with the row.
+    claimed: Vec<u64>,
 }
 
 /// The counters of one thread's runner.
@@ -147,6 +151,7 @@ pub fn take(
         terms: None,
         identity: Identity { kind: IdentityKind::Cookieless, visitor: 0, minted: 0, user_key: 0 },
         note: None,
+        claimed: Vec::new(),
     };
     if let Err(reason) = counters.run(&mut passage) {
         arrival.refuse(reason);
@@ -242,7 +247,7 @@ fn put_user_key(passage: &mut Passage) -> Result<(), Reason> {
         return Ok(());
     }
     let id = &site.site.id;
-    let verified = site.user_key_secret.as_deref().and_then(|secret| verify_user_key(secret, id, value).ok());
+    let verified = site.user_key_secret.as_deref().and_then(|secret| KeyRing::verify_user_key(secret, id, value).ok());
     match verified {
         Some(key) => passage.identity.user_key = passage.shared.keys.user_key_hash(id, key),
         None => passage.note = Some(Reason::BadUserKey),
@@ -250,13 +255,23 @@ fn put_user_key(passage: &mut Passage) -> Result<(), Reason> {
     Ok(())
 }
 
-/// The same hit id from the same visitor within a day. Nothing is written down
-/// here yet: the id counts as seen once its row is appended.
+/// The same hit id from the same visitor within a day. The id is claimed here
+/// and becomes durable with the row, so that a retry of a hit that was lost counts.
 fn drop_duplicate(passage: &mut Passage) -> Result<(), Reason> {
     let Some(id) = passage.hit().id else { return Ok(()) };
     let key = hit_key(passage.identity.visitor, id);
-    let now = passage.request.now.as_millisecond().max(0) as u64;
-    if passage.shared.seen.check_and_insert(key, now) { Ok(()) } else { Err(Reason::Duplicate) }
+    match passage.shared.seen.claim(key, milliseconds(passage.request.now)) {
+        Claim::New => {
+            passage.claimed.push(key);
+            passage.answer.claimed.push(key);
+            Ok(())
+        }
+        // Twice in one request: the answer says what became of the first.
+        Claim::Pending if passage.answer.claimed.contains(&key) => Err(Reason::Duplicate),
+        // Another request has it under way, and may yet fail: come again.
+        Claim::Pending => Err(Reason::Unavailable),
+        Claim::Duplicate => Err(Reason::Duplicate),
+    }
 }
 
 /// Mints the request's cookie, or takes part in it, where the terms allow one.
@@ -266,7 +281,9 @@ fn put_cookie(passage: &mut Passage) -> Result<(), Reason> {
     let stated = passage.hit().consent;
     if terms.remember {
         passage.answer.say(&site.site.id, stated);
-        passage.answer.forget = stated == crate::event::ConsentState::Denied;
+    }
+    if stated != ConsentState::Unstated && site.site.consent != Consent::Cookieless {
+        passage.answer.forget = stated == ConsentState::Denied;
     }
     let is_crawler = passage.user_agent.as_ref().is_some_and(|agent| !agent.bot.is_empty());
     if !terms.cookie || passage.identity.kind == IdentityKind::Cookie || is_crawler {
@@ -284,6 +301,13 @@ fn put_cookie(passage: &mut Passage) -> Result<(), Reason> {
         }
     };
     passage.identity.minted = passage.shared.keys.cookie_visitor(&site.site.id, &id);
+    if let Some(id) = passage.hit().id {
+        // A retry may come with the cookie that this answer sets.
+        let key = hit_key(passage.identity.minted, id);
+        if passage.shared.seen.claim(key, milliseconds(passage.request.now)) == Claim::New {
+            passage.claimed.push(key);
+        }
+    }
     Ok(())
 }
 
@@ -370,20 +394,19 @@ fn append(passage: Passage, writer: &Writer) -> Result<Ticket, Reason> {
         hold: false,
         demo: false,
     };
-    let appended = writer.append(&site.counters, month, |id, out| row.encode(id, out));
-    if let (Ok(_), Some(id), minted @ 1..) = (&appended, hit.id, passage.identity.minted) {
-        // A retry may come with the cookie that this answer sets.
-        passage.shared.seen.check_and_insert(hit_key(minted, id), now.as_millisecond().max(0) as u64);
-    }
-    appended
+    writer.append_seen(&site.counters, month, &passage.claimed, |id, out| row.encode(id, out))
 }
 
-/// Visitor hashes are keyed and spread, and hit ids are random: their mix needs no key.
+/// Visitor hashes are keyed and spread: their mix with an id needs no key. Never 0.
 fn hit_key(visitor: u64, id: u64) -> u64 {
     let mut mixed = visitor ^ id.rotate_left(32);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9) ^ id;
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed ^ (mixed >> 31)
+    (mixed ^ (mixed >> 31)).max(1)
+}
+
+fn milliseconds(now: Timestamp) -> u64 {
+    u64::try_from(now.as_millisecond()).unwrap_or(0)
 }
 
 // === impl StepCounters ===

@@ -44,6 +44,8 @@ pub struct Answer {
     pub said: Vec<(String, ConsentState)>,
     /// The visitor said no: their cookie goes.
     pub forget: bool,
+    /// The keys of hit ids that this request has claimed.
+    pub claimed: Vec<u64>,
 }
 
 /// The terms of a hit that says `said`.

@@ -1,10 +1,10 @@
 //! The event's JSON: one object, or an array of them.
 //!
-//! A syntax error, a lone surrogate or nesting beyond serde_json's 128 levels
-//! refuses the whole body, because nothing after it can be told apart. A known
-//! key with the wrong type refuses its own element only. Values that are not
-//! looked at are skipped without being built, so that memory stays within the
-//! body's own size times a small factor.
+//! A syntax error or a lone surrogate refuses the whole body, because nothing
+//! after it can be told apart. A known key with the wrong type refuses its own
+//! element only. Values that are not looked at are skipped, however deep, without
+//! being built and without recursion, so that memory stays within the body's own
+//! size times a small factor.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -363,10 +363,19 @@ mod tests {
         ] {
             assert_eq!(parse(body).err(), Some(Reason::BadRequest), "{}", body.escape_ascii());
         }
-        let deep = format!("{{\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(parse(deep.as_bytes()).err(), Some(Reason::BadRequest));
         let many = format!("[{}{{}}]", "{},".repeat(MAX_ELEMENTS));
         assert_eq!(parse(many.as_bytes()).err(), Some(Reason::TooLarge));
+    }
+
+    #[test]
+    fn depth_costs_nothing() {
+        for (key, expected) in [("x", None), ("t", Some(Reason::BadRequest)), ("p", Some(Reason::BadRequest))] {
+            let body = format!("{{\"{key}\":{}{}}}", "[".repeat(400_000), "]".repeat(400_000));
+            let parsed = parse(body.as_bytes()).expect("readable");
+            assert_eq!(parsed.elements[0].as_ref().err().copied(), expected, "{key}");
+        }
+        let open = "[".repeat(900_000);
+        assert_eq!(parse(open.as_bytes()).err(), Some(Reason::BadRequest));
     }
 
     #[test]
