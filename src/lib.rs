@@ -28,6 +28,7 @@
 //! - [`query`]: questions in, exact numbers out
 //! - [`web`]: dashboard, sign-in, API, metrics
 //! - [`demo`]: a made-up clinic with some months of made-up visitors
+//! - [`search`]: where the files that npm brings are found
 //! - [`serve`]: all of the above, started and stopped in order
 //! - [`control`]: how commands reach a running server
 //! - [`cli`]: the commands
@@ -47,6 +48,7 @@ pub mod pipeline;
 pub mod privacy;
 pub mod query;
 pub mod reject;
+pub mod search;
 pub mod serve;
 pub mod ship;
 pub mod spool;
