@@ -11,6 +11,7 @@ pub mod context;
 mod demo;
 mod serve;
 mod site;
+mod spool;
 mod stats;
 mod status;
 mod token;
@@ -51,6 +52,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Answer one stats question
     Stats(stats::StatsArgs),
+    /// Read the spool, whether a server runs or not
+    Spool(spool::SpoolArgs),
     /// Made-up data of the demo
     Demo(demo::DemoArgs),
     /// People who sign in
@@ -97,6 +100,7 @@ fn dispatch(command: &Command, context: Context) -> Outcome {
         Command::Check(args) => check::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         Command::Stats(args) => stats::run(args, &context),
+        Command::Spool(args) => spool::run(args, &context),
         Command::Demo(args) => demo::run(args, &context),
         Command::User(args) => user::run(args, &context),
         Command::Token(args) => token::run(args, &context),
