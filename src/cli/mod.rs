@@ -12,6 +12,7 @@ mod demo;
 mod engine;
 mod serve;
 mod site;
+mod spool;
 mod stats;
 mod status;
 mod token;
@@ -46,7 +47,7 @@ struct Cli {
 enum Command {
     /// Run everything: collector, shipper, web address, jobs, and the embedded engine
     Serve(serve::ServeArgs),
-    /// Run the embedded ClickHouse alone, with its HTTP interface
+    /// Run the embedded ClickHouse alone and serve its HTTP interface
     Engine(engine::EngineArgs),
     /// Check configuration, keys, geo data and storage, and say each mistake
     Check(check::CheckArgs),
@@ -54,6 +55,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Answer one stats question
     Stats(stats::StatsArgs),
+    /// Read the spool, whether a server runs or not
+    Spool(spool::SpoolArgs),
     /// Made-up data of the demo
     Demo(demo::DemoArgs),
     /// People who sign in
@@ -101,6 +104,7 @@ fn dispatch(command: &Command, context: Context) -> Outcome {
         Command::Check(args) => check::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         Command::Stats(args) => stats::run(args, &context),
+        Command::Spool(args) => spool::run(args, &context),
         Command::Demo(args) => demo::run(args, &context),
         Command::User(args) => user::run(args, &context),
         Command::Token(args) => token::run(args, &context),

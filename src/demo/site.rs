@@ -1,11 +1,6 @@
-//! A made-up clinic with some months of made-up visitors, so that a newcomer
-//! sees a full dashboard at once.
-//!
-//! The clinic's pages (`pixel/demo-clinic`) are served at `/demo/` of the web
-//! address and carry the real pixel. Every made-up row has `demo = true` and is
-//! removed by `metka demo remove`; what visitors of the demo pages do is real.
-
-pub mod history;
+//! The demo clinic's site. Its pages (`pixel/demo-clinic`) are served at `/demo/`
+//! of the web address and carry the real pixel: what their visitors do is real,
+//! and only the history is made up.
 
 use crate::config::{Config, Fields, Site};
 
