@@ -1,1 +1,5 @@
-fn main() {}
+//! The binary: see [`metka::cli`].
+
+fn main() -> std::process::ExitCode {
+    metka::cli::main()
+}
