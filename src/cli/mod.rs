@@ -9,6 +9,7 @@
 mod check;
 pub mod context;
 mod demo;
+mod engine;
 mod serve;
 mod site;
 mod stats;
@@ -45,6 +46,8 @@ struct Cli {
 enum Command {
     /// Run everything: collector, shipper, web address, jobs, and the embedded engine
     Serve(serve::ServeArgs),
+    /// Run the embedded ClickHouse alone, with its HTTP interface
+    Engine(engine::EngineArgs),
     /// Check configuration, keys, geo data and storage, and say each mistake
     Check(check::CheckArgs),
     /// Show what was received, stored, waiting and refused, by site
@@ -77,7 +80,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let default = match cli.command {
-        Command::Serve(_) => "info",
+        Command::Serve(_) | Command::Engine(_) => "info",
         _ => "warn",
     };
     crate::log::start(default);
@@ -94,6 +97,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(command: &Command, context: Context) -> Outcome {
     match command {
         Command::Serve(args) => serve::run(args, context),
+        Command::Engine(args) => engine::run(args, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         Command::Stats(args) => stats::run(args, &context),

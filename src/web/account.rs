@@ -9,6 +9,7 @@
 //! An unknown login and a wrong password get the same text after the same work.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -77,7 +78,12 @@ pub async fn sign_in(asked: Asked) -> Answer {
         return too_many(wait);
     }
     let found = match &sign_in {
-        SignIn::Code(by) => state.first.redeem(&by.code, &state.people, state.now()).map_err(Trouble::People),
+        SignIn::Code(by) => {
+            let code = by.code.clone();
+            on_disk(state, move |state| state.first.redeem(&code, &state.people, state.now()))
+                .await
+                .and_then(|redeemed| redeemed.map_err(Trouble::People))
+        }
         SignIn::Password(by) => by_password(state, &by.login, &by.password).await,
     };
     let person = match found {
@@ -92,16 +98,16 @@ pub async fn sign_in(asked: Asked) -> Answer {
         }
         Err(trouble) => return trouble.answer(),
     };
-    begin(&asked, &person)
+    begin(&asked, person).await
 }
 
 pub async fn sign_out(asked: Asked) -> Answer {
     let state = &asked.state;
-    if let Some(id) = access::session_id(state, &asked.headers)
-        && let Err(error) = state.sessions.end(&id, state.now())
-    {
-        tracing::error!(%error, "a sign-out could not be saved");
-        return answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the sign-out could not be saved");
+    if let Some(id) = access::session_id(state, &asked.headers) {
+        let ended = on_disk(state, move |state| state.sessions.end(&id, state.now())).await;
+        if let Err(trouble) = ended.and_then(|ended| ended.map_err(Trouble::Sessions)) {
+            return trouble.answer();
+        }
     }
     let mut answer = answer::empty(StatusCode::NO_CONTENT);
     answer.headers_mut().insert(header::SET_COOKIE, access::ended_cookie(state));
@@ -128,24 +134,19 @@ pub async fn change(asked: Asked) -> Answer {
             Err(trouble) => return trouble.answer(),
         }
     }
-    let hashed = match state.passwords.hash(change.password).await {
+    let hashed = match state.passwords.hash(change.password.clone()).await {
         Ok(hashed) => hashed,
         Err(error) => return Trouble::Password(error).answer(),
     };
-    let renamed = state
-        .people
-        .change(|roster| roster.set_password(&principal.name, change.login.as_deref(), hashed).cloned());
-    match renamed {
-        Ok(person) => {
-            if let Credential::Session { id, .. } = &principal.by {
-                // A new id besides: what was known of the old session is worth nothing.
-                if let Err(error) = state.sessions.end(id, state.now()) {
-                    tracing::warn!(%error, "the session before a new password could not be ended");
-                }
-            }
-            begin(&asked, &person)
-        }
-        Err(error) => Trouble::People(error).answer(),
+    let Change { login, .. } = change;
+    let name = principal.name.clone();
+    let changed = on_disk(state, move |state| {
+        state.people.change(|roster| roster.set_password(&name, login.as_deref(), hashed).cloned())
+    });
+    match changed.await.and_then(|changed| changed.map_err(Trouble::People)) {
+        // A new session besides: what was known of the old one is worth nothing.
+        Ok(person) => begin(&asked, person).await,
+        Err(trouble) => trouble.answer(),
     }
 }
 
@@ -157,26 +158,35 @@ async fn by_password(state: &State, login: &str, password: &str) -> Result<Optio
 }
 
 /// A new session; one that the request brought along ends.
-fn begin(asked: &Asked, person: &Person) -> Answer {
+async fn begin(asked: &Asked, person: Person) -> Answer {
     let state = &asked.state;
-    let now = state.now();
-    let ended = match access::session_id(state, &asked.headers) {
-        Some(old) => state.sessions.end(&old, now),
-        None => Ok(()),
-    };
-    match ended.and_then(|()| state.sessions.begin(person, now)) {
+    let old = access::session_id(state, &asked.headers);
+    let described = described(&person.login, person.role.name(), person.password.is_some());
+    let begun = on_disk(state, move |state| {
+        let now = state.now();
+        if let Some(old) = old {
+            state.sessions.end(&old, now)?;
+        }
+        state.sessions.begin(&person, now)
+    });
+    match begun.await.and_then(|begun| begun.map_err(Trouble::Sessions)) {
         Ok(id) => {
-            let complete = person.password.is_some();
-            let mut answer =
-                answer::json(StatusCode::OK, &described(&person.login, person.role.name(), complete));
+            let mut answer = answer::json(StatusCode::OK, &described);
             answer.headers_mut().insert(header::SET_COOKIE, access::session_cookie(state, &id));
             answer
         }
-        Err(error) => {
-            tracing::error!(%error, "a sign-in could not be saved");
-            answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the sign-in could not be saved")
-        }
+        Err(trouble) => trouble.answer(),
     }
+}
+
+/// Runs what waits for the disk, or for a command that holds the lock, where
+/// that keeps nobody else waiting.
+async fn on_disk<T: Send + 'static>(
+    state: &Arc<State>,
+    work: impl FnOnce(&State) -> T + Send + 'static,
+) -> Result<T, Trouble> {
+    let state = state.clone();
+    tokio::task::spawn_blocking(move || work(&state)).await.map_err(|_| Trouble::Panic)
 }
 
 /// The first owner has no login to show until one is chosen.
@@ -215,6 +225,9 @@ fn source(state: &State, peer: IpAddr, headers: &HeaderMap) -> Vec<u8> {
 enum Trouble {
     People(PeopleError),
     Password(PasswordError),
+    Sessions(std::io::Error),
+    /// The work panicked; the panic itself is in the log.
+    Panic,
 }
 
 // === impl Trouble ===
@@ -234,6 +247,11 @@ impl Trouble {
             Trouble::People(error @ (PeopleError::Name(_) | PeopleError::Exists(_))) => {
                 answer::error(StatusCode::BAD_REQUEST, error)
             }
+            Trouble::Sessions(error) => {
+                tracing::error!(%error, "sessions could not be saved");
+                answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the session could not be saved")
+            }
+            Trouble::Panic => answer::error(StatusCode::INTERNAL_SERVER_ERROR, "an internal error"),
             Trouble::People(error) => {
                 tracing::error!(%error, "people could not be read or changed");
                 answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the list of people cannot be used")

@@ -21,7 +21,8 @@ pub const OWN_POLICY: &str = "default-src 'none'; script-src 'self'; style-src '
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// On every answer.
-const COMMON: [(HeaderName, &str); 6] = [
+const COMMON: [(HeaderName, &str); 7] = [
+    (header::CONTENT_SECURITY_POLICY, DATA_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "same-origin"),
     (
@@ -90,14 +91,10 @@ pub fn set(answer: &mut Answer, name: HeaderName, value: &'static str) {
     answer.headers_mut().insert(name, HeaderValue::from_static(value));
 }
 
-/// Adds what every answer carries; a handler's own policy stays.
+/// Adds what every answer carries; what a handler has set itself stays.
 pub fn finish(mut answer: Answer) -> Answer {
     for (name, value) in COMMON {
-        set(&mut answer, name, value);
-    }
-    let headers = answer.headers_mut();
-    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(DATA_POLICY));
+        answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     answer
 }

@@ -13,8 +13,8 @@ use super::routes::Asked;
 use super::running::Probe;
 
 pub async fn hit(asked: Asked) -> Answer {
-    let site = asked.parameter("site_id").or_else(|| asked.principal().site.clone());
-    if let Some(id) = &site
+    let wanted = asked.parameter("site_id");
+    if let Some(id) = &wanted
         && (asked.state.config.load().site(id).is_none() || !asked.principal().may_see(id))
     {
         return answer::unauthorized();
@@ -24,7 +24,14 @@ pub async fn hit(asked: Asked) -> Answer {
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"));
-    let seen = asked.state.running.explain(&Probe { peer: asked.peer, headers: asked.headers, site });
+    let principal = asked.principal().clone();
+    let mut seen = asked.state.running.explain(&Probe { peer: asked.peer, headers: asked.headers });
+    if let Some(sites) = seen.get_mut("sites").and_then(Value::as_array_mut) {
+        sites.retain(|site| {
+            let id = site["site"].as_str().unwrap_or_default();
+            principal.may_see(id) && wanted.as_deref().is_none_or(|wanted| wanted == id)
+        });
+    }
     if !wants_page {
         return answer::json(StatusCode::OK, &seen);
     }

@@ -57,14 +57,22 @@ pub async fn demo(asked: Asked) -> Answer {
     } else {
         file(asset, &asked.headers, REVALIDATE)
     };
+    let origin = origin(&collector);
     let policy = format!(
-        "default-src 'none'; script-src 'self' {collector}; style-src 'self'; img-src 'self' data: {collector}; \
-         connect-src 'self' {collector}; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; script-src 'self' {origin}; style-src 'self'; img-src 'self' data: {origin}; \
+         connect-src 'self' {origin}; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     );
     if let Ok(policy) = HeaderValue::try_from(policy) {
         answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
+    // As on an ordinary site: the browser's default.
+    answer::set(&mut answer, header::REFERRER_POLICY, "strict-origin-when-cross-origin");
     answer
+}
+
+/// An address without its path.
+fn origin(address: &str) -> String {
+    url::Url::parse(address).map_or_else(|_| address.to_owned(), |url| url.origin().ascii_serialization())
 }
 
 /// What the demo's pages write where the collector's address belongs.

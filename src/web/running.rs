@@ -59,7 +59,8 @@ pub trait Running: Send + Sync {
     }
     /// Whom the geo data asks to be named.
     fn attribution(&self) -> Vec<String>;
-    /// What the collector would see of this request.
+    /// What the collector would see of this request; `sites` in it is a list of
+    /// what holds on each `site`.
     fn explain(&self, probe: &Probe) -> Value;
     /// Reads configuration and geo data again; says what changed or what is wrong.
     fn reload(&self) -> Result<Vec<String>, String>;
@@ -104,6 +105,4 @@ pub struct StepCount {
 pub struct Probe {
     pub peer: IpAddr,
     pub headers: HeaderMap,
-    /// `?site_id=`: whose rules to apply; none is the first site.
-    pub site: Option<String>,
 }

@@ -115,17 +115,6 @@ impl Sessions {
         Ok(())
     }
 
-    /// Lets a session live on under its person's new stamp and login.
-    pub fn adopt(&self, id: &str, person: &Person, now: i64) -> std::io::Result<()> {
-        let mut held = self.held.lock().expect("no panic holds this lock");
-        if let Some(session) = held.by_hash.get_mut(&hash_secret(id)) {
-            session.login.clone_from(&person.login);
-            session.stamp.clone_from(&person.stamp);
-            self.save(&mut held, now)?;
-        }
-        Ok(())
-    }
-
     fn save(&self, held: &mut Held, now: i64) -> std::io::Result<()> {
         let sessions: Vec<&Session> = held.by_hash.values().filter(|session| session.lives(now)).collect();
         let text = serde_json::to_vec(&sessions).expect("sessions have string keys only");

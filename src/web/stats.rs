@@ -63,6 +63,7 @@ pub async fn sites(asked: Asked) -> Answer {
             "timezone": site.timezone,
             "hosts": site.hosts,
             "attribution": attribution,
+            "collect_url": config.collect.public_url,
         })
     };
     let sites: Vec<Value> =

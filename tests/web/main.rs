@@ -437,7 +437,10 @@ async fn one_s_own_hit_is_explained_as_json_and_as_a_page() {
     let server = Server::start().await;
     let token = bearer(&server.token(Role::Viewer, None));
     let reply = server.get("/debug/hit?site_id=clinic", &[("authorization", &token)]).await;
-    assert_eq!(reply.json(), json!({ "peer_is_loopback": true, "site": "clinic" }));
+    assert_eq!(reply.json(), json!({ "loopback": true, "sites": [{ "site": "clinic" }] }));
+    let shop = bearer(&server.token(Role::Viewer, Some("shop")));
+    let reply = server.get("/debug/hit", &[("authorization", &shop)]).await;
+    assert_eq!(reply.json()["sites"], json!([{ "site": "shop" }]));
     let page = server.get("/debug/hit", &[("authorization", &token), ("accept", "text/html,*/*")]).await;
     assert!(page.header("content-type").starts_with("text/html"));
     assert_eq!(page.header("cache-control"), "no-store");

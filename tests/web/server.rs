@@ -200,7 +200,7 @@ impl Running for Rest {
     }
 
     fn explain(&self, probe: &Probe) -> Value {
-        json!({ "peer_is_loopback": probe.peer.is_loopback(), "site": probe.site })
+        json!({ "loopback": probe.peer.is_loopback(), "sites": [{ "site": "clinic" }, { "site": "shop" }] })
     }
 
     fn reload(&self) -> Result<Vec<String>, String> {
