@@ -29,6 +29,7 @@
 //! - [`web`]: dashboard, sign-in, API, metrics
 //! - [`demo`]: a made-up clinic with some months of made-up visitors
 //! - [`assets`]: the files embedded in the binary
+//! - [`search`]: where the files that npm brings are found
 //! - [`serve`]: all of the above, started and stopped in order
 //! - [`control`]: how commands reach a running server
 //! - [`cli`]: the commands
@@ -51,6 +52,7 @@ pub mod pipeline;
 pub mod privacy;
 pub mod query;
 pub mod reject;
+pub mod search;
 pub mod serve;
 pub mod ship;
 pub mod spool;

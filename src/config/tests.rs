@@ -106,8 +106,9 @@ fn presets_set_defaults_that_a_site_may_override() {
 #[test]
 fn hosts_match_exactly_or_below_a_wildcard() {
     let site = Site::with_defaults("a", &["clinic.example", "*.clinic.example", "клиника.рф"]);
-    for host in ["clinic.example", "www.clinic.example", "a.b.clinic.example", "xn--80apbcn5b.xn--p1ai"] {
-        assert_eq!(site.has_host(host), host != "xn--80apbcn5b.xn--p1ai" || site.hosts[2] == host, "{host}");
+    assert!(site.hosts[2].starts_with("xn--"), "a Cyrillic host is held in its ASCII form");
+    for host in ["clinic.example", "www.clinic.example", "a.b.clinic.example", site.hosts[2].as_str()] {
+        assert!(site.has_host(host), "{host}");
     }
     for host in ["clinic.example.evil", "evilclinic.example", ".clinic.example", "", "example"] {
         assert!(!site.has_host(host), "{host}");
