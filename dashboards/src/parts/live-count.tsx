@@ -41,15 +41,25 @@ export function LiveCount({ site }: { readonly site: string }) {
   const number = typeof count === 'number' ? format.number(count) : count;
   // "<10" takes the form of many.
   const text = t('live.visitors', { count: typeof count === 'number' ? count : 10, number });
-  const [before = '', after = ''] = text.split(number);
   return (
     <p class="live" data-live data-state={state} data-value={count} data-active={count !== 0} title={t('live.hint')}>
       <span class="live-dot" aria-hidden="true" />
-      <span>
-        {before}
-        <b>{number}</b>
-        {after}
+      <span class="live-text">{bold(text, number)}</span>
+      <span class="live-brief" aria-hidden="true">
+        {bold(t('live.brief', { number }), number)}
       </span>
     </p>
+  );
+}
+
+/** The text with its number in bold. */
+function bold(text: string, number: string) {
+  const [before = '', after = ''] = text.split(number);
+  return (
+    <>
+      {before}
+      <b>{number}</b>
+      {after}
+    </>
   );
 }
