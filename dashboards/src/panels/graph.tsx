@@ -230,7 +230,7 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
           </thead>
           <tbody>
             {series.labels.map((label, index) => (
-              <tr key={label} data-bucket={label} data-value={String(series.values[index] ?? null)}>
+              <tr key={index} data-bucket={label} data-value={String(series.values[index] ?? null)}>
                 <th scope="row">{format.bucket(label, interval)}</th>
                 <td>{format.metric(metric, series.values[index] ?? null)}</td>
                 {before && (

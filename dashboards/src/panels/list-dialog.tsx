@@ -51,7 +51,7 @@ export function ListDialog({ title, breakdown, view, now, days, visitors, onTogg
   );
   // Values that are shown translated cannot be searched for by what is seen.
   const searchable = !['country', 'channel', 'device'].includes(breakdown.id);
-  const name = words.find(`tab.${breakdown.id}`) ?? title;
+  const name = breakdown.id === 'page' ? title : (words.find(`tab.${breakdown.id}`) ?? title);
 
   return (
     <dialog

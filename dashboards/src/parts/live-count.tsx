@@ -9,7 +9,7 @@ const LIVE_EVERY_MS = 10_000;
 export function LiveCount({ site }: { readonly site: string }) {
   const { t, format } = useWords();
   const [count, setCount] = useState<number | string | null>(null);
-  const [known, setKnown] = useState(false);
+  const [state, setState] = useState<'loading' | 'ready' | 'failed'>('loading');
 
   useEffect(() => {
     const abort = new AbortController();
@@ -18,12 +18,12 @@ export function LiveCount({ site }: { readonly site: string }) {
       live(site, abort.signal).then(
         ({ visitors }) => {
           setCount(visitors);
-          setKnown(true);
+          setState('ready');
         },
-        () => !abort.signal.aborted && setKnown(false),
+        () => !abort.signal.aborted && setState('failed'),
       );
     };
-    setKnown(false);
+    setState('loading');
     look();
     const timer = setInterval(look, LIVE_EVERY_MS);
     document.addEventListener('visibilitychange', look);
@@ -34,8 +34,7 @@ export function LiveCount({ site }: { readonly site: string }) {
     };
   }, [site]);
 
-  const state = known ? 'ready' : 'loading';
-  if (!known || count === null) {
+  if (state !== 'ready' || count === null) {
     return <p class="live" data-live data-state={state} title={t('live.unknown')} aria-hidden="true" />;
   }
   const number = typeof count === 'number' ? format.number(count) : count;

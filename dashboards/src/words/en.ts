@@ -25,7 +25,7 @@ export const en = {
   'sign_in.login': 'Login',
   'sign_in.password': 'Password',
   'sign_in.submit': 'Sign in',
-  'sign_in.by_code': 'First start? Use the one-time code',
+  'sign_in.by_code': 'First start? Use the code',
   'sign_in.by_password': 'Sign in with login and password',
   'sign_in.code': 'One-time code',
   'sign_in.code_hint':

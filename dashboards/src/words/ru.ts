@@ -23,7 +23,7 @@ export const ru: Readonly<Record<MessageKey, Message>> = {
   'sign_in.login': 'Логин',
   'sign_in.password': 'Пароль',
   'sign_in.submit': 'Войти',
-  'sign_in.by_code': 'Первый запуск? Войдите по одноразовому коду',
+  'sign_in.by_code': 'Первый запуск? Войти по коду',
   'sign_in.by_password': 'Войти по логину и паролю',
   'sign_in.code': 'Одноразовый код',
   'sign_in.code_hint':
@@ -65,7 +65,7 @@ export const ru: Readonly<Record<MessageKey, Message>> = {
   'period.today': 'Сегодня',
   'period.yesterday': 'Вчера',
   'period.days': {
-    one: 'Последний {number} день',
+    one: 'Последние {number} день',
     few: 'Последние {number} дня',
     many: 'Последние {number} дней',
     other: 'Последние {number} дня',
