@@ -5,11 +5,11 @@
 //!
 //! It says only what the product does, field by field as the site collects it.
 
-use http::header::{
-    ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN, REFERER,
-    REFERRER_POLICY, SET_COOKIE, VARY,
-};
 use http::StatusCode;
+use http::header::{
+    ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN,
+    REFERER, REFERRER_POLICY, SET_COOKIE, VARY,
+};
 
 use super::Settings;
 use super::answer::{self, Answer};
@@ -83,12 +83,19 @@ fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {
         })
 }
 
-fn site(settings: &Settings, headers: &HeaderMap, query: &str) -> Option<std::sync::Arc<crate::identify::sites::SiteState>> {
+fn site(
+    settings: &Settings,
+    headers: &HeaderMap,
+    query: &str,
+) -> Option<std::sync::Arc<crate::identify::sites::SiteState>> {
     let named = query.split('&').find_map(|pair| pair.strip_prefix("s="));
     if let Some(site) = named.and_then(|id| settings.sites.get(id)) {
         return Some(site.clone());
     }
-    let referer = headers.get(REFERER).and_then(|value| value.to_str().ok()).and_then(|text| url::Url::parse(text).ok());
+    let referer = headers
+        .get(REFERER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| url::Url::parse(text).ok());
     if let Some(host) = referer.as_ref().and_then(url::Url::host_str)
         && let Some(site) = settings.sites.iter().find(|site| site.site.has_host(host))
     {
@@ -235,10 +242,8 @@ fn render(words: &Words, site: Option<&crate::identify::sites::SiteState>, opted
 fn describe(html: &mut String, words: &Words, site: &Site) {
     let mut item = |text: &str| html.push_str(&format!("<li>{text}</li>\n"));
     let mut fields = site.fields;
-    let on: Vec<bool> = crate::config::Fields::NAMES
-        .iter()
-        .map(|name| fields.flag(name).is_some_and(|flag| *flag))
-        .collect();
+    let on: Vec<bool> =
+        crate::config::Fields::NAMES.iter().map(|name| fields.flag(name).is_some_and(|flag| *flag)).collect();
     let ip = match site.ip {
         IpStorage::Encrypted => words.ip[0],
         IpStorage::Truncated => words.ip[1],
