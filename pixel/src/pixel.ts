@@ -20,6 +20,7 @@ type Props = Record<string, string | number | boolean>;
 
 interface Metka {
   (name: string, options?: { props?: Props }): void;
+  /** The calls kept by that stub have none, which tells it from the script. */
   consent?(choice: boolean | 'marketing'): void;
   /** Calls made before the script came, kept by the stub of docs/embed.md. */
   q?: Parameters<Metka>[];
@@ -29,7 +30,7 @@ interface Metka {
 interface Hit {
   s?: string | undefined;
   k?: string;
-  u?: string;
+  u?: string | undefined;
   r?: string;
   t?: string;
   n?: string;
@@ -44,86 +45,89 @@ interface Hit {
   i?: string;
 }
 
+/** An ad block; `metka` is its width once it was rendered. */
+interface Block extends HTMLElement {
+  metka?: number;
+}
+
 declare global {
-  interface Window {
-    metka?: Metka;
-  }
+  var metka: Metka | undefined;
   interface Document {
     readonly prerendering?: boolean;
   }
 }
 
-/** Hits that wait at most: a page that reports in a loop must not fill the visitor's memory, nor what waits outgrow
- * the 64 KiB that a browser allows to requests that outlive the page. */
-const WAITING = 60;
-/** Before what failed is sent again, in ms: the time in which a server restarts. */
-const RETRY = 3000;
-/** How long half of an ad block must be on screen without a break to be seen, in ms (MRC/IAB). */
-const SEEN = 1000;
-const AD = '[data-metka-ad]';
-const DOWNLOAD = /\.(pdf|zip|rar|7z|docx?|xlsx?|pptx?|rtf|txt|csv|mp[34]|exe|dmg|apk)$/i;
+const enum Limit {
+  /** Hits that wait at most: a page that reports in a loop must not fill the visitor's memory, nor what waits outgrow
+   * the 64 KiB that a browser allows to requests that outlive the page. */
+  Waiting = 60,
+  /** Before what failed is sent again, in ms: the time in which a server restarts. */
+  Retry = 3000,
+  /** How long half of an ad block must be on screen without a break to be seen, in ms (MRC/IAB). */
+  Seen = 1000,
+}
 
-const page = document;
-const script = page.currentScript as HTMLScriptElement;
-const options = script.dataset;
-const early = window.metka;
+if (!window.metka?.consent) {
+  const DOWNLOAD = /\.(pdf|zip|rar|docx?|xlsx?)$/i;
 
-if (!early?.consent) {
-  const endpoint = new URL(options.event || 'event', script.src);
-  const off = (options.off || '').split(' ');
+  const page = document;
+  const {
+    dataset: { site, event: eventPath = 'event', off = '', userKey, status },
+    src,
+  } = page.currentScript as HTMLScriptElement;
+  const endpoint = new URL(eventPath, src);
+  const unwanted = off.split(' ');
 
-  /** Hits as JSON; one that is sent again begins with a space. */
-  let waiting: string[] = [];
-  let busy = false;
+  const waiting: Hit[] = [];
+  let busy: unknown;
+  /** What is under way failed once. */
+  let again: unknown;
 
   let path: string;
-  let address: string;
-  let referrer = page.referrer;
-  let consent = options.consent as Consent | undefined;
-  /** Milliseconds in view and focus that are not reported yet, and since when the page has been so, or 0. */
-  let engaged = 0;
-  let since = 0;
-  /** The lowest pixel of the page that was on screen, and the depth reported last, in percent. */
-  let lowest = 0;
-  let reported = 0;
-  const blocks = new WeakSet<Element>();
+  let address: string | undefined;
+  let consent: Consent;
+  /** Milliseconds in view and focus that are not reported yet, and since when the page has been so, or false. */
+  let engaged: number;
+  let since: number | false;
+  /** The lowest pixel of the page that was on screen. */
+  let lowest: number;
 
   // --- sending ---
 
   const record = (k: string, fields?: Hit): void => {
     const hit: Hit = {
-      s: options.site,
+      s: site,
       k,
       u: address,
       w: screen.width,
       z: Intl.DateTimeFormat().resolvedOptions().timeZone,
-      uk: options.userKey,
+      uk: userKey,
       c: consent,
-      i: (crypto.getRandomValues(new BigUint64Array(1))[0]! | (2n ** 63n)).toString(16),
+      // Sixteen decimal digits are hex digits too: 53 random bits, told apart within one visitor's day.
+      i: Math.random().toFixed(16).slice(2),
       ...fields,
     };
-    off.map(field => delete hit[field as keyof Hit]);
-    if (!waiting[WAITING] && !off.includes(hit.n!)) waiting.push(JSON.stringify(hit));
-    // Later in this task, so that what happens together goes together.
-    Promise.resolve().then(() => send());
+    for (const field of unwanted) delete hit[field as keyof Hit];
+    if (!waiting[Limit.Waiting] && !unwanted.includes(hit.n!)) waiting.push(hit);
+    // Later, so that what happens together goes together.
+    setTimeout(send);
   };
 
-  const send = (leaving?: boolean): void => {
+  const send = (leaving?: boolean | void): void => {
     if (waiting[0] && !page.prerendering && (leaving || !busy)) {
-      const batch = waiting;
-      const body = `[${batch}]`;
-      waiting = [];
+      const batch = waiting.splice(0);
+      const body = JSON.stringify(batch);
       if (leaving) navigator.sendBeacon(endpoint, body);
       else {
-        busy = true;
-        fetch(endpoint, { method: 'POST', body, keepalive: true, credentials: 'include' })
-          .then(answer => answer.status == 503, () => true)
-          .then(failed => {
-            if (failed) waiting = batch.filter(hit => hit > '!').map(hit => ' ' + hit).concat(waiting);
+        busy = fetch(endpoint, { method: 'POST', body, keepalive: true, credentials: 'include' })
+          .catch(error => error)
+          .then(answer => {
+            // An error has no status; only a 5xx says that the same hits may come again.
+            again = !(answer.status < 500) && !again && waiting.unshift(...batch);
             setTimeout(() => {
-              busy = false;
+              busy = 0;
               send();
-            }, failed ? RETRY : 0);
+            }, (again && Limit.Retry) as number);
           });
       }
     }
@@ -133,124 +137,104 @@ if (!early?.consent) {
 
   const happened = (n: string, p?: Props): void => record('event', { n, p });
 
-  const view = (): void => {
-    path = location.pathname;
-    address = location.origin + path + location.search;
-    lowest = reported = 0;
-    record('pageview', { r: referrer, t: page.title });
-    referrer = address;
-    if (page.querySelector('meta[name=metka][content="404"]')) happened('404', { path });
-  };
-
-  const look = (): void => {
-    const now = performance.now();
-    if (since) engaged += now - since;
-    since = page.hasFocus() && !page.hidden ? now : 0;
-    lowest = Math.max(lowest, scrollY + innerHeight);
-  };
-
-  const report = (): void => {
-    look();
-    const d = engaged | 0;
-    const sd = Math.min(100, (lowest / page.documentElement.scrollHeight) * 100 + 0.5 | 0);
-    if (d || sd > reported) record('engagement', { d, sd });
-    engaged = 0;
-    reported = sd;
-  };
-
   const arrive = (): void => {
-    if (path != location.pathname) view();
+    // The left side is the path before.
+    if (path != (path = location.pathname)) {
+      engaged = lowest = 0;
+      // The page before is the referrer, except for the first, whose referrer the browser knows.
+      record('pageview', { r: address || page.referrer, u: (address = location.href.split('#')[0]), t: page.title });
+    }
   };
 
-  const move = (): void => {
-    if (path != location.pathname) {
-      report();
-      // The page's router draws and names the new page first.
-      setTimeout(arrive);
+  /** Brings the clock and the depth up to date, and reports them when the page is left. */
+  const look = (_?: unknown): void => {
+    const now = performance.now();
+    const moved = path != location.pathname;
+    if (since) engaged += now - since;
+    since = !page.hidden && page.hasFocus() && now;
+    lowest = Math.max(lowest, scrollY + innerHeight);
+    // The page's router draws and names the new page first.
+    if (moved) setTimeout(arrive);
+    if (engaged > 1 && (moved || page.hidden)) {
+      const sd = Math.min(100, (lowest / page.documentElement.scrollHeight) * 100 + 0.5 | 0);
+      record('engagement', { d: engaged | 0, sd });
+      engaged = 0;
     }
   };
 
   // --- ad blocks ---
 
-  const scan = (): void =>
-    page.querySelectorAll<HTMLElement>(AD).forEach(block => {
-      if (!blocks.has(block) && block.getClientRects()[0]) {
+  const scan = (): void => {
+    for (const block of page.querySelectorAll<Block>('[data-metka-ad]'))
+      if (!block.metka && (block.metka = block.offsetWidth)) {
         const fields = { ad: block.dataset.metkaAd };
         let half: boolean;
-        let timer: number;
-        const watch = (): void => {
-          clearTimeout(timer);
-          if (half && !page.hidden)
-            timer = setTimeout(() => {
+        let timer: number | false;
+        const watch = (_: unknown): void => {
+          clearTimeout(timer as number);
+          timer =
+            half &&
+            !page.hidden &&
+            setTimeout(() => {
               observer.disconnect();
               half = false;
               record('ad_viewable', fields);
-            }, SEEN);
+            }, Limit.Seen);
         };
         const observer = new IntersectionObserver(
-          entries => {
-            half = entries.pop()!.intersectionRatio >= 0.5;
-            watch();
-          },
+          entries => watch((half = entries.pop()!.intersectionRatio >= 0.5)),
           { threshold: 0.5 },
         );
-        blocks.add(block);
         record('ad_view', fields);
         observer.observe(block);
         addEventListener('visibilitychange', watch);
       }
-    });
+  };
 
   // --- what the visitor does ---
 
-  const notice = (event: Event): void => {
-    const { type } = event;
+  const notice = (event: Event & Partial<MouseEvent & PageTransitionEvent>): void => {
+    // Shown again from the browser's memory: a view of its own.
+    if (event.persisted) path = '';
     look();
-    move();
-    if (/click/.test(type) && (event as MouseEvent).button < 2) {
+    // Only clicks have a button; the third opens a menu.
+    if (event.button! < 2) {
       const target = event.target as Element;
-      const block = target.closest<HTMLElement>(AD);
-      const link = target.closest<HTMLAnchorElement>('a[href]');
+      const block = target.closest<HTMLElement>('[data-metka-ad]');
+      const link = target.closest('a');
       if (block) record('ad_click', { ad: block.dataset.metkaAd });
-      if (link && /^http/.test(link.protocol)) {
-        const p = { url: link.host + link.pathname };
-        if (DOWNLOAD.test(link.pathname) || link.matches('[download]')) happened('download', p);
-        else if (link.hostname != location.hostname) happened('outbound', p);
+      if (link?.host) {
+        const url = link.host + link.pathname;
+        if (DOWNLOAD.test(url) || link.download) happened('download', { url });
+        else if (link.host != location.host) happened('outbound', { url });
       }
     }
-    if (type == 'pageshow' && (event as PageTransitionEvent).persisted) view();
-    if (type == 'pagehide' || page.hidden) {
-      report();
-      send(true);
-    }
-    send();
-    scan();
+    send(page.hidden);
   };
 
   // --- beginning ---
 
-  const metka: Metka = (window.metka = (name, options) => {
+  const early = window.metka?.q;
+  metka = (name, options) => {
     arrive();
     happened(name, options?.props);
-  });
+  };
   metka.consent = choice => {
-    consent = choice === true ? 'granted' : choice || 'denied';
+    consent = (choice as unknown as number) > 0 ? 'granted' : (choice as 'marketing') || 'denied';
     record('consent');
   };
 
   for (const method of ['pushState', 'replaceState'] as const) {
     const original = history[method];
-    history[method] = (...values) => {
-      original.apply(history, values);
-      move();
-    };
+    history[method] = (...values) => look(original.apply(history, values));
   }
-  for (const type of 'popstate scroll focus blur pagehide pageshow visibilitychange click auxclick prerenderingchange'.split(' '))
+  for (const type of 'click auxclick scroll popstate pageshow blur focus visibilitychange'.split(' '))
     addEventListener(type, notice, true);
 
+  arrive();
   look();
-  view();
-  early?.q?.map(values => metka(...values));
+  if (status) happened(status, { path: path! });
+  early?.map(values => metka!(...values));
   scan();
   new MutationObserver(scan).observe(page, { childList: true, subtree: true });
 }

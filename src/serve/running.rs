@@ -60,9 +60,9 @@ impl Running for Server {
             .into_iter()
             .map(|step| StepCount {
                 name: step.name,
-                hits: step.hits,
+                hits: step.entered,
                 refused: step.refused,
-                seconds: step.seconds,
+                seconds: seconds(step.timed, step.nanoseconds, step.entered),
             })
             .collect()
     }
@@ -72,7 +72,7 @@ impl Running for Server {
     }
 
     fn attribution(&self) -> Vec<String> {
-        self.shared.enricher.attribution().into_iter().map(|credit| credit.to_string()).collect()
+        self.shared.enricher.attribution().into_iter().map(|credit| credit.text.to_owned()).collect()
     }
 
     fn explain(&self, probe: &Probe) -> Value {
@@ -115,6 +115,11 @@ impl Running for Server {
             })
         })
     }
+}
+
+/// Only some passages are timed; the others are taken to be alike.
+fn seconds(timed: u64, nanoseconds: u64, entered: u64) -> f64 {
+    if timed == 0 { 0.0 } else { nanoseconds as f64 / timed as f64 * entered as f64 / 1e9 }
 }
 
 /// Puts the old value back where a running server cannot follow, and says so.

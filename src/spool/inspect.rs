@@ -13,7 +13,7 @@ use super::checkpoint::{Checkpoint, Mark, Read};
 use super::recover::{Damage, dead_letter_rows, spool_dirs, walk};
 use super::shared::spool_name;
 use super::{SpoolError, record};
-use crate::count::{Counters, SiteCounts};
+use crate::count::Counters;
 
 /// What a spool holds.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -22,8 +22,6 @@ pub struct SpoolStat {
     pub spools: BTreeMap<String, OneSpool>,
     /// Rows that wait for storage, per site.
     pub waiting: BTreeMap<String, u64>,
-    /// The counts with which a server would start here.
-    pub sites: BTreeMap<String, SiteCounts>,
     pub dead_letters: u64,
     pub dead_rows: u64,
     /// Files kept aside because they are damaged.
@@ -51,7 +49,7 @@ pub struct Verdict {
     pub stat: SpoolStat,
     /// Per spool, what could not be read back.
     pub damage: BTreeMap<String, Vec<Damage>>,
-    /// Rows of waiting batches that are missing, and rows of no known batch.
+    /// Rows that are missing from waiting batches.
     pub lost_rows: u64,
     pub torn_bytes: u64,
     pub checkpoint: &'static str,
@@ -97,13 +95,8 @@ pub fn verify(dir: &Path) -> Result<Verdict, SpoolError> {
                 *verdict.stat.waiting.entry(site.site().to_owned()).or_default() += u64::from(*rows);
             }
         }
-        verdict.lost_rows += walked.unattributed
-            + walked
-                .missing
-                .iter()
-                .filter(|(number, _)| !done(**number, &mark))
-                .map(|(_, rows)| rows)
-                .sum::<u64>();
+        let missing = walked.missing.iter().filter(|(number, _)| !done(**number, &mark));
+        verdict.lost_rows += missing.map(|(_, rows)| rows).sum::<u64>();
         verdict.torn_bytes += walked.torn_bytes;
         let damage: Vec<Damage> = walked.damage.into_iter().map(|(_, damage)| damage).collect();
         if !damage.is_empty() {
@@ -111,23 +104,9 @@ pub fn verify(dir: &Path) -> Result<Verdict, SpoolError> {
         }
         verdict.stat.spools.insert(spool_name(spool), one);
     }
-    for (site, totals) in checkpoint.sites {
-        let counts = verdict.stat.sites.entry(site).or_default();
-        counts.stored = totals.stored;
-        counts.refused = totals.refused;
-    }
-    for (site, rows) in &verdict.stat.waiting {
-        verdict.stat.sites.entry(site.clone()).or_default().waiting += rows;
-    }
     for path in files(&dir.join("dead")) {
         verdict.stat.dead_letters += 1;
-        for (site, rows) in dead_letter_rows(&path).map_err(SpoolError::io("read", &path))? {
-            verdict.stat.dead_rows += rows;
-            verdict.stat.sites.entry(site).or_default().waiting += rows;
-        }
-    }
-    for counts in verdict.stat.sites.values_mut() {
-        counts.received = counts.stored + counts.waiting + counts.refused.values().sum::<u64>();
+        verdict.stat.dead_rows += dead_letter_rows(&path).map_err(SpoolError::io("read", &path))?.values().sum::<u64>();
     }
     verdict.stat.quarantined = files(&dir.join("quarantine")).len() as u64;
     verdict.ok = verdict.damage.is_empty() && verdict.lost_rows == 0 && state != "damaged";
