@@ -13,7 +13,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -293,6 +293,15 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
         working_dir: &Path,
     ) -> Result<Config, ConfigError> {
+        Config::parse_with_keys(text, environment, working_dir).map(|(config, _)| config)
+    }
+
+    /// Also returns the names of all keys that were looked for.
+    fn parse_with_keys(
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+        working_dir: &Path,
+    ) -> Result<(Config, BTreeSet<String>), ConfigError> {
         let mut table: toml::Table = toml::from_str(text)
             .map_err(|error| ConfigError(vec![error.to_string().trim_end().to_owned()]))?;
         let mut mistakes = Vec::new();
@@ -406,9 +415,12 @@ impl Config {
                 mistakes.push(format!("site[{index}].id: {:?} is already site[{first}]", site.id));
             }
         }
+        let keys_asked = root.asked();
         root.finish(&mut mistakes);
         if mistakes.is_empty() {
-            Ok(Config { data_dir, collect, web, storage, ship, engine, geo, enrich, keys, backup, sites })
+            let config =
+                Config { data_dir, collect, web, storage, ship, engine, geo, enrich, keys, backup, sites };
+            Ok((config, keys_asked))
         } else {
             Err(ConfigError(mistakes))
         }

@@ -42,6 +42,7 @@ pub mod engine;
 pub mod enrich;
 pub mod event;
 pub mod identify;
+pub mod log;
 pub mod parse;
 pub mod pipeline;
 pub mod privacy;

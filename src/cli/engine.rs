@@ -35,8 +35,10 @@ pub struct EngineArgs {
 /// Runs until SIGTERM, SIGINT or the end of the parent's pipe.
 pub fn run(args: EngineArgs) -> anyhow::Result<()> {
     let working_dir = std::env::current_dir()?;
+    crate::log::start("warn");
     let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name != crate::log::VARIABLE);
     let config = Config::load(args.config.as_deref(), args.data.as_deref(), environment, &working_dir)?;
     engine::run(EngineOptions {
         data_dir: config.data_dir,
