@@ -67,7 +67,9 @@ impl Engine {
                 let storage = Storage::new(&endpoint, database);
                 match storage.ping().await {
                     Ok(()) => return storage,
-                    Err(error) => assert!(started.elapsed() < START_TIMEOUT, "the engine is not ready: {error}"),
+                    Err(error) => {
+                        assert!(started.elapsed() < START_TIMEOUT, "the engine is not ready: {error}")
+                    }
                 }
             }
             assert!(started.elapsed() < START_TIMEOUT, "the engine made no secret");
