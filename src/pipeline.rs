@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::accept::{Settings, Shared};
-use crate::enrich::{self, UserAgent};
+use crate::enrich::{self, user_agent::UserAgent};
 use crate::config::Consent;
 use crate::event::{Client, ConsentState, Hit, Identity, IdentityKind};
 use crate::identify::consent::{self, Answer, Terms};

@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use metka::count::Counters;
+use metka::spool;
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse battery";
@@ -205,4 +207,50 @@ fn the_data_directory_can_be_named() {
     metka.run(&["--data", "elsewhere", "token", "create", "--name", "x", "--role", "viewer"]).ok();
     assert!(metka.dir.path().join("elsewhere/people.json").exists());
     assert!(!metka.data().exists());
+}
+
+#[test]
+fn status_without_a_server_tells_what_the_last_one_left() {
+    let metka = Metka::new();
+    let status = metka.json(&["status"]);
+    let nothing = json!({ "received": 0, "stored": 0, "waiting": 0, "in_flight": 0, "refused": {} });
+    assert_eq!(status["sites"], json!({ "clinic": nothing }));
+    assert_eq!(status["engine"]["state"], "stopped");
+
+    // As a server would have left it: three hits durable, one refused, none shipped.
+    let counters = Counters::new(["clinic"]);
+    let site = counters.site("clinic");
+    let options = spool::Options {
+        dir: metka.data().join("spool"),
+        spools: 1,
+        durability: metka::config::Durability::Fsync,
+        seal_interval: std::time::Duration::from_secs(1),
+        batch_rows: 100,
+        max_bytes: 64 << 20,
+    };
+    let opened = spool::open(options, counters.clone()).expect("opened");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let writer = opened.writers.into_iter().next().expect("one writer");
+        for _ in 0..3 {
+            site.arrived();
+            let ticket = writer.append(&site, 24_311, |_, out| out.extend_from_slice(b"\x06clinic")).expect("room");
+            ticket.await.expect("durable");
+        }
+        site.arrived();
+        site.refused(metka::reject::Reason::ForeignHost);
+        opened.outlet.checkpoint().expect("written");
+        writer.close();
+    });
+    drop(opened.outlet);
+    let status = metka.json(&["status"]);
+    assert_eq!(
+        status["sites"]["clinic"],
+        json!({ "received": 4, "stored": 0, "waiting": 3, "in_flight": 0, "refused": { "foreign-host": 1 } })
+    );
+    assert_eq!(status["backlog"]["rows"], 3);
+
+    let stat = metka.json(&["spool", "stat"]);
+    assert_eq!(stat["waiting"], json!({ "clinic": 3 }));
+    assert_eq!(metka.json(&["spool", "verify"])["ok"], true);
 }

@@ -227,3 +227,30 @@ async fn terms_are_carried_out_by_column_and_by_row() {
         .expect("the rows are read");
     assert_eq!(json!(rows), json!([[0, 0, "", 0, 0], [1, 1, "Yaroslavl", 1, 1], [2, 1, "Yaroslavl", 1, 1]]));
 }
+
+#[tokio::test]
+async fn the_demo_is_loaded_once_extended_and_removed_without_touching_others() {
+    let storage = storage::fresh().await;
+    let site = metka::config::Site::with_defaults("demo", &["demo.example"]);
+    let mut payload = Vec::new();
+    full_row(&[]).encode(HitId { batch: 1, row: 0 }, &mut payload);
+    storage.insert(COLUMNS, "real", Bytes::from(payload)).await.expect("a real row");
+    let count = format!("SELECT count() FROM {}.hits", storage.database());
+
+    let now: jiff::Timestamp = "2026-11-20T10:00:00Z".parse().expect("an instant");
+    let loaded = metka::demo::load(&storage, &site, now).await.expect("loaded");
+    assert!(loaded > 60_000, "{loaded}");
+    assert_eq!(metka::demo::load(&storage, &site, now).await.expect("loaded again"), 0);
+    let later = now + jiff::SignedDuration::from_hours(48);
+    let added = metka::demo::load(&storage, &site, later).await.expect("extended");
+    assert!((200..3_000).contains(&added), "{added}");
+    assert_eq!(storage.number(&count, &[]).await.expect("a count"), loaded + added + 1);
+
+    assert_eq!(metka::demo::remove(&storage).await.expect("removed"), loaded + added);
+    assert_eq!(storage.number(&count, &[]).await.expect("a count"), 1);
+    assert_eq!(metka::demo::load(&storage, &site, later).await.expect("and back"), {
+        let back = storage.number(&count, &[]).await.expect("a count") - 1;
+        assert!(back > 60_000, "{back}");
+        back
+    });
+}

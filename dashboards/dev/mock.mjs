@@ -16,7 +16,12 @@ import { fileURLToPath } from 'node:url';
 const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
   "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+};
 const DAY_MS = 86_400_000;
 const MAX_BODY = 1 << 20;
 
@@ -25,39 +30,92 @@ const SITES = [
     id: 'clinic',
     timezone: 'Europe/Moscow',
     hosts: ['clinic.example'],
-    attribution: 'IP Geolocation by DB-IP',
+    attribution: [{ text: 'IP Geolocation by DB-IP', url: 'https://db-ip.com' }],
     collect_url: 'https://stats.clinic.example',
   },
-  { id: 'new', timezone: 'Asia/Kolkata', hosts: ['new.example'], attribution: 'IP Geolocation by DB-IP' },
+  { id: 'new', timezone: 'Asia/Kolkata', hosts: ['new.example'], attribution: [] },
 ];
 
 const SHARES = {
   'event:page': {
-    '/': 30, '/uslugi/terapiya': 14, '/vrachi': 12, '/ceny': 11, '/zapis': 9, '/kontakty': 7,
-    '/uslugi/implantaciya-zubov-pod-klyuch-s-garantiey': 6, '/blog/kak-vybrat-stomatologa': 4, '/akcii': 3,
-    '/o-klinike': 2, '/vrachi/ivanova': 1, '/blog/chistka': 1,
+    '/': 30,
+    '/uslugi/terapiya': 14,
+    '/vrachi': 12,
+    '/ceny': 11,
+    '/zapis': 9,
+    '/kontakty': 7,
+    '/uslugi/implantaciya-zubov-pod-klyuch-s-garantiey': 6,
+    '/blog/kak-vybrat-stomatologa': 4,
+    '/akcii': 3,
+    '/o-klinike': 2,
+    '/vrachi/ivanova': 1,
+    '/blog/chistka': 1,
   },
-  'visit:entry_page': { '/': 52, '/ceny': 17, '/uslugi/terapiya': 15, '/blog/kak-vybrat-stomatologa': 11, '/vrachi': 5 },
+  'visit:entry_page': {
+    '/': 52,
+    '/ceny': 17,
+    '/uslugi/terapiya': 15,
+    '/blog/kak-vybrat-stomatologa': 11,
+    '/vrachi': 5,
+  },
   'visit:exit_page': { '/zapis': 31, '/kontakty': 27, '/': 22, '/ceny': 14, '/vrachi': 6 },
   'visit:source': {
-    Yandex: 38, 'Direct / None': 24, Google: 14, VK: 7, Telegram: 6, '2GIS': 5, Dzen: 3, Avito: 1.5,
-    'Mail.ru': 1, OK: 0.4, 'otzyvy.example': 0.1,
+    Yandex: 38,
+    'Direct / None': 24,
+    Google: 14,
+    VK: 7,
+    Telegram: 6,
+    '2GIS': 5,
+    Dzen: 3,
+    Avito: 1.5,
+    'Mail.ru': 1,
+    OK: 0.4,
+    'otzyvy.example': 0.1,
   },
   'visit:channel': { search: 52, direct: 24, paid: 9, social: 7, messenger: 6, referral: 2 },
   'visit:referrer': {
-    'yandex.ru': 38, '': 24, 'google.com': 14, 'vk.com/clinic': 7, 't.me/clinic': 6,
-    '2gis.ru/moscow/firm/70000001018271900': 5, 'dzen.ru': 3,
+    'yandex.ru': 38,
+    '': 24,
+    'google.com': 14,
+    'vk.com/clinic': 7,
+    't.me/clinic': 6,
+    '2gis.ru/moscow/firm/70000001018271900': 5,
+    'dzen.ru': 3,
   },
   'visit:utm_campaign': { '(not set)': 88, spring: 7, implant: 4, brand: 1 },
   'visit:utm_source': { '(not set)': 88, yandex: 9, vk: 3 },
   'visit:utm_medium': { '(not set)': 88, cpc: 9, social: 3 },
   'visit:country': { RU: 91, BY: 3, KZ: 2, DE: 1.5, AM: 1, US: 0.8, '': 0.7 },
-  'visit:region': { Moscow: 56, 'Moscow Oblast': 19, 'Yaroslavl Oblast': 9, 'St.-Petersburg': 7, 'Tver Oblast': 5, '': 4 },
-  'visit:city': { Moscow: 56, Yaroslavl: 9, Khimki: 8, 'Saint Petersburg': 7, Mytishchi: 6, Tver: 5, Podolsk: 5, '': 4 },
+  'visit:region': {
+    Moscow: 56,
+    'Moscow Oblast': 19,
+    'Yaroslavl Oblast': 9,
+    'St.-Petersburg': 7,
+    'Tver Oblast': 5,
+    '': 4,
+  },
+  'visit:city': {
+    Moscow: 56,
+    Yaroslavl: 9,
+    Khimki: 8,
+    'Saint Petersburg': 7,
+    Mytishchi: 6,
+    Tver: 5,
+    Podolsk: 5,
+    '': 4,
+  },
   'visit:device': { mobile: 63, desktop: 33, tablet: 3.5, tv: 0.5 },
-  'visit:browser': { 'Yandex Browser': 34, Chrome: 31, 'Mobile Safari': 18, 'Samsung Internet': 7, Firefox: 5, Opera: 3, Edge: 2 },
+  'visit:browser': {
+    'Yandex Browser': 34,
+    Chrome: 31,
+    'Mobile Safari': 18,
+    'Samsung Internet': 7,
+    Firefox: 5,
+    Opera: 3,
+    Edge: 2,
+  },
   'visit:os': { Android: 45, Windows: 27, iOS: 19, 'Mac OS X': 6, Linux: 3 },
-  'visit:screen': { small: 61, large: 22, medium: 11, 'extra large': 6 },
+  'visit:screen': { '1-479': 61, '1440-1919': 22, '1024-1439': 11, '1920+': 6 },
   'event:name': { pageview: 79, 'Outbound Link': 8, booking: 6, 'File Download': 4, call: 2, 404: 1 },
   'event:ad': { '': 60, 'banner-top': 20, 'banner-side': 13, 'popup-discount': 7 },
 };
@@ -104,7 +162,8 @@ async function route(request, response, url) {
     return answer(response, 200, session);
   }
   if (pathname === '/api/v1/sites') return answer(response, 200, SITES);
-  if (pathname === '/api/v1/live') return answer(response, 200, { visitors: url.searchParams.get('site_id') === 'new' ? 0 : 23 });
+  if (pathname === '/api/v1/live')
+    return answer(response, 200, { visitors: url.searchParams.get('site_id') === 'new' ? 0 : 23 });
   if (pathname === '/api/v2/query') return answer(response, 200, query(await json(request)));
   return answer(response, 404, { error: `no such path ${pathname}` });
 }
@@ -112,7 +171,8 @@ async function route(request, response, url) {
 function file(response, pathname) {
   const path = pathname === '/' || pathname === '/login' ? '/index.html' : normalize(pathname);
   const place = join(dist, path);
-  if (!place.startsWith(dist) || !existsSync(place) || extname(place) === '') return answer(response, 404, { error: 'not found' });
+  if (!place.startsWith(dist) || !existsSync(place) || extname(place) === '')
+    return answer(response, 404, { error: 'not found' });
   response.writeHead(200, {
     'Content-Type': TYPES[extname(place)] ?? 'application/octet-stream',
     'Content-Security-Policy': CSP,
@@ -138,8 +198,12 @@ function query(body) {
   );
   const weight = shares.reduce((all, [, share]) => all + share, 0);
   const rows = shares
-    .map(([value, share]) => ({ dimensions: [value], metrics: numbers(body.metrics, (total * share) / weight, hash(value)) }))
-    .filter((row) => row.metrics[0] > 0);
+    .map(([value, share]) => ({
+      dimensions: [value],
+      metrics: numbers(body.metrics, (total * share) / weight, hash(value)),
+    }))
+    .filter((row) => row.metrics[0] > 0)
+    .sort((a, b) => b.metrics[0] - a.metrics[0]);
   const { limit = 10_000, offset = 0 } = body.pagination ?? {};
   return wrap(body, rows.slice(offset, offset + limit));
 }
@@ -154,7 +218,9 @@ function matches(operator, value, values) {
 function shareOf([operator, dimension, values]) {
   const shares = Object.entries(SHARES[dimension] ?? {});
   const all = shares.reduce((sum, [, share]) => sum + share, 0);
-  return shares.filter(([value]) => matches(operator, value, values)).reduce((sum, [, share]) => sum + share, 0) / (all || 1);
+  return (
+    shares.filter(([value]) => matches(operator, value, values)).reduce((sum, [, share]) => sum + share, 0) / (all || 1)
+  );
 }
 
 function series(body, range, interval, part) {
@@ -212,9 +278,19 @@ function visitorsAt(day, hour) {
   return 46 * week * (1 + (at - 20_150) / 900) * rhythm * (0.8 + 0.4 * hash(`${day}${hour}`)) || 1;
 }
 
+const days_known = new Map();
+
 function sum(range) {
   let all = 0;
-  for (const day of range) for (let hour = 0; hour < 24; hour += 1) all += Math.round(visitorsAt(day, hour));
+  for (const day of range) {
+    // Today still grows.
+    if (!days_known.has(day) || day >= wall(SITES[0].timezone).slice(0, 10)) {
+      let visitors = 0;
+      for (let hour = 0; hour < 24; hour += 1) visitors += Math.round(visitorsAt(day, hour));
+      days_known.set(day, visitors);
+    }
+    all += days_known.get(day);
+  }
   return all;
 }
 
@@ -232,7 +308,15 @@ function monday(day, first) {
   return found < first ? first : found;
 }
 
+let clock = { at: 0, zone: '', text: '' };
+
 function wall(timezone) {
+  if (Date.now() - clock.at < 1000 && clock.zone === timezone) return clock.text;
+  clock = { at: Date.now(), zone: timezone, text: wallNow(timezone) };
+  return clock.text;
+}
+
+function wallNow(timezone) {
   return new Intl.DateTimeFormat('sv-SE', { timeZone: timezone, dateStyle: 'short', timeStyle: 'short' }).format(now());
 }
 

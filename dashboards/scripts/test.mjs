@@ -28,6 +28,8 @@ await build({
     },
   },
 });
-const files = readdirSync(out).filter((name) => name.endsWith('.test.mjs')).map((name) => join(out, name));
+const files = readdirSync(out)
+  .filter((name) => name.endsWith('.test.mjs'))
+  .map((name) => join(out, name));
 const run = spawnSync(process.execPath, ['--test', ...files], { stdio: 'inherit' });
 process.exit(run.status ?? 1);

@@ -82,7 +82,11 @@ export function App() {
             session={stage.session}
             onLanguage={chooseLanguage}
             onAccount={() => setStage({ at: 'account', session: stage.session })}
-            onSignOut={() => void signOut().catch(() => undefined).then(leave)}
+            onSignOut={() =>
+              void signOut()
+                .catch(() => undefined)
+                .then(leave)
+            }
           />
         );
     }

@@ -77,7 +77,10 @@ export function useAnswer(query: Query | null, shape: string, refresh: number): 
 }
 
 /** Words for a failure: the key of its sentence, and what the server said if that helps. */
-export function failureOf(error: unknown): { readonly key: `error.${ApiError['kind'] | 'unknown'}`; readonly detail: string } {
+export function failureOf(error: unknown): {
+  readonly key: `error.${ApiError['kind'] | 'unknown'}`;
+  readonly detail: string;
+} {
   if (!(error instanceof ApiError)) return { key: 'error.unknown', detail: '' };
   return { key: `error.${error.kind}`, detail: error.kind === 'refused' ? error.detail : '' };
 }

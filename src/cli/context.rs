@@ -146,6 +146,11 @@ impl From<ControlError> for Failure {
     }
 }
 
+/// Where the spool of a data directory is.
+pub fn spool_dir(config: &Config) -> PathBuf {
+    config.data_dir.join("spool")
+}
+
 /// Milliseconds since 1970.
 pub fn now() -> i64 {
     jiff::Timestamp::now().as_millisecond()

@@ -9,10 +9,15 @@
 mod check;
 pub mod context;
 mod demo;
+mod engine;
+mod keys;
+mod migrate;
 mod serve;
 mod site;
+mod spool;
 mod stats;
 mod status;
+mod storage;
 mod token;
 mod user;
 
@@ -45,18 +50,26 @@ struct Cli {
 enum Command {
     /// Run everything: collector, shipper, web address, jobs, and the embedded engine
     Serve(serve::ServeArgs),
+    /// Run the embedded ClickHouse alone and serve its HTTP interface
+    Engine(engine::EngineArgs),
     /// Check configuration, keys, geo data and storage, and say each mistake
     Check(check::CheckArgs),
+    /// Apply the schema to storage, and check its settings
+    Migrate(migrate::MigrateArgs),
     /// Show what was received, stored, waiting and refused, by site
     Status(status::StatusArgs),
     /// Answer one stats question
     Stats(stats::StatsArgs),
+    /// Read the spool, whether a server runs or not
+    Spool(spool::SpoolArgs),
     /// Made-up data of the demo
     Demo(demo::DemoArgs),
     /// People who sign in
     User(user::UserArgs),
     /// Tokens of programs
     Token(token::TokenArgs),
+    /// The key ring
+    Keys(keys::KeysArgs),
     /// Sites
     Site(site::SiteArgs),
 }
@@ -77,7 +90,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let default = match cli.command {
-        Command::Serve(_) => "info",
+        Command::Serve(_) | Command::Engine(_) => "info",
         _ => "warn",
     };
     crate::log::start(default);
@@ -94,12 +107,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(command: &Command, context: Context) -> Outcome {
     match command {
         Command::Serve(args) => serve::run(args, context),
+        Command::Engine(args) => engine::run(args, &context),
         Command::Check(args) => check::run(args, &context),
+        Command::Migrate(args) => migrate::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         Command::Stats(args) => stats::run(args, &context),
+        Command::Spool(args) => spool::run(args, &context),
         Command::Demo(args) => demo::run(args, &context),
         Command::User(args) => user::run(args, &context),
         Command::Token(args) => token::run(args, &context),
+        Command::Keys(args) => keys::run(args, &context),
         Command::Site(args) => site::run(args, &context),
     }
 }

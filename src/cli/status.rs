@@ -1,9 +1,12 @@
 //! `metka status`
 
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::context::{Context, Outcome, table};
+use super::context::{Context, Failure, Outcome, moment, spool_dir, table};
+use crate::config::Config;
+use crate::control::described;
+use crate::spool;
 
 #[derive(clap::Args)]
 pub struct StatusArgs {}
@@ -19,9 +22,25 @@ pub fn run(_: &StatusArgs, context: &Context) -> Outcome {
     context.print(&status, lines(&status))
 }
 
-fn offline(config: &crate::config::Config) -> Result<Value, super::context::Failure> {
-    let _ = config;
-    Err(super::context::Failure::failed("no server runs on this data directory"))
+/// What the last server left behind: its counts, and what waits in the spool.
+fn offline(config: &Config) -> Result<Value, Failure> {
+    let dir = spool_dir(config);
+    let stat =
+        if dir.is_dir() { spool::stat(&dir).map_err(Failure::failed)? } else { spool::SpoolStat::default() };
+    let mut sites = stat.sites;
+    for site in &config.sites {
+        sites.entry(site.id.clone()).or_default();
+    }
+    let backlog = spool::Backlog {
+        rows: stat.spools.values().map(|one| one.waiting_rows).sum(),
+        batches: stat.spools.values().map(|one| one.waiting_batches).sum(),
+        bytes: stat.spools.values().map(|one| one.bytes).sum(),
+        oldest: stat.spools.values().filter_map(|one| one.oldest_ms).min(),
+        dead_rows: stat.dead_rows,
+        damaged_rows: 0,
+    };
+    let engine = if config.storage.url.is_empty() { "stopped" } else { "external" };
+    Ok(described(&sites, &backlog, &json!({ "state": engine, "restarts": 0 }), &json!({})))
 }
 
 fn lines(status: &Value) -> Vec<String> {
@@ -41,13 +60,13 @@ fn lines(status: &Value) -> Vec<String> {
     });
     let mut lines = table(["SITE", "RECEIVED", "STORED", "WAITING", "IN FLIGHT", "REFUSED"], rows.collect());
     let backlog = &status["backlog"];
-    let age = backlog["oldest_ms"].as_u64().map(|age| format!(", the oldest since {} s", age / 1000));
+    let oldest = backlog["oldest"].as_i64().map(|oldest| format!(", the oldest of {}", moment(oldest)));
     lines.push(String::new());
     lines.push(format!(
         "backlog  {} rows in {} bytes{}, {} dead",
         number(&backlog["rows"]),
         number(&backlog["bytes"]),
-        age.unwrap_or_default(),
+        oldest.unwrap_or_default(),
         number(&backlog["dead_rows"]),
     ));
     lines.push(format!("engine   {}", status["engine"]["state"].as_str().unwrap_or("unknown")));

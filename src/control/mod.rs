@@ -33,10 +33,11 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::count::SiteCounts;
+use crate::spool::Backlog;
 use crate::web::State;
 use crate::web::answer::{self, Answer};
 use crate::web::routes::MAX_BODY_BYTES;
-use crate::web::running::{Archive, ArchiveError, Backlog};
+use crate::web::running::{Archive, ArchiveError};
 
 /// The socket's name in the data directory.
 pub const SOCKET_NAME: &str = "control.sock";

@@ -73,7 +73,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     name_bound_ports(&mut config, &listeners, &web_listener)?;
 
     let keys = Arc::new(KeyRing::open(&config.keys.dir)?);
-    let enricher = Arc::new(Enricher::open(&config, &Search::here())?);
+    let enricher = Arc::new(Enricher::open(&config, &Search::of_process()?)?);
     for warning in enricher.warnings() {
         tracing::warn!("{warning}");
     }
@@ -89,7 +89,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         },
         counters.clone(),
     )?;
-    opened.report.log();
+    report_recovery(&opened.report);
 
     let shared = Shared::new(
         Arc::new(config.clone()),
@@ -208,6 +208,23 @@ async fn back(
             tracing::info!("stopped");
             Ok(())
         }
+    }
+}
+
+fn report_recovery(report: &spool::RecoveryReport) {
+    tracing::info!(
+        segments = report.segments,
+        waiting_rows = report.rows,
+        torn_bytes = report.torn_bytes,
+        "the spool is open"
+    );
+    if report.damaged_places > 0 {
+        tracing::error!(
+            places = report.damaged_places,
+            records = report.damaged_records,
+            lost_rows = report.lost_rows,
+            "the spool is damaged; what could not be read was set aside in its quarantine"
+        );
     }
 }
 

@@ -11,8 +11,8 @@ use super::storage::View;
 use crate::accept::{self, Shared};
 use crate::config::Config;
 use crate::demo;
-use crate::spool::Outlet;
-use crate::web::running::{Answering, Backlog, EngineStatus, Probe, Running, StepCount};
+use crate::spool::{Backlog, Outlet};
+use crate::web::running::{Answering, EngineStatus, Probe, Running, StepCount};
 
 /// How often a flush looks whether storage has everything.
 const FLUSH_POLL: Duration = Duration::from_millis(20);
@@ -46,14 +46,7 @@ impl Server {
 
 impl Running for Server {
     fn backlog(&self) -> Backlog {
-        let backlog = self.outlet.backlog();
-        let now = jiff::Timestamp::now().as_millisecond();
-        Backlog {
-            rows: backlog.rows,
-            bytes: backlog.bytes,
-            oldest_ms: backlog.oldest.map(|oldest| u64::try_from(now).unwrap_or(0).saturating_sub(oldest)),
-            dead_rows: backlog.dead_rows,
-        }
+        self.outlet.backlog()
     }
 
     fn engine(&self) -> EngineStatus {
@@ -67,9 +60,9 @@ impl Running for Server {
             .into_iter()
             .map(|step| StepCount {
                 name: step.name,
-                hits: step.hits,
+                hits: step.entered,
                 refused: step.refused,
-                seconds: step.seconds,
+                seconds: seconds(step.timed, step.nanoseconds, step.entered),
             })
             .collect()
     }
@@ -79,7 +72,7 @@ impl Running for Server {
     }
 
     fn attribution(&self) -> Vec<String> {
-        self.shared.enricher.attribution().into_iter().map(|credit| credit.to_string()).collect()
+        self.shared.enricher.attribution().into_iter().map(|credit| credit.text.to_owned()).collect()
     }
 
     fn explain(&self, probe: &Probe) -> Value {
@@ -122,6 +115,11 @@ impl Running for Server {
             })
         })
     }
+}
+
+/// Only some passages are timed; the others are taken to be alike.
+fn seconds(timed: u64, nanoseconds: u64, entered: u64) -> f64 {
+    if timed == 0 { 0.0 } else { nanoseconds as f64 / timed as f64 * entered as f64 / 1e9 }
 }
 
 /// Puts the old value back where a running server cannot follow, and says so.

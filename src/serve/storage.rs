@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, Site};
+use crate::config::{self, Config, Site};
 use crate::engine::{State as EngineState, Supervisor};
 use crate::query::{self, QueryError};
 use crate::ship::{self, ShipMetrics, Sink, SinkError};
@@ -61,7 +61,7 @@ impl Storage {
             let supervisor = Supervisor::start(config, exe)?;
             (supervisor.endpoint(), Some(supervisor))
         } else {
-            (Endpoint::configured(&config.storage)?, None)
+            (configured(&config.storage)?, None)
         };
         let view = View { engine: supervisor.as_ref().map(Supervisor::state), ship: Arc::default() };
         Ok(Storage {
@@ -127,10 +127,22 @@ impl Storage {
     }
 }
 
+/// The server that the configuration names.
+fn configured(storage: &config::Storage) -> anyhow::Result<Endpoint> {
+    let password = match &storage.password_file {
+        None => String::new(),
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("storage.password_file: cannot read {}", path.display()))?
+            .trim_end_matches(['\r', '\n'])
+            .to_owned(),
+    };
+    Ok(Endpoint::Http { url: storage.url.clone(), user: storage.user.clone(), password })
+}
+
 async fn load_demo(store: store::Storage, state: Arc<web::State>) {
     let config = state.config.load_full();
     let Some(site) = config.site(demo::SITE) else { return };
-    match demo::history::load(&store, site, state.timestamp()).await {
+    match demo::load(&store, site, state.timestamp()).await {
         Ok(rows) => tracing::info!(rows, "the made-up history is loaded"),
         Err(error) => tracing::error!(%error, "the made-up history could not be loaded"),
     }
@@ -169,7 +181,7 @@ impl Sink for Inserts {
         let columns = store::row::COLUMNS;
         self.0.insert(columns, &batch.token, batch.body()).await.map_err(|error| SinkError {
             retryable: error.is_retryable(),
-            code: error.code(),
+            code: error.code().unwrap_or(0),
             text: error.to_string(),
         })
     }
@@ -192,14 +204,15 @@ impl Archive for Questions {
     }
 
     fn remove_demo(&self) -> Answering<'_, Result<u64, ArchiveError>> {
-        Box::pin(async move { Ok(demo::history::remove(&self.0).await?) })
+        Box::pin(async move { Ok(demo::remove(&self.0).await?) })
     }
 }
 
 impl From<QueryError> for ArchiveError {
     fn from(error: QueryError) -> ArchiveError {
         match error {
-            QueryError::Question(lines) => ArchiveError::Question(lines),
+            QueryError::Invalid(lines) => ArchiveError::Question(lines),
+            error @ QueryError::TooExpensive => ArchiveError::Limit(error.to_string()),
             QueryError::Storage(error) => error.into(),
         }
     }

@@ -49,7 +49,7 @@ pub struct Verdict {
     pub stat: SpoolStat,
     /// Per spool, what could not be read back.
     pub damage: BTreeMap<String, Vec<Damage>>,
-    /// Rows of waiting batches that are missing, and rows of no known batch.
+    /// Rows that are missing from waiting batches.
     pub lost_rows: u64,
     pub torn_bytes: u64,
     pub checkpoint: &'static str,
@@ -95,8 +95,8 @@ pub fn verify(dir: &Path) -> Result<Verdict, SpoolError> {
                 *verdict.stat.waiting.entry(site.site().to_owned()).or_default() += u64::from(*rows);
             }
         }
-        verdict.lost_rows += walked.unattributed
-            + walked.missing.iter().filter(|(number, _)| !done(**number, &mark)).map(|(_, rows)| rows).sum::<u64>();
+        let missing = walked.missing.iter().filter(|(number, _)| !done(**number, &mark));
+        verdict.lost_rows += missing.map(|(_, rows)| rows).sum::<u64>();
         verdict.torn_bytes += walked.torn_bytes;
         let damage: Vec<Damage> = walked.damage.into_iter().map(|(_, damage)| damage).collect();
         if !damage.is_empty() {

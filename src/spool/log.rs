@@ -110,7 +110,10 @@ impl Log {
                 .map_err(|error| LogError::Fatal(format!("fdatasync of segment {} failed: {error}", current.number)))?;
         }
         let book = shared.book(self.spool);
-        let number = book.state().next_segment;
+        let (number, last_batch) = {
+            let state = book.state();
+            (state.next_segment, state.next_batch.saturating_sub(1))
+        };
         let dir = shared.spool_dir(self.spool);
         let spare = match locked(&book.spare).take() {
             Some(spare) => spare,
@@ -122,7 +125,7 @@ impl Log {
                 make_spare(&shared, self.spool, length).map_err(|error| fault("make a segment", error))?
             }
         };
-        let header = new_header(&shared, self.spool, number, first_lsn)
+        let header = new_header(&shared, self.spool, number, first_lsn, last_batch)
             .map_err(|error| LogError::Fatal(error.to_string()))?;
         let path = dir.join(segment_name(number));
         let begun = write_all(disk, &spare.file, &header.encode(), 0)
@@ -135,7 +138,6 @@ impl Log {
         disk.sync_dir(&dir)
             .map_err(|error| LogError::Fatal(format!("fsync of the spool's directory failed: {error}")))?;
         let mut state = book.state();
-        let last_batch = state.next_batch.saturating_sub(1);
         if let Some(closed) = self.current.take()
             && let Some(segment) = state.segments.get_mut(&closed.number)
         {

@@ -22,7 +22,7 @@
 //! - A **segment** is a 64-byte header (magic `METKASPL`, version, columns
 //!   version, spool, node, generation, number, first LSN, time, CRC32C) and
 //!   records; the rest is zeros, written before the first append.
-//! - A **record** is `crc32c u32 | length u32 | lsn u64 | type u8 | flags u8 | 0 u16 | body`,
+//! - A **record** is `crc32c u32 | length u32 | lsn u64 | type u8 | flags u8 | tag u16 | body`,
 //!   padded with zeros to 8 bytes. The checksum starts from a seed made of the
 //!   segment's random generation and number, and covers all after itself with
 //!   the padding. LSNs count up by one within a spool.

@@ -304,7 +304,7 @@ impl Batch {
     /// The batch as a file: a segment of its own, with the reason behind it.
     fn dead_letter(&self, shared: &Shared, reason: &str) -> Result<Vec<u8>, SpoolError> {
         let meta = &self.lease.meta;
-        let mut header: SegmentHeader = super::shared::new_header(shared, meta.spool(), meta.id, 1)?;
+        let mut header: SegmentHeader = super::shared::new_header(shared, meta.spool(), meta.id, 1, meta.number())?;
         header.columns_version = meta.columns_version;
         header.created_ms = now_ms();
         let mut out = header.encode().to_vec();
@@ -318,7 +318,7 @@ impl Batch {
         open.append(lsn, &mut out);
         for payload in self.payloads() {
             lsn += 1;
-            let start = record::begin(&mut out, Kind::Hit, 0, lsn);
+            let start = record::begin_hit(&mut out, 0, meta.number(), lsn);
             out.extend_from_slice(payload);
             record::finish(&mut out, start);
         }

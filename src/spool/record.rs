@@ -54,6 +54,8 @@ pub(super) struct SegmentHeader {
     pub number: u64,
     pub first_lsn: u64,
     pub created_ms: u64,
+    /// The last batch that was opened before this segment.
+    pub batch: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,8 @@ pub(super) struct Record<'a> {
     /// `None` for a type that this version does not know.
     pub kind: Option<Kind>,
     pub flags: u8,
+    /// On a hit: the low 16 bits of its batch's number.
+    pub tag: u16,
     pub lsn: u64,
     /// All after the record's header, without padding.
     pub body: &'a [u8],
@@ -124,6 +128,7 @@ impl SegmentHeader {
         out[10..12].copy_from_slice(&self.columns_version.to_le_bytes());
         out[12..14].copy_from_slice(&self.spool.to_le_bytes());
         out[16..20].copy_from_slice(&self.node.to_le_bytes());
+        out[20..24].copy_from_slice(&self.batch.to_le_bytes());
         out[24..32].copy_from_slice(&self.generation.to_le_bytes());
         out[32..40].copy_from_slice(&self.number.to_le_bytes());
         out[40..48].copy_from_slice(&self.first_lsn.to_le_bytes());
@@ -152,6 +157,7 @@ impl SegmentHeader {
             number: u64_at(bytes, 32),
             first_lsn: u64_at(bytes, 40),
             created_ms: u64_at(bytes, 48),
+            batch: u32_at(bytes, 20),
         })
     }
 
@@ -246,6 +252,7 @@ impl<'a> Record<'a> {
         Some(Record {
             kind: Kind::from_byte(record[16]),
             flags: record[17],
+            tag: u16_at(record, 18),
             lsn: u64_at(record, 8),
             body: &record[RECORD_HEADER_BYTES..RECORD_HEADER_BYTES + length],
             total,
@@ -295,6 +302,15 @@ pub(super) fn begin(out: &mut Vec<u8>, kind: Kind, flags: u8, lsn: u64) -> usize
     out.extend_from_slice(&[0; 8]);
     out.extend_from_slice(&lsn.to_le_bytes());
     out.extend_from_slice(&[kind as u8, flags, 0, 0]);
+    start
+}
+
+/// [`begin`] of a hit with `keys` journal keys, in the batch with this number.
+/// The number's low bits stand in each hit, so that one whose batch's open or
+/// seal record is damaged is not taken for another batch's.
+pub(super) fn begin_hit(out: &mut Vec<u8>, keys: usize, batch: u32, lsn: u64) -> usize {
+    let start = begin(out, Kind::Hit, keys as u8, lsn);
+    out[start + 18..start + 20].copy_from_slice(&(batch as u16).to_le_bytes());
     start
 }
 

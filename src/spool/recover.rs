@@ -24,8 +24,8 @@ use super::log::{Current, Log, LogError};
 use super::record::{BatchOpen, BatchSeal, FORMAT_VERSION, HeaderError, Kind, Record, SegmentHeader};
 use super::record::{SEGMENT_HEADER_BYTES, stamp};
 use super::scan::{End, Found, Hole, read_header, read_range, scan};
-use super::shared::{BatchMeta, Book, BookState, Queued, Segment, Shared, locked, now_ms, number_of, segment_name};
-use super::shared::{spool_name, token};
+use super::shared::{BatchMeta, Book, BookState, Queued, Segment, Shared, batch_id, locked, now_ms, number_of};
+use super::shared::{segment_name, spool_name, token};
 use super::writer::Writer;
 use super::{
     COLUMNS_VERSION, MAX_SPOOLS, MIN_SEGMENT_BYTES, Opened, Options, Outlet, SEGMENT_BYTES, Seen, SpoolError, Tuning,
@@ -59,7 +59,8 @@ pub struct RecoveryReport {
     pub damaged_places: u64,
     /// Records in those places.
     pub damaged_records: u64,
-    /// Rows that cannot be delivered because of them.
+    /// Rows that are missing from batches whose seal says how many there were. Of
+    /// a batch without a seal only `damaged_records` tells.
     pub lost_rows: u64,
     /// The first of those places.
     pub damage: Vec<Damage>,
@@ -88,12 +89,11 @@ pub(super) struct Walked {
     pub damage: Vec<(u64, Damage)>,
     /// Rows missing from a batch whose seal says how many there were.
     pub missing: BTreeMap<u32, u64>,
-    /// Rows that belong to no batch.
-    pub unattributed: u64,
     pub highest_batch: u32,
     /// The tail of the last segment that is not zero and no record.
     pub torn_bytes: u64,
-    batch: Option<Partial>,
+    /// The batch that the walk is in.
+    batch: Option<BatchMeta>,
 }
 
 pub(super) struct WalkedSegment {
@@ -103,12 +103,6 @@ pub(super) struct WalkedSegment {
     pub length: u64,
     pub last_batch: u32,
     pub has_keys: bool,
-}
-
-/// The batch that the walk is in; its id is not known if its open record is lost.
-struct Partial {
-    known: bool,
-    meta: BatchMeta,
 }
 
 /// Reads a spool's directory without changing anything. `key` gets the journal
@@ -138,6 +132,7 @@ pub(super) fn walk(dir: &Path, counters: &Counters, mut key: impl FnMut(u64, u64
                 None => walked.damaged(&path, number, 0, 0, missing, "segments before this one"),
             }
         }
+        walked.highest_batch = walked.highest_batch.max(header.batch);
         let mut has_keys = false;
         let mut time = header.created_ms;
         let mut holes: Vec<Hole> = Vec::new();
@@ -178,46 +173,21 @@ impl Walked {
                 self.close_batch();
                 let Some(open) = BatchOpen::decode(record.body) else { return };
                 self.highest_batch = self.highest_batch.max(number_of(open.id));
-                self.batch = Some(Partial { known: true, meta: blank(&open, record.lsn) });
+                self.batch = Some(BatchMeta::opened(&open, record.lsn));
             }
-            Some(Kind::Hit) => {
-                let partial = self.batch.get_or_insert_with(|| Partial {
-                    known: false,
-                    meta: blank(
-                        &BatchOpen {
-                            id: 0,
-                            month: 0,
-                            columns_version: header.columns_version,
-                            opened_ms: header.created_ms,
-                        },
-                        record.lsn,
-                    ),
-                });
-                partial.meta.rows += 1;
-                partial.meta.last_lsn = record.lsn;
-                let end = offset + record.total as u64;
-                BatchMeta::extend(&mut partial.meta.extents, header.number, offset, end);
-                // A site that could not be written to the checkpoint is nobody's.
-                let site = site_of(record.payload()).unwrap_or(UNKNOWN_SITE);
-                let site = if site.is_empty() || site.contains([' ', '\n']) { UNKNOWN_SITE } else { site };
-                let known = partial.meta.sites.iter_mut().find(|(known, _)| known.site() == site);
-                match known {
-                    Some((_, rows)) => *rows += 1,
-                    None => partial.meta.sites.push((counters.site(site), 1)),
-                }
-            }
+            Some(Kind::Hit) => self.hit(header, offset, record, counters),
             Some(Kind::BatchSeal) => {
                 let Some(seal) = BatchSeal::decode(record.body) else { return };
                 self.highest_batch = self.highest_batch.max(number_of(seal.id));
-                if self.batch.as_ref().is_some_and(|partial| partial.known && partial.meta.id != seal.id) {
+                if self.batch.as_ref().is_some_and(|meta| meta.id != seal.id) {
                     self.close_batch();
                 }
-                let rows = self.batch.as_ref().map_or(0, |partial| partial.meta.rows);
+                let rows = self.batch.as_ref().map_or(0, |meta| meta.rows);
                 if rows < seal.rows {
                     self.missing.insert(number_of(seal.id), u64::from(seal.rows - rows));
                 }
-                if let Some(Partial { mut meta, .. }) = self.batch.take() {
-                    (meta.id, meta.first_lsn, meta.last_lsn) = (seal.id, seal.first_lsn, seal.last_lsn);
+                if let Some(mut meta) = self.batch.take() {
+                    (meta.first_lsn, meta.last_lsn) = (seal.first_lsn, seal.last_lsn);
                     (meta.content, meta.token) = (seal.content, seal.token);
                     self.batches.push(meta);
                 }
@@ -230,15 +200,39 @@ impl Walked {
         }
     }
 
+    fn hit(&mut self, header: &SegmentHeader, offset: u64, record: &Record<'_>, counters: &Counters) {
+        // Numbers count up, so the low bits name the batch.
+        let number = self.highest_batch + u32::from(record.tag.wrapping_sub(self.highest_batch as u16));
+        if self.batch.as_ref().is_none_or(|meta| meta.number() != number) {
+            // Its open record is damaged, or in a segment that is released.
+            self.close_batch();
+            self.highest_batch = number;
+            let open = BatchOpen {
+                id: batch_id(header.node, header.spool, number),
+                month: 0,
+                columns_version: header.columns_version,
+                opened_ms: header.created_ms,
+            };
+            self.batch = Some(BatchMeta::opened(&open, record.lsn));
+        }
+        let Some(meta) = &mut self.batch else { return };
+        meta.rows += 1;
+        meta.last_lsn = record.lsn;
+        BatchMeta::extend(&mut meta.extents, header.number, offset, offset + record.total as u64);
+        // A site that could not be written to the checkpoint is nobody's.
+        let site = site_of(record.payload()).unwrap_or(UNKNOWN_SITE);
+        let site = if site.is_empty() || site.contains([' ', '\n']) { UNKNOWN_SITE } else { site };
+        match meta.sites.iter_mut().find(|(known, _)| known.site() == site) {
+            Some((_, rows)) => *rows += 1,
+            None => meta.sites.push((counters.site(site), 1)),
+        }
+    }
+
     /// Ends a batch that has no seal record.
     fn close_batch(&mut self) {
-        match self.batch.take() {
-            Some(Partial { known: true, meta }) => {
-                self.unsealed.insert(meta.number());
-                self.batches.push(meta);
-            }
-            Some(Partial { known: false, meta }) => self.unattributed += u64::from(meta.rows),
-            None => {}
+        if let Some(meta) = self.batch.take() {
+            self.unsealed.insert(meta.number());
+            self.batches.push(meta);
         }
     }
 
@@ -267,22 +261,6 @@ impl Walked {
     fn damaged(&mut self, path: &Path, segment: u64, from: u64, to: u64, records: u64, what: &'static str) {
         let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         self.damage.push((segment, Damage { file, from, to, records, what }));
-    }
-}
-
-fn blank(open: &BatchOpen, lsn: u64) -> BatchMeta {
-    BatchMeta {
-        id: open.id,
-        columns_version: open.columns_version,
-        month: open.month,
-        opened_ms: open.opened_ms,
-        first_lsn: lsn,
-        last_lsn: lsn,
-        rows: 0,
-        content: [0; 32],
-        token: [0; 16],
-        extents: Vec::new(),
-        sites: Vec::new(),
     }
 }
 
@@ -623,7 +601,6 @@ fn settle(
             book.queue.insert(number, Queued { meta: Arc::new(meta), leased: false });
         }
     }
-    report.lost_rows += walked.unattributed;
     report.lost_rows +=
         walked.missing.iter().filter(|(number, _)| !done(**number)).map(|(_, rows)| rows).sum::<u64>();
 

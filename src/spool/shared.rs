@@ -16,13 +16,13 @@ use tokio::sync::{Notify, watch};
 use super::checkpoint::{Checkpoint, Mark, Node, SiteTotals};
 use super::disk::{Disk, datasync, is_no_space, write_zeros};
 use super::keeper::Job;
-use super::record::SegmentHeader;
+use super::record::{BatchOpen, BatchSeal, SegmentHeader};
 use super::{Durability, Seen, SpoolError};
 use crate::count::{Counters, SiteCounters};
 
 /// Set aside so that a checkpoint can be written, and thereby space be freed, on
-/// a disk that is full to the last block.
-const RESERVE_BYTES: u64 = 1 << 20;
+/// a disk that is full to the last block: more than the largest checkpoint.
+const RESERVE_BYTES: u64 = 256 << 10;
 
 pub(super) struct Shared {
     pub dir: PathBuf,
@@ -134,6 +134,35 @@ impl BatchMeta {
         number_of(self.id)
     }
 
+    /// A batch of which only the open record is known.
+    pub fn opened(open: &BatchOpen, lsn: u64) -> BatchMeta {
+        BatchMeta {
+            id: open.id,
+            columns_version: open.columns_version,
+            month: open.month,
+            opened_ms: open.opened_ms,
+            first_lsn: lsn,
+            last_lsn: lsn,
+            rows: 0,
+            content: [0; 32],
+            token: [0; 16],
+            extents: Vec::new(),
+            sites: Vec::new(),
+        }
+    }
+
+    /// The seal record that says what this batch is.
+    pub fn seal(&self) -> BatchSeal {
+        BatchSeal {
+            id: self.id,
+            first_lsn: self.first_lsn,
+            last_lsn: self.last_lsn,
+            rows: self.rows,
+            content: self.content,
+            token: self.token,
+        }
+    }
+
     /// Counts one row more for `site`.
     pub fn count(sites: &mut Vec<(Arc<SiteCounters>, u32)>, site: &Arc<SiteCounters>) {
         match sites.iter_mut().find(|(known, _)| Arc::ptr_eq(known, site)) {
@@ -222,6 +251,8 @@ impl Shared {
         let mut written = checkpoint.write(&*self.disk, &path);
         if written.as_ref().is_err_and(is_no_space) && self.disk.remove(&self.dir.join("reserve")).is_ok() {
             written = checkpoint.write(&*self.disk, &path);
+            // The old checkpoint's blocks are free again, so there is room for it.
+            self.keep_reserve();
         }
         written.map_err(SpoolError::io("write", path))?;
         Ok(checkpoint.spools.iter().map(|(spool, mark)| (*spool, mark.floor)).collect())
@@ -285,7 +316,13 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A header for the next segment of a spool.
-pub(super) fn new_header(shared: &Shared, spool: u16, number: u64, first_lsn: u64) -> Result<SegmentHeader, SpoolError> {
+pub(super) fn new_header(
+    shared: &Shared,
+    spool: u16,
+    number: u64,
+    first_lsn: u64,
+    batch: u32,
+) -> Result<SegmentHeader, SpoolError> {
     let mut generation = [0; 8];
     getrandom::fill(&mut generation).map_err(|_| SpoolError::Random)?;
     Ok(SegmentHeader {
@@ -296,5 +333,6 @@ pub(super) fn new_header(shared: &Shared, spool: u16, number: u64, first_lsn: u6
         number,
         first_lsn,
         created_ms: now_ms(),
+        batch,
     })
 }

@@ -23,7 +23,7 @@ use super::log::{Log, LogError};
 use super::record::{
     self, BatchOpen, BatchSeal, GROUP_START, Kind, MAX_KEYS, RECORD_HEADER_BYTES, padded, stamp, u32_at, u64_at,
 };
-use super::shared::{BatchMeta, Queued, Shared, batch_id, locked, now_ms, token};
+use super::shared::{BatchMeta, Queued, Shared, batch_id, locked, now_ms, number_of, token};
 use super::{COLUMNS_VERSION, FULL_RETRY, HitId, MAX_BATCH_BYTES, MAX_RECORD_BYTES};
 use crate::count::SiteCounters;
 use crate::reject::Reason;
@@ -337,7 +337,7 @@ impl Forming {
         let batch = self.next.batch.as_mut().expect("a batch has been opened");
         let group = &mut self.group;
         let undo = Undo { length: group.buffer.len(), buffer: &mut group.buffer };
-        let start = record::begin(undo.buffer, Kind::Hit, keys.len() as u8, self.next.lsn);
+        let start = record::begin_hit(undo.buffer, keys.len(), number_of(batch.id), self.next.lsn);
         for key in keys {
             undo.buffer.extend_from_slice(&key.to_le_bytes());
         }
@@ -563,42 +563,11 @@ impl Core {
 
 impl Building {
     pub(super) fn new(open: &BatchOpen, lsn: u64) -> Building {
-        Building {
-            meta: BatchMeta {
-                id: open.id,
-                columns_version: open.columns_version,
-                month: open.month,
-                opened_ms: open.opened_ms,
-                first_lsn: lsn,
-                last_lsn: lsn,
-                rows: 0,
-                content: [0; 32],
-                token: [0; 16],
-                extents: Vec::new(),
-                sites: Vec::new(),
-            },
-            hasher: blake3::Hasher::new(),
-        }
+        Building { meta: BatchMeta::opened(open, lsn), hasher: blake3::Hasher::new() }
     }
 
     fn finish(self) -> BatchMeta {
         BatchMeta { content: *self.hasher.finalize().as_bytes(), ..self.meta }
-    }
-}
-
-// === impl BatchMeta ===
-
-impl BatchMeta {
-    /// The seal record that says what this batch is.
-    pub(super) fn seal(&self) -> BatchSeal {
-        BatchSeal {
-            id: self.id,
-            first_lsn: self.first_lsn,
-            last_lsn: self.last_lsn,
-            rows: self.rows,
-            content: self.content,
-            token: self.token,
-        }
     }
 }
 

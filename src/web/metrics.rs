@@ -107,10 +107,12 @@ impl Collector for Scrape {
 
         let backlog = self.0.running.backlog();
         gauge(out, "backlog_rows", "Rows in the spool", None, backlog.rows)?;
+        gauge(out, "backlog_damaged_rows", "Rows that could not be read back", None, backlog.damaged_rows)?;
         gauge(out, "backlog_dead_rows", "Rows that storage refused for good", None, backlog.dead_rows)?;
         gauge(out, "backlog_size", "Size of the spool", Some(&Unit::Bytes), backlog.bytes)?;
-        let age = backlog.oldest_ms.unwrap_or(0) as f64 / 1000.0;
-        gauge(out, "backlog_age", "How long the oldest row waits", Some(&Unit::Seconds), age)?;
+        let now = u64::try_from(self.0.now()).unwrap_or_default();
+        let age = backlog.oldest.map_or(0, |oldest| now.saturating_sub(oldest)) as f64 / 1000.0;
+        gauge(out, "backlog_oldest", "How long the oldest row waits", Some(&Unit::Seconds), age)?;
 
         let engine = self.0.running.engine();
         let states = ENGINE_STATES.map(|state| ([("state", state)], u64::from(state == engine.state)));

@@ -88,7 +88,8 @@ fn demo_file(path: &str) -> Option<&'static Asset> {
 
 pub async fn health(asked: Asked) -> Answer {
     let engine = asked.state.running.engine();
-    answer::json(StatusCode::OK, &json!({ "status": "ok", "engine": engine.state }))
+    let storage = if asked.state.archive().is_some() { "ready" } else { "not ready" };
+    answer::json(StatusCode::OK, &json!({ "status": "ok", "storage": storage, "engine": engine.state }))
 }
 
 /// What exists, from the route table itself.

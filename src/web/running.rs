@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::Site;
+use crate::spool::Backlog;
 
 /// What an asynchronous method of a trait object returns.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -66,17 +67,6 @@ pub trait Running: Send + Sync {
     fn reload(&self) -> Result<Vec<String>, String>;
     /// Seals what waits and returns when storage has it.
     fn flush(&self) -> Answering<'_, Result<(), String>>;
-}
-
-/// What waits in the spool.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Backlog {
-    pub rows: u64,
-    pub bytes: u64,
-    /// How long the oldest waits, in milliseconds; absent when nothing does.
-    pub oldest_ms: Option<u64>,
-    /// Rows that storage refused for good.
-    pub dead_rows: u64,
 }
 
 /// The embedded engine, or the outside ClickHouse.

@@ -55,7 +55,7 @@ async fn status_has_the_shape_of_the_contract() {
                 "clinic": { "received": 2, "stored": 0, "waiting": 1, "in_flight": 0, "refused": { "opted-out": 1 } },
                 "shop": { "received": 0, "stored": 0, "waiting": 0, "in_flight": 0, "refused": {} },
             },
-            "backlog": { "rows": 5, "bytes": 600, "oldest_ms": 1500, "dead_rows": 1 },
+            "backlog": { "rows": 5, "batches": 2, "bytes": 600, "oldest": 1, "dead_rows": 1, "damaged_rows": 0 },
             "engine": { "state": "ready", "restarts": 2 },
             "jobs": {},
         })

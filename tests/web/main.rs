@@ -410,7 +410,7 @@ async fn metrics_are_for_this_machine_or_a_token_and_name_every_count() {
         "metka_hits_received_total{site=\"shop\"} 0",
         "metka_backlog_rows 5",
         "metka_backlog_size_bytes 600",
-        "metka_backlog_age_seconds 1.5",
+        "# TYPE metka_backlog_oldest_seconds gauge",
         "metka_backlog_dead_rows 1",
         "metka_engine_state{state=\"ready\"} 1",
         "metka_engine_state{state=\"stopped\"} 0",

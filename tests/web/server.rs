@@ -12,11 +12,10 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use metka::config::{Config, Site};
 use metka::count::Counters;
+use metka::spool::Backlog;
 use metka::web::people::Roster;
 use metka::web::role::Role;
-use metka::web::running::{
-    Answering, Archive, ArchiveError, Backlog, EngineStatus, Probe, Running, StepCount,
-};
+use metka::web::running::{Answering, Archive, ArchiveError, EngineStatus, Probe, Running, StepCount};
 use metka::web::{self, State};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -184,7 +183,7 @@ impl Archive for Echo {
 
 impl Running for Rest {
     fn backlog(&self) -> Backlog {
-        Backlog { rows: 5, bytes: 600, oldest_ms: Some(1500), dead_rows: 1 }
+        Backlog { rows: 5, batches: 2, bytes: 600, oldest: Some(1), dead_rows: 1, damaged_rows: 0 }
     }
 
     fn engine(&self) -> EngineStatus {

@@ -113,6 +113,8 @@ async function request<T>(method: string, path: string, options: RequestOptions 
 function kindOf(status: number): FailureKind {
   if (status === 401) return 'signed-out';
   if (status === 403) return 'forbidden';
+  // The question needs more time or memory than the server gives.
+  if (status === 422) return 'timeout';
   if (status === 429 || status === 503) return 'busy';
   return status < 500 ? 'refused' : 'server';
 }

@@ -8,7 +8,9 @@ export type DateRange = 'all' | readonly [from: string, to: string];
 
 export type Operator = 'is' | 'is_not' | 'contains' | 'contains_not';
 
-export type FilterClause = readonly [Operator, string, readonly string[]];
+export type FilterClause =
+  | readonly [Operator, string, readonly string[]]
+  | readonly [Operator, string, readonly string[], { readonly case_sensitive: boolean }];
 
 export type Interval = 'hour' | 'day' | 'week' | 'month';
 
@@ -43,10 +45,16 @@ export interface Answer {
   readonly query: unknown;
 }
 
-/** `GET /api/v1/session`; `login` is null after a sign-in by one-time code. */
+/** `GET /api/v1/session`; `login` is null after a sign-in by one-time code, until an account is chosen. */
 export interface Session {
   readonly login: string | null;
   readonly role: string;
+}
+
+/** A line that a geo database's licence asks for. */
+export interface Attribution {
+  readonly text: string;
+  readonly url: string;
 }
 
 /** One entry of `GET /api/v1/sites`. */
@@ -55,7 +63,7 @@ export interface Site {
   readonly timezone: string;
   readonly hosts: readonly string[];
   /** Whose geo data the places come from; empty when there is none. */
-  readonly attribution?: string | readonly string[] | null;
+  readonly attribution?: string | readonly (string | Attribution)[] | null;
   /** The collect address, for the snippet to embed; a placeholder is shown without it. */
   readonly collect_url?: string;
 }

@@ -22,6 +22,8 @@ export interface Breakdown {
 
 export interface Panel {
   readonly id: string;
+  /** How many rows it shows; panels beside each other show as many. */
+  readonly rows: number;
   readonly breakdowns: readonly Breakdown[];
 }
 
@@ -30,6 +32,7 @@ const VISIT: readonly MetricName[] = ['visitors', 'visits', 'bounce_rate', 'visi
 export const PANELS: readonly Panel[] = [
   {
     id: 'pages',
+    rows: 9,
     breakdowns: [
       { id: 'page', dimension: 'event:page', metrics: ['visitors', 'pageviews'] },
       { id: 'entry', dimension: 'visit:entry_page', metrics: ['visitors', 'visits'], more: VISIT },
@@ -38,6 +41,7 @@ export const PANELS: readonly Panel[] = [
   },
   {
     id: 'sources',
+    rows: 9,
     breakdowns: [
       { id: 'source', dimension: 'visit:source', metrics: ['visitors'], more: VISIT },
       { id: 'channel', dimension: 'visit:channel', metrics: ['visitors'], more: VISIT, next: 'source' },
@@ -49,6 +53,7 @@ export const PANELS: readonly Panel[] = [
   },
   {
     id: 'places',
+    rows: 7,
     breakdowns: [
       { id: 'country', dimension: 'visit:country', metrics: ['visitors'], more: VISIT, next: 'region' },
       { id: 'region', dimension: 'visit:region', metrics: ['visitors'], more: VISIT, next: 'city' },
@@ -57,6 +62,7 @@ export const PANELS: readonly Panel[] = [
   },
   {
     id: 'devices',
+    rows: 7,
     breakdowns: [
       { id: 'device', dimension: 'visit:device', metrics: ['visitors'], more: VISIT },
       { id: 'browser', dimension: 'visit:browser', metrics: ['visitors'], more: VISIT },
@@ -66,6 +72,7 @@ export const PANELS: readonly Panel[] = [
   },
   {
     id: 'events',
+    rows: 6,
     breakdowns: [
       {
         id: 'event',
@@ -77,6 +84,7 @@ export const PANELS: readonly Panel[] = [
   },
   {
     id: 'ads',
+    rows: 6,
     breakdowns: [
       {
         id: 'ad',

@@ -8,7 +8,7 @@
 import type { DateRange, Interval } from '../api/types';
 import { addDays, addMonths, daysBetween, firstOfMonth, instantOf, isDay, lastOfMonth, type Day } from './calendar';
 
-/** In the address: `today yesterday 30d month last-month year 12mo all 2026-01-01..2026-01-31`. */
+/** In the address: `today yesterday 28d month last-month year 12mo all 2026-01-01..2026-01-31`. */
 export type Period = string;
 
 export type Compare = 'previous' | 'year' | 'none';
@@ -21,7 +21,8 @@ export const PERIOD_GROUPS: readonly (readonly Period[])[] = [
   ['all'],
 ];
 
-export const DEFAULT_PERIOD: Period = '30d';
+/** Four whole weeks: every weekday is there as often as in the period before. */
+export const DEFAULT_PERIOD: Period = '28d';
 
 /** Above this many days one column per hour is noise. */
 const MAX_DAYS_BY_HOUR = 2;
@@ -101,16 +102,13 @@ export function comparedDays(period: Period, days: Days | null, compare: Compare
 }
 
 /**
- * The range of the comparison's totals. Where the period is today alone, the
- * other day counts only until the same time of day: half a day is not compared
- * with a whole one.
+ * The range of the comparison's totals. Where the period ends today, the other
+ * one ends at the same time of its last day: half a day is not compared with a
+ * whole one.
  */
 export function comparedRange(days: Days | null, compared: Days, now: Now): DateRange {
-  if (days && days.from === now.today && days.to === now.today) {
-    return [
-      instantOf(compared.from, '00:00', now.timezone),
-      instantOf(compared.to, now.time, now.timezone),
-    ];
+  if (days?.to === now.today) {
+    return [instantOf(compared.from, '00:00', now.timezone), instantOf(compared.to, now.time, now.timezone)];
   }
   return [compared.from, compared.to];
 }
@@ -148,5 +146,7 @@ export function intervalsOf(days: Days | null): readonly Interval[] {
 }
 
 function monthsBetween(from: Day, to: Day): number {
-  return (Number(to.slice(0, 4)) - Number(from.slice(0, 4))) * 12 + Number(to.slice(5, 7)) - Number(from.slice(5, 7)) + 1;
+  return (
+    (Number(to.slice(0, 4)) - Number(from.slice(0, 4))) * 12 + Number(to.slice(5, 7)) - Number(from.slice(5, 7)) + 1
+  );
 }

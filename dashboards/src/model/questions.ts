@@ -5,12 +5,10 @@
 import type { Interval, Query } from '../api/types';
 import type { MetricName } from './metrics';
 import { HEADLINE } from './metrics';
-import type { Breakdown } from './panels';
+import type { Breakdown, Panel } from './panels';
 import { comparedDays, comparedRange, dateRange, daysOf, intervalsOf, type Now } from './period';
 import type { View } from './view';
 
-/** Rows that a panel shows. */
-export const PANEL_ROWS = 9;
 /** Rows that one page of the full list shows. */
 export const LIST_ROWS = 100;
 
@@ -47,8 +45,8 @@ export function comparedSeriesQuery(view: View, now: Now): Query | null {
 }
 
 /** One row more than shown tells whether there are more. */
-export function panelQuery(view: View, now: Now, breakdown: Breakdown): Query {
-  const limit = PANEL_ROWS + 1 + (breakdown.hidden?.length ?? 0);
+export function panelQuery(view: View, now: Now, panel: Panel, breakdown: Breakdown): Query {
+  const limit = panel.rows + 1 + (breakdown.hidden?.length ?? 0);
   return breakdownQuery(view, now, breakdown, breakdown.metrics, { limit, offset: 0 });
 }
 
@@ -56,7 +54,10 @@ export function listQuery(view: View, now: Now, breakdown: Breakdown, page: numb
   const metrics = breakdown.more ?? breakdown.metrics;
   const query = breakdownQuery(view, now, breakdown, metrics, { limit: LIST_ROWS + 1, offset: page * LIST_ROWS });
   if (search === '') return query;
-  return { ...query, filters: [...(query.filters ?? []), ['contains', breakdown.dimension, [search]]] };
+  return {
+    ...query,
+    filters: [...(query.filters ?? []), ['contains', breakdown.dimension, [search], { case_sensitive: false }]],
+  };
 }
 
 /** Whether the site has ever seen anything. */

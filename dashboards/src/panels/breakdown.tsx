@@ -1,9 +1,10 @@
 /** A panel: tabs of breakdowns, and the first rows of the chosen one. */
 import { useState } from 'preact/hooks';
+import type { Value } from '../api/types';
 import { useAnswer, type Load } from '../load';
 import type { Breakdown, Panel } from '../model/panels';
 import type { Days, Now } from '../model/period';
-import { PANEL_ROWS, panelQuery } from '../model/questions';
+import { panelQuery } from '../model/questions';
 import { withToggled, type View } from '../model/view';
 import { Failure } from '../parts/failure';
 import { Icon } from '../parts/icons';
@@ -16,11 +17,13 @@ interface Props {
   readonly view: View;
   readonly now: Now;
   readonly days: Days | null;
+  /** All visitors of the period, of which a row is a share; null while not known. */
+  readonly visitors: Value;
   readonly refresh: number;
   readonly onView: (view: View, how?: 'push' | 'replace') => void;
 }
 
-export function BreakdownPanel({ panel, view, now, days, refresh, onView }: Props) {
+export function BreakdownPanel({ panel, view, now, days, visitors, refresh, onView }: Props) {
   const { t } = useWords();
   const [open, setOpen] = useState(false);
   const breakdown = panel.breakdowns.find((each) => each.id === view.tabs[panel.id]) ?? panel.breakdowns[0];
@@ -39,6 +42,8 @@ export function BreakdownPanel({ panel, view, now, days, refresh, onView }: Prop
       </header>
       <Content
         key={breakdown.id}
+        panel={panel}
+        visitors={visitors}
         breakdown={breakdown}
         view={view}
         now={now}
@@ -53,6 +58,7 @@ export function BreakdownPanel({ panel, view, now, days, refresh, onView }: Prop
           view={view}
           now={now}
           days={days}
+          visitors={visitors}
           onToggle={(value) => {
             setOpen(false);
             toggle(value);
@@ -113,6 +119,8 @@ function Tabs({ panel, chosen, onChoose }: TabsProps) {
 }
 
 interface ContentProps {
+  readonly panel: Panel;
+  readonly visitors: Value;
   readonly breakdown: Breakdown;
   readonly view: View;
   readonly now: Now;
@@ -121,9 +129,9 @@ interface ContentProps {
   readonly onAll: () => void;
 }
 
-function Content({ breakdown, view, now, refresh, onToggle, onAll }: ContentProps) {
+function Content({ panel, visitors, breakdown, view, now, refresh, onToggle, onAll }: ContentProps) {
   const { t } = useWords();
-  const load = useAnswer(panelQuery(view, now, breakdown), breakdown.id, refresh);
+  const load = useAnswer(panelQuery(view, now, panel, breakdown), breakdown.id, refresh);
   const rows = visibleRows(load, breakdown);
   const state = load.state === 'ready' && rows?.length === 0 ? 'empty' : load.state;
   return (
@@ -131,19 +139,20 @@ function Content({ breakdown, view, now, refresh, onToggle, onAll }: ContentProp
       {load.state === 'failed' ? (
         <Failure error={load.error} retry={load.retry} />
       ) : rows === null ? (
-        <Bones />
+        <Bones rows={panel.rows} />
       ) : rows.length === 0 ? (
         <p class="panel-empty">{t(emptyKey(breakdown, view))}</p>
       ) : (
         <Rows
           breakdown={breakdown}
           metrics={breakdown.metrics}
-          rows={rows.slice(0, PANEL_ROWS)}
+          rows={rows.slice(0, panel.rows)}
+          visitors={visitors}
           view={view}
           onToggle={onToggle}
         />
       )}
-      {rows !== null && rows.length > PANEL_ROWS && (
+      {rows !== null && rows.length > panel.rows && (
         <button type="button" class="quiet panel-all" data-all onClick={onAll}>
           {t('panel.all')}
           <Icon name="list" />
@@ -169,11 +178,11 @@ function tabName({ find }: Words, id: string): string {
 }
 
 /** Grey lines of the height of rows while the first answer is under way. */
-function Bones() {
+function Bones({ rows }: { readonly rows: number }) {
   const { t } = useWords();
   return (
     <div class="bones" role="status" aria-label={t('app.loading')}>
-      {Array.from({ length: PANEL_ROWS }, (_, index) => (
+      {Array.from({ length: rows }, (_, index) => (
         <span class="bone" key={index} style={{ '--share': `${92 - index * 8}%` }} />
       ))}
     </div>

@@ -77,7 +77,12 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
         cursor: {
           y: false,
           drag: { x: labels.length > 1, y: false, setScale: false, dist: 12 },
-          points: { size: 8, width: 2, fill: colors.card, stroke: (_, at) => (at === 1 ? colors.before : colors.accent) },
+          points: {
+            size: 8,
+            width: 2,
+            fill: colors.card,
+            stroke: (_, at) => (at === 1 ? colors.before : colors.accent),
+          },
         },
         scales: {
           x: { time: false, range: (_, min, max) => (min === max ? [min - 1, max + 1] : [min, max]) },
@@ -91,7 +96,8 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
             gap: 8,
             grid: { show: false },
             ticks: { show: false },
-            splits: () => ticks(labels.length, element.clientWidth / (narrow() ? TICK_WIDTH.narrow : TICK_WIDTH.wide)),
+            splits: () =>
+              ticks(labels, interval, element.clientWidth / (narrow() ? TICK_WIDTH.narrow : TICK_WIDTH.wide)),
             values: (_, at) => at.map((index) => format.tick(labels[index] ?? '', interval)),
           },
           {
@@ -104,7 +110,10 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
             },
             grid: { stroke: colors.grid, width: 1 },
             ticks: { show: false },
-            splits: (_, __, min, max) => (METRICS[metric].format === 'count' && max < 4 ? whole(max) : [0, 1, 2, 3, 4].map((part) => min + ((max - min) * part) / 4)),
+            splits: (_, __, min, max) =>
+              METRICS[metric].format === 'count' && max < 4
+                ? whole(max)
+                : [0, 1, 2, 3, 4].map((part) => min + ((max - min) * part) / 4),
             values: (_, at) => at.map((value) => format.short(metric, value)),
           },
         ],
@@ -135,7 +144,10 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
             (self) => {
               if (self.select.width <= 0) return;
               const first = Math.max(0, Math.ceil(self.posToVal(self.select.left, 'x') - 0.5));
-              const last = Math.min(labels.length - 1, Math.floor(self.posToVal(self.select.left + self.select.width, 'x') + 0.5));
+              const last = Math.min(
+                labels.length - 1,
+                Math.floor(self.posToVal(self.select.left + self.select.width, 'x') + 0.5),
+              );
               self.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
               const from = labels[first];
               const to = labels[last];
@@ -206,25 +218,31 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
           )}
         </div>
       )}
-      <table class="visually-hidden" data-series={metric}>
-        <caption>{title}</caption>
-        <thead>
-          <tr>
-            <th scope="col">{t('graph.time')}</th>
-            <th scope="col">{t('graph.now')}</th>
-            {before && <th scope="col">{t('graph.before')}</th>}
-          </tr>
-        </thead>
-        <tbody>
-          {series.labels.map((label, index) => (
-            <tr key={label} data-bucket={label} data-value={String(series.values[index] ?? null)}>
-              <th scope="row">{format.bucket(label, interval)}</th>
-              <td>{format.metric(metric, series.values[index] ?? null)}</td>
-              {before && <td>{index < before.values.length ? format.metric(metric, before.values[index] ?? null) : NO_NUMBER}</td>}
+      <div class="visually-hidden">
+        <table data-series={metric}>
+          <caption>{title}</caption>
+          <thead>
+            <tr>
+              <th scope="col">{t('graph.time')}</th>
+              <th scope="col">{t('graph.now')}</th>
+              {before && <th scope="col">{t('graph.before')}</th>}
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {series.labels.map((label, index) => (
+              <tr key={index} data-bucket={label} data-value={String(series.values[index] ?? null)}>
+                <th scope="row">{format.bucket(label, interval)}</th>
+                <td>{format.metric(metric, series.values[index] ?? null)}</td>
+                {before && (
+                  <td>
+                    {index < before.values.length ? format.metric(metric, before.values[index] ?? null) : NO_NUMBER}
+                  </td>
+                )}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </figure>
   );
 }
@@ -263,7 +281,15 @@ function whole(max: number): number[] {
 }
 
 /** Which buckets get a label, so many as fit, evenly apart. */
-function ticks(length: number, fit: number): number[] {
+function ticks(labels: readonly string[], interval: Interval, fit: number): number[] {
+  const { length } = labels;
+  if (interval === 'hour') {
+    const step = [1, 2, 3, 6, 12, 24, 48, 96].find((each) => length / each <= fit) ?? 96;
+    return labels.flatMap((label, index) => {
+      const hours = Math.floor(index / 24) * 24 + Number(label.slice(11, 13));
+      return hours % step === 0 ? [index] : [];
+    });
+  }
   const step = Math.max(1, Math.ceil(length / Math.max(1, fit)));
   const at: number[] = [];
   for (let index = Math.floor(((length - 1) % step) / 2); index < length; index += step) at.push(index);

@@ -33,26 +33,22 @@ export function Headline({ view, now, totals, refresh, onView }: Props) {
       <h2 id="headline-title" class="visually-hidden">
         {t('headline.title')}
       </h2>
-      {totals.state === 'failed' ? (
-        <Failure error={totals.error} retry={totals.retry} />
-      ) : (
-        <div class="numbers" aria-busy={totals.state === 'loading'}>
-          {HEADLINE.map((metric, index) => (
-            <HeadlineNumber
-              key={metric}
-              metric={metric}
-              value={value(index)}
-              before={before?.metrics[index] ?? null}
-              known={totals.answer !== null}
-              compared={compared.state === 'ready' && compared.answer !== null}
-              chosen={metric === view.metric}
-              view={view}
-              now={now}
-              onChoose={() => onView({ ...view, metric }, 'replace')}
-            />
-          ))}
-        </div>
-      )}
+      <div class="numbers" aria-busy={totals.state === 'loading'}>
+        {HEADLINE.map((metric, index) => (
+          <HeadlineNumber
+            key={metric}
+            metric={metric}
+            value={value(index)}
+            before={before?.metrics[index] ?? null}
+            known={totals.answer !== null}
+            compared={compared.state === 'ready' && compared.answer !== null}
+            chosen={metric === view.metric}
+            view={view}
+            now={now}
+            onChoose={() => onView({ ...view, metric }, 'replace')}
+          />
+        ))}
+      </div>
       <GraphOfView view={view} now={now} refresh={refresh} onView={onView} />
     </section>
   );

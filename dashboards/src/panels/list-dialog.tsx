@@ -1,6 +1,6 @@
 /** The full list of a breakdown: more rows, more numbers, a search. */
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { Row } from '../api/types';
+import type { Row, Value } from '../api/types';
 import { useAnswer } from '../load';
 import type { Breakdown } from '../model/panels';
 import type { Days, Now } from '../model/period';
@@ -20,11 +20,12 @@ interface Props {
   readonly view: View;
   readonly now: Now;
   readonly days: Days | null;
+  readonly visitors: Value;
   readonly onToggle: (value: string) => void;
   readonly onClose: () => void;
 }
 
-export function ListDialog({ title, breakdown, view, now, days, onToggle, onClose }: Props) {
+export function ListDialog({ title, breakdown, view, now, days, visitors, onToggle, onClose }: Props) {
   const words = useWords();
   const { t, format } = words;
   const dialog = useRef<HTMLDialogElement>(null);
@@ -50,7 +51,7 @@ export function ListDialog({ title, breakdown, view, now, days, onToggle, onClos
   );
   // Values that are shown translated cannot be searched for by what is seen.
   const searchable = !['country', 'channel', 'device'].includes(breakdown.id);
-  const name = words.find(`tab.${breakdown.id}`) ?? title;
+  const name = breakdown.id === 'page' ? title : (words.find(`tab.${breakdown.id}`) ?? title);
 
   return (
     <dialog
@@ -91,6 +92,7 @@ export function ListDialog({ title, breakdown, view, now, days, onToggle, onClos
               breakdown={breakdown}
               metrics={breakdown.more ?? breakdown.metrics}
               rows={rows}
+              visitors={visitors}
               view={view}
               full
               onToggle={onToggle}

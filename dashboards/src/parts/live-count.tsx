@@ -9,7 +9,7 @@ const LIVE_EVERY_MS = 10_000;
 export function LiveCount({ site }: { readonly site: string }) {
   const { t, format } = useWords();
   const [count, setCount] = useState<number | string | null>(null);
-  const [known, setKnown] = useState(false);
+  const [state, setState] = useState<'loading' | 'ready' | 'failed'>('loading');
 
   useEffect(() => {
     const abort = new AbortController();
@@ -18,12 +18,12 @@ export function LiveCount({ site }: { readonly site: string }) {
       live(site, abort.signal).then(
         ({ visitors }) => {
           setCount(visitors);
-          setKnown(true);
+          setState('ready');
         },
-        () => !abort.signal.aborted && setKnown(false),
+        () => !abort.signal.aborted && setState('failed'),
       );
     };
-    setKnown(false);
+    setState('loading');
     look();
     const timer = setInterval(look, LIVE_EVERY_MS);
     document.addEventListener('visibilitychange', look);
@@ -34,22 +34,31 @@ export function LiveCount({ site }: { readonly site: string }) {
     };
   }, [site]);
 
-  const state = known ? 'ready' : 'loading';
-  if (!known || count === null) {
+  if (state !== 'ready' || count === null) {
     return <p class="live" data-live data-state={state} title={t('live.unknown')} aria-hidden="true" />;
   }
   const number = typeof count === 'number' ? format.number(count) : count;
   // "<10" takes the form of many.
   const text = t('live.visitors', { count: typeof count === 'number' ? count : 10, number });
-  const [before = '', after = ''] = text.split(number);
   return (
     <p class="live" data-live data-state={state} data-value={count} data-active={count !== 0} title={t('live.hint')}>
       <span class="live-dot" aria-hidden="true" />
-      <span>
-        {before}
-        <b>{number}</b>
-        {after}
+      <span class="live-text">{bold(text, number)}</span>
+      <span class="live-brief" aria-hidden="true">
+        {bold(t('live.brief', { number }), number)}
       </span>
     </p>
+  );
+}
+
+/** The text with its number in bold. */
+function bold(text: string, number: string) {
+  const [before = '', after = ''] = text.split(number);
+  return (
+    <>
+      {before}
+      <b>{number}</b>
+      {after}
+    </>
   );
 }

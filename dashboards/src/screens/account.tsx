@@ -6,7 +6,7 @@ import { useWords, type Language } from '../words/language';
 import { Field, Gate } from './sign-in';
 
 /** Shorter passwords are refused here; the server has the last word. */
-const MIN_PASSWORD = 10;
+const MIN_PASSWORD = 8;
 
 interface Props {
   readonly onLanguage: (language: Language) => void;

@@ -4,9 +4,10 @@
  */
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { sites as fetchSites } from '../api/client';
-import type { Session, Site } from '../api/types';
+import type { Attribution, Session, Site } from '../api/types';
 import { useAnswer } from '../load';
 import { wallClock } from '../model/calendar';
+import { HEADLINE } from '../model/metrics';
 import { PANELS } from '../model/panels';
 import { daysOf, type Now } from '../model/period';
 import { totalsQuery } from '../model/questions';
@@ -54,7 +55,14 @@ export function Dashboard(props: Props) {
         {t('app.skip')}
       </a>
       {site ? (
-        <SiteDashboard {...props} key={site.id} sites={sites ?? []} site={site} view={{ ...view, site: site.id }} onView={setView} />
+        <SiteDashboard
+          {...props}
+          key={site.id}
+          sites={sites ?? []}
+          site={site}
+          view={{ ...view, site: site.id }}
+          onView={setView}
+        />
       ) : (
         <>
           <header class="header">
@@ -101,6 +109,8 @@ function SiteDashboard({ sites, site, view, onView, session, onLanguage, onAccou
     totals.answer !== null &&
     !totals.answer.results.some((row) => row.metrics.some((value) => value !== null && value !== 0));
 
+  const visitors = totals.answer?.results[0]?.metrics[HEADLINE.indexOf('visitors')] ?? null;
+
   useEffect(() => {
     document.title = `${site.id} · ${t('app.name')}`;
   }, [site.id, t]);
@@ -127,20 +137,29 @@ function SiteDashboard({ sites, site, view, onView, session, onLanguage, onAccou
       <main id="numbers" class="page" tabIndex={-1} data-site={site.id}>
         <h1 class="visually-hidden">{site.id}</h1>
         <FirstVisit site={site} suspect={nothing} onArrived={doRefresh}>
-          <Headline view={view} now={now} totals={totals} refresh={refresh} onView={onView} />
-          <div class="panels">
-            {PANELS.map((panel) => (
-              <BreakdownPanel
-                key={panel.id}
-                panel={panel}
-                view={view}
-                now={now}
-                days={daysOf(view.period, now.today)}
-                refresh={refresh}
-                onView={onView}
-              />
-            ))}
-          </div>
+          {totals.state === 'failed' ? (
+            <section class="card" data-region="headline" data-state="failed">
+              <Failure error={totals.error} retry={totals.retry} />
+            </section>
+          ) : (
+            <>
+              <Headline view={view} now={now} totals={totals} refresh={refresh} onView={onView} />
+              <div class="panels">
+                {PANELS.map((panel) => (
+                  <BreakdownPanel
+                    key={panel.id}
+                    panel={panel}
+                    view={view}
+                    now={now}
+                    days={daysOf(view.period, now.today)}
+                    visitors={visitors}
+                    refresh={refresh}
+                    onView={onView}
+                  />
+                ))}
+              </div>
+            </>
+          )}
         </FirstVisit>
       </main>
       <Foot site={site} refreshed={refreshed} onRefresh={doRefresh} />
@@ -209,10 +228,25 @@ function Foot({ site, refreshed, onRefresh }: FootProps) {
       <p>{t('footer.zone', { zone: site.timezone })}</p>
       {attribution.length > 0 && (
         <p data-attribution>
-          {t('footer.geo')} {attribution.join(' · ')}
+          {t('footer.geo')}{' '}
+          {attribution.map((line, index) => (
+            <>
+              {index > 0 && ' · '}
+              {typeof line === 'string' ? line : <Credit {...line} />}
+            </>
+          ))}
         </p>
       )}
     </footer>
+  );
+}
+
+function Credit({ text, url }: Attribution) {
+  if (!url.startsWith('https://')) return <>{text}</>;
+  return (
+    <a href={url} rel="noreferrer">
+      {text}
+    </a>
   );
 }
 

@@ -25,10 +25,11 @@ export const en = {
   'sign_in.login': 'Login',
   'sign_in.password': 'Password',
   'sign_in.submit': 'Sign in',
-  'sign_in.by_code': 'First start? Use the one-time code',
+  'sign_in.by_code': 'First start? Use the code',
   'sign_in.by_password': 'Sign in with login and password',
   'sign_in.code': 'One-time code',
-  'sign_in.code_hint': 'The first start prints it to the terminal, or writes it to the file first-sign-in in the data directory. It is valid for 15 minutes.',
+  'sign_in.code_hint':
+    'The first start prints it to the terminal, or writes it to the file first-sign-in in the data directory. It is valid for 15 minutes.',
   'sign_in.wrong_password': 'No such login and password.',
   'sign_in.wrong_code': 'This code is wrong, used or out of date. A restart makes a new one while there is no account.',
   'sign_in.too_often': 'Too many attempts. Wait a minute and try again.',
@@ -50,6 +51,7 @@ export const en = {
   'site.none_text': 'Add a [[site]] section to metka.toml and restart the server. Then the site appears here.',
 
   'live.visitors': { one: '{number} visitor now', other: '{number} visitors now' },
+  'live.brief': '{number} now',
   'live.hint': 'Visitors with activity in the last 5 minutes',
   'live.unknown': 'Live count not available',
 
@@ -203,7 +205,7 @@ export const en = {
 
   'error.title': 'Could not load this',
   'error.offline': 'The server cannot be reached. Check the connection.',
-  'error.timeout': 'The server took too long to answer. A shorter period may help.',
+  'error.timeout': 'This takes too long to count. A shorter period may help.',
   'error.signed-out': 'You are signed out.',
   'error.forbidden': 'Your role does not allow this.',
   'error.refused': 'The server did not accept the question.',

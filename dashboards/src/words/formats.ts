@@ -39,8 +39,16 @@ export function formats(language: string, t: (key: MessageKey, params?: Params) 
   const ratio = new Intl.NumberFormat(language, { minimumFractionDigits: 0, maximumFractionDigits: 2 });
   const percent = new Intl.NumberFormat(language, { style: 'percent', maximumFractionDigits: 1 });
   const whole = new Intl.NumberFormat(language, { style: 'percent', maximumFractionDigits: 0 });
-  const signed = new Intl.NumberFormat(language, { style: 'percent', maximumFractionDigits: 0, signDisplay: 'exceptZero' });
-  const finer = new Intl.NumberFormat(language, { style: 'percent', maximumFractionDigits: 1, signDisplay: 'exceptZero' });
+  const signed = new Intl.NumberFormat(language, {
+    style: 'percent',
+    maximumFractionDigits: 0,
+    signDisplay: 'exceptZero',
+  });
+  const finer = new Intl.NumberFormat(language, {
+    style: 'percent',
+    maximumFractionDigits: 1,
+    signDisplay: 'exceptZero',
+  });
   const points = new Intl.NumberFormat(language, { maximumFractionDigits: 1, signDisplay: 'exceptZero' });
   const date = (options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat =>
     new Intl.DateTimeFormat(language, { timeZone: 'UTC', ...options });
@@ -76,23 +84,23 @@ export function formats(language: string, t: (key: MessageKey, params?: Params) 
   return {
     number: (value) => plain.format(value),
     metric: (metric, value) => written(metric, value, (count) => plain.format(count)),
-    short: (metric, value) =>
-      written(metric, value, (count) => (count < COMPACT_FROM ? plain : compact).format(count)),
+    short: (metric, value) => written(metric, value, (count) => (count < COMPACT_FROM ? plain : compact).format(count)),
     share: (part) => (part > 0 && part < 0.01 ? percent : whole).format(part),
     change: ({ by, unit }) => {
       if (unit === 'points') return t('change.points', { number: minus(points.format(by)) });
       return minus((Math.abs(by) < 0.1 ? finer : signed).format(by));
     },
-    days: ({ from, to }) => (from === to ? dayYear.format(asUtcDate(from)) : dayYear.formatRange(asUtcDate(from), asUtcDate(to))),
+    days: ({ from, to }) =>
+      from === to ? dayYear.format(asUtcDate(from)) : dayYear.formatRange(asUtcDate(from), asUtcDate(to)),
     bucket: (label, interval) => {
       const at = asUtcDate(label);
       switch (interval) {
         case 'hour':
-          return `${dayShort.format(at)}, ${hour.formatRange(at, new Date(at.getTime() + 3_600_000))}`;
+          return `${dayShort.format(at)}, ${hour.format(at)}–${hour.format(new Date(at.getTime() + 3_600_000))}`;
         case 'day':
           return dayFull.format(at);
         case 'week':
-          return dayYear.formatRange(at, asUtcDate(addDays(label, (7 - ((at.getUTCDay() + 6) % 7)) - 1)));
+          return dayYear.formatRange(at, asUtcDate(addDays(label, 7 - ((at.getUTCDay() + 6) % 7) - 1)));
         case 'month':
           return monthFull.format(at);
       }
@@ -104,7 +112,12 @@ export function formats(language: string, t: (key: MessageKey, params?: Params) 
       return at.getUTCMonth() === 0 ? String(at.getUTCFullYear()) : monthShort.format(at);
     },
     time: (instant, timezone) =>
-      new Intl.DateTimeFormat(language, { timeZone: timezone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(instant),
+      new Intl.DateTimeFormat(language, {
+        timeZone: timezone,
+        hour: '2-digit',
+        minute: '2-digit',
+        hourCycle: 'h23',
+      }).format(instant),
     country: (code) => {
       try {
         return regions.of(code) ?? code;

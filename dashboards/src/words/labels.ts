@@ -24,6 +24,7 @@ export function labelOf(words: Words, dimension: string, value: string): string 
   }
   if (id === 'country') return words.format.country(value);
   if (id === 'channel' || id === 'device') return words.find(`${id}.${value.toLowerCase()}`) ?? value;
+  if (id === 'screen') return `${value.replace('-', '–')} px`;
   return value;
 }
 
@@ -32,7 +33,10 @@ export function dimensionName(words: Words, dimension: string): string {
 }
 
 /** The parts of a filter's sentence. */
-export function filterParts(words: Words, [operator, dimension, values]: FilterClause): readonly [string, string, string] {
+export function filterParts(
+  words: Words,
+  [operator, dimension, values]: FilterClause,
+): readonly [string, string, string] {
   return [
     dimensionName(words, dimension),
     words.t(`filter.${operator}` satisfies MessageKey),

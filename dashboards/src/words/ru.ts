@@ -23,12 +23,14 @@ export const ru: Readonly<Record<MessageKey, Message>> = {
   'sign_in.login': 'Логин',
   'sign_in.password': 'Пароль',
   'sign_in.submit': 'Войти',
-  'sign_in.by_code': 'Первый запуск? Войдите по одноразовому коду',
+  'sign_in.by_code': 'Первый запуск? Войти по коду',
   'sign_in.by_password': 'Войти по логину и паролю',
   'sign_in.code': 'Одноразовый код',
-  'sign_in.code_hint': 'При первом запуске сервер печатает код в терминал или записывает в файл first-sign-in в каталоге данных. Код действует 15 минут.',
+  'sign_in.code_hint':
+    'При первом запуске сервер печатает код в терминал или записывает в файл first-sign-in в каталоге данных. Код действует 15 минут.',
   'sign_in.wrong_password': 'Такой пары логина и пароля нет.',
-  'sign_in.wrong_code': 'Код неверный, уже использован или устарел. Пока учётных записей нет, перезапуск сервера создаст новый.',
+  'sign_in.wrong_code':
+    'Код неверный, уже использован или устарел. Пока учётных записей нет, перезапуск сервера создаст новый.',
   'sign_in.too_often': 'Слишком много попыток. Подождите минуту и попробуйте снова.',
   'sign_in.empty': 'Заполните это поле.',
 
@@ -53,6 +55,7 @@ export const ru: Readonly<Record<MessageKey, Message>> = {
     many: '{number} посетителей сейчас',
     other: '{number} посетителя сейчас',
   },
+  'live.brief': '{number} сейчас',
   'live.hint': 'Посетители, активные в последние 5 минут',
   'live.unknown': 'Число посетителей сейчас неизвестно',
 
@@ -62,7 +65,7 @@ export const ru: Readonly<Record<MessageKey, Message>> = {
   'period.today': 'Сегодня',
   'period.yesterday': 'Вчера',
   'period.days': {
-    one: 'Последний {number} день',
+    one: 'Последние {number} день',
     few: 'Последние {number} дня',
     many: 'Последние {number} дней',
     other: 'Последние {number} дня',
@@ -216,7 +219,7 @@ export const ru: Readonly<Record<MessageKey, Message>> = {
 
   'error.title': 'Не удалось загрузить',
   'error.offline': 'Сервер недоступен. Проверьте соединение.',
-  'error.timeout': 'Сервер слишком долго не отвечает. Попробуйте период покороче.',
+  'error.timeout': 'Подсчёт занимает слишком много времени. Попробуйте период покороче.',
   'error.signed-out': 'Вы вышли из системы.',
   'error.forbidden': 'Ваша роль этого не позволяет.',
   'error.refused': 'Сервер не принял запрос.',

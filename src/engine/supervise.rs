@@ -1,0 +1,5 @@
+//! stub
+pub struct Supervisor;
+pub enum State {
+    Starting,
+}
