@@ -1,8 +1,13 @@
 //! `metka demo`
 
 use http::Method;
+use serde_json::{Value, json};
 
 use super::context::{Context, Failure, Outcome};
+use super::storage;
+use crate::config::Config;
+use crate::serve::Questions;
+use crate::web::running::Archive;
 
 #[derive(clap::Args)]
 pub struct DemoArgs {
@@ -27,8 +32,15 @@ fn remove(context: &Context) -> Outcome {
     let answer = context.block_on(async {
         match context.server(&config)? {
             Some(server) => Ok(server.call(Method::POST, "/demo/remove", None).await?),
-            None => Err(Failure::failed("no server runs on this data directory")),
+            None => offline(&config).await,
         }
     })?;
     context.print(&answer, [format!("{} made-up rows removed", answer["removed"])])
+}
+
+async fn offline(config: &Config) -> Result<Value, Failure> {
+    let opened = storage::open(config).await?;
+    let removed = Questions(opened.storage.clone()).remove_demo().await;
+    opened.close().await;
+    Ok(json!({ "removed": removed.map_err(Failure::failed)? }))
 }

@@ -10,11 +10,14 @@ mod check;
 pub mod context;
 mod demo;
 mod engine;
+mod keys;
+mod migrate;
 mod serve;
 mod site;
 mod spool;
 mod stats;
 mod status;
+mod storage;
 mod token;
 mod user;
 
@@ -51,6 +54,8 @@ enum Command {
     Engine(engine::EngineArgs),
     /// Check configuration, keys, geo data and storage, and say each mistake
     Check(check::CheckArgs),
+    /// Apply the schema to storage, and check its settings
+    Migrate(migrate::MigrateArgs),
     /// Show what was received, stored, waiting and refused, by site
     Status(status::StatusArgs),
     /// Answer one stats question
@@ -63,6 +68,8 @@ enum Command {
     User(user::UserArgs),
     /// Tokens of programs
     Token(token::TokenArgs),
+    /// The key ring
+    Keys(keys::KeysArgs),
     /// Sites
     Site(site::SiteArgs),
 }
@@ -102,12 +109,14 @@ fn dispatch(command: &Command, context: Context) -> Outcome {
         Command::Serve(args) => serve::run(args, context),
         Command::Engine(args) => engine::run(args, &context),
         Command::Check(args) => check::run(args, &context),
+        Command::Migrate(args) => migrate::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         Command::Stats(args) => stats::run(args, &context),
         Command::Spool(args) => spool::run(args, &context),
         Command::Demo(args) => demo::run(args, &context),
         Command::User(args) => user::run(args, &context),
         Command::Token(args) => token::run(args, &context),
+        Command::Keys(args) => keys::run(args, &context),
         Command::Site(args) => site::run(args, &context),
     }
 }

@@ -1,6 +1,6 @@
 //! `metka serve`
 
-use super::context::{Context, Outcome};
+use super::context::{Context, Failure, Outcome};
 use crate::serve::{self, Options};
 
 #[derive(clap::Args)]
@@ -12,6 +12,11 @@ pub struct ServeArgs {
 
 pub fn run(args: &ServeArgs, context: Context) -> Outcome {
     let config = context.config()?;
+    if config.sites.is_empty() && !args.demo {
+        return Err(Failure::usage(
+            "no [[site]] is configured (metka.example.toml shows one; --demo brings its own)",
+        ));
+    }
     let read_config = Box::new(move || context.read_config());
     Ok(serve::run(Options { config, read_config, demo: args.demo })?)
 }

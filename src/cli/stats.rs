@@ -7,6 +7,11 @@ use http::Method;
 use serde_json::Value;
 
 use super::context::{Context, Failure, Outcome};
+use super::storage;
+use crate::config::Config;
+use crate::control;
+use crate::serve::Questions;
+use crate::web::running::ArchiveError;
 
 /// The longest question, in bytes, as over the API.
 const MAX_QUESTION_BYTES: u64 = crate::web::routes::MAX_BODY_BYTES as u64;
@@ -24,11 +29,22 @@ pub fn run(args: &StatsArgs, context: &Context) -> Outcome {
     let answer = context.block_on(async {
         match context.server(&config)? {
             Some(server) => Ok(server.call(Method::POST, "/stats", Some(&question)).await?),
-            None => Err(Failure::failed("no server runs on this data directory")),
+            None => offline(&config, &question).await,
         }
     })?;
     let lines = serde_json::to_string_pretty(&answer).map_err(Failure::failed)?;
     context.print(&answer, [lines])
+}
+
+async fn offline(config: &Config, question: &Value) -> Result<Value, Failure> {
+    let opened = storage::open(config).await?;
+    let archive = Questions(opened.storage.clone());
+    let answer = control::ask(&archive, config, question, jiff::Timestamp::now()).await;
+    opened.close().await;
+    answer.map_err(|error| match error {
+        ArchiveError::Question(_) => Failure::usage(error),
+        other => Failure::failed(other),
+    })
 }
 
 fn read(args: &StatsArgs) -> Result<Value, Failure> {
