@@ -193,11 +193,8 @@ impl Keeper {
             }
             attempt += 1;
             self.state.send_modify(|state| {
-                *state = State {
-                    phase: Phase::Restarting { attempt },
-                    restarts: state.restarts + 1,
-                    pid: None,
-                };
+                *state =
+                    State { phase: Phase::Restarting { attempt }, restarts: state.restarts + 1, pid: None };
             });
             tokio::select! {
                 () = sleep(backoff) => {}
