@@ -66,6 +66,8 @@ export interface Site {
   readonly attribution?: string | readonly (string | Attribution)[] | null;
   /** The collect address, for the snippet to embed; a placeholder is shown without it. */
   readonly collect_url?: string;
+  readonly script_path?: string;
+  readonly pixel_path?: string;
 }
 
 /** `GET /debug/hit` as JSON: what the collector would see of this request. */

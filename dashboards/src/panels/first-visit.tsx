@@ -58,9 +58,9 @@ export function FirstVisit({ site, suspect, onArrived, onOwnHit, children }: Pro
 
 function Snippet({ site, onOwnHit }: Pick<Props, 'site' | 'onOwnHit'>) {
   const { t } = useWords();
-  const origin = site.collect_url?.replace(/\/$/, '') ?? PLACEHOLDER;
-  const script = `<script defer src="${origin}/pixel.js" data-site="${site.id}"></script>`;
-  const image = `<noscript><img src="${origin}/pixel.gif?s=${site.id}" alt="" referrerpolicy="no-referrer-when-downgrade"></noscript>`;
+  const origin = site.collect_url?.replace(/\/$/, '') || PLACEHOLDER;
+  const script = `<script defer src="${origin}${site.script_path ?? '/pixel.js'}" data-site="${site.id}"></script>`;
+  const image = `<noscript><img src="${origin}${site.pixel_path ?? '/pixel.gif'}?s=${site.id}" alt="" referrerpolicy="no-referrer-when-downgrade"></noscript>`;
   return (
     <section class="card notice" data-region="first-visit" aria-labelledby="first-visit-title">
       <h2 id="first-visit-title">{t('empty.title')}</h2>
