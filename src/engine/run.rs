@@ -200,6 +200,9 @@ impl Statement<'_> {
             self.summary.take(&answer);
             return self.finish(&format, Vec::new());
         }
+        if statement::is_empty(&text) {
+            return Err(Exception::new(Code::SyntaxError, "Syntax error: Empty query"));
+        }
         if statement::has_second(&text) {
             return Err(Exception::new(Code::SyntaxError, "Syntax error (Multi-statements are not allowed)"));
         }
