@@ -281,7 +281,7 @@ impl Statement<'_> {
         let mut held_bytes = 0;
         let mut output: Option<Writer> = None;
         let outcome = loop {
-            let piece = match rows.next() {
+            let piece = match rows.fetch() {
                 Ok(None) => break Ok(()),
                 Ok(Some(piece)) => self.summary.piece(piece, trimmer.as_mut()),
                 Err(exception) => Err(exception),
