@@ -1,5 +1,7 @@
-//! The binary: see [`metka::cli`].
+//! The binary; everything is in the library.
 
-fn main() -> std::process::ExitCode {
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
     metka::cli::main()
 }

@@ -178,6 +178,10 @@ fn locked(connection: &Mutex<Connection>) -> Option<MutexGuard<'_, Connection>> 
             Ok(locked) => return Some(locked),
             Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) if begun.elapsed() > SESSION_WAIT => return None,
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a statement's thread may block, and a mutex has no timed lock"
+            )]
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
         }
     }

@@ -30,6 +30,7 @@ pub struct Answer {
 }
 
 /// Waits until `condition` gives a value.
+#[expect(clippy::disallowed_methods, reason = "this is the helper that polls")]
 pub fn wait<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {

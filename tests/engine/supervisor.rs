@@ -1,7 +1,6 @@
 //! The parent's side: crash, hang, stop, and the parent's own death.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use metka::config::Config;
 use metka::engine::supervise::{Phase, State, Supervisor};
@@ -80,8 +79,17 @@ async fn a_new_engine_waits_for_the_lock_of_an_older_one() {
     let older = harness::Engine::start(directory.path());
     let supervisor = start(directory.path());
     let mut state = supervisor.state();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(state.borrow().phase, Phase::Starting, "it waits, it does not fail");
+    // It has opened the lock's file, so it waits for the lock and does not fail.
+    let waiting = state.wait_for(|state| state.pid.is_some());
+    let pid = tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap().pid.unwrap();
+    let lock = directory.path().join("engine/lock");
+    harness::wait("the second engine at the lock", || {
+        std::fs::read_dir(format!("/proc/{pid}/fd"))
+            .ok()?
+            .flatten()
+            .find_map(|file| std::fs::read_link(file.path()).ok().filter(|target| *target == lock).map(drop))
+    });
+    assert_eq!(state.borrow().phase, Phase::Starting);
     assert_eq!(older.query("SELECT 1"), "1\n");
     drop(older);
     ready(&mut state, 0).await;
