@@ -80,7 +80,12 @@ pub struct ShipMetrics {
 /// Ships until `shutdown` becomes true (or its sender is dropped), then goes on
 /// for at most [`DRAIN`] while sealed batches are left, and writes a last
 /// checkpoint. Close the writers before, so that what they hold is sealed.
-pub async fn run(outlet: Outlet, storage: impl Sink, metrics: Arc<ShipMetrics>, mut shutdown: watch::Receiver<bool>) {
+pub async fn run(
+    outlet: Outlet,
+    storage: impl Sink,
+    metrics: Arc<ShipMetrics>,
+    mut shutdown: watch::Receiver<bool>,
+) {
     loop {
         let batch = tokio::select! {
             biased;
@@ -103,7 +108,11 @@ pub async fn run(outlet: Outlet, storage: impl Sink, metrics: Arc<ShipMetrics>, 
     .await;
     let backlog = outlet.backlog();
     if drained.is_err() {
-        tracing::warn!(rows = backlog.rows, batches = backlog.batches, "shutting down with rows left in the spool");
+        tracing::warn!(
+            rows = backlog.rows,
+            batches = backlog.batches,
+            "shutting down with rows left in the spool"
+        );
     }
     match blocking(move || outlet.checkpoint()).await {
         Ok(()) => tracing::info!(waiting_rows = backlog.rows, "the shipper has ended"),
@@ -138,7 +147,14 @@ async fn deliver(outlet: &Outlet, storage: &impl Sink, metrics: &ShipMetrics, ba
         if failures.is_power_of_two() || failures == 0 {
             let wait_ms = wait.as_millis() as u64;
             let error = short(&error.text);
-            tracing::warn!(batch = batch.id, rows = batch.rows, failures, wait_ms, error, "an insert failed, it is tried again");
+            tracing::warn!(
+                batch = batch.id,
+                rows = batch.rows,
+                failures,
+                wait_ms,
+                error,
+                "an insert failed, it is tried again"
+            );
         }
         failures += 1;
         tokio::time::sleep(wait).await;
@@ -157,7 +173,13 @@ async fn deliver(outlet: &Outlet, storage: &impl Sink, metrics: &ShipMetrics, ba
             metrics.dead_batches.fetch_add(1, Relaxed);
             metrics.dead_rows.fetch_add(u64::from(batch.rows), Relaxed);
             let text = short(&error.text);
-            tracing::error!(batch = batch.id, rows = batch.rows, code = error.code, error = text, "storage will not take a batch: it goes to the dead letters");
+            tracing::error!(
+                batch = batch.id,
+                rows = batch.rows,
+                code = error.code,
+                error = text,
+                "storage will not take a batch: it goes to the dead letters"
+            );
         }
     }
     let reason = outcome.err().map(|error| format!("{}: {}", error.code, short(&error.text)));

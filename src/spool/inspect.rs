@@ -10,8 +10,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::checkpoint::{Checkpoint, Mark, Read};
-use super::recover::{Damage, dead_letter_rows, spool_dirs, walk};
 use super::shared::spool_name;
+use super::walk::{Damage, dead_letter_rows, spool_dirs, walk};
 use super::{SpoolError, record};
 use crate::count::Counters;
 
@@ -106,7 +106,8 @@ pub fn verify(dir: &Path) -> Result<Verdict, SpoolError> {
     }
     for path in files(&dir.join("dead")) {
         verdict.stat.dead_letters += 1;
-        verdict.stat.dead_rows += dead_letter_rows(&path).map_err(SpoolError::io("read", &path))?.values().sum::<u64>();
+        verdict.stat.dead_rows +=
+            dead_letter_rows(&path).map_err(SpoolError::io("read", &path))?.values().sum::<u64>();
     }
     verdict.stat.quarantined = files(&dir.join("quarantine")).len() as u64;
     verdict.ok = verdict.damage.is_empty() && verdict.lost_rows == 0 && state != "damaged";

@@ -56,9 +56,7 @@ struct Window<'f> {
 }
 
 /// The header of a segment file; `Ok(Err(_))` when it is not one.
-pub(super) fn read_header(
-    file: &File,
-) -> io::Result<Result<SegmentHeader, super::record::HeaderError>> {
+pub(super) fn read_header(file: &File) -> io::Result<Result<SegmentHeader, super::record::HeaderError>> {
     let mut bytes = [0; SEGMENT_HEADER_BYTES];
     match file.read_exact_at(&mut bytes, 0) {
         Ok(()) => Ok(SegmentHeader::decode(&bytes)),
@@ -70,11 +68,7 @@ pub(super) fn read_header(
 }
 
 /// Reads the records of a segment in order.
-pub(super) fn scan(
-    file: &File,
-    header: &SegmentHeader,
-    mut visit: impl FnMut(Found<'_>),
-) -> io::Result<End> {
+pub(super) fn scan(file: &File, header: &SegmentHeader, mut visit: impl FnMut(Found<'_>)) -> io::Result<End> {
     let seed = header.seed();
     let mut window = Window::new(file)?;
     let mut offset = SEGMENT_HEADER_BYTES as u64;
@@ -167,7 +161,13 @@ impl<'f> Window<'f> {
 
     /// Looks behind `offset` for the next valid record, and for a group's start
     /// at or behind it.
-    fn successor(&mut self, offset: u64, expected: u64, seed: u32, group_known_at: u64) -> io::Result<Search> {
+    fn successor(
+        &mut self,
+        offset: u64,
+        expected: u64,
+        seed: u32,
+        group_known_at: u64,
+    ) -> io::Result<Search> {
         let mut first = None;
         let mut dirty_until = offset;
         let mut at = offset;

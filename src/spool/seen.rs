@@ -104,7 +104,8 @@ impl Seen {
             max_per_shard: MAX_KEYS_HELD / SHARDS,
         };
         let now = seconds(now_ms);
-        let mut paths: Vec<PathBuf> = std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+        let mut paths: Vec<PathBuf> =
+            std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "keys"));
         paths.sort();
         for path in paths {

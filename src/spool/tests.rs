@@ -54,7 +54,10 @@ fn small() -> Tuning {
 }
 
 fn texts(batch: &Batch) -> Vec<String> {
-    batch.payloads().map(|row| String::from_utf8_lossy(&row[1 + usize::from(row[0])..]).into_owned()).collect()
+    batch
+        .payloads()
+        .map(|row| String::from_utf8_lossy(&row[1 + usize::from(row[0])..]).into_owned())
+        .collect()
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {
@@ -112,7 +115,8 @@ impl Rig {
 
     fn send_in(&self, month: u32, text: &str) -> Result<Ticket, Reason> {
         self.site.arrived();
-        let sent = self.writer.append(&self.site, month, |_, out| out.extend_from_slice(&payload("clinic", text)));
+        let sent =
+            self.writer.append(&self.site, month, |_, out| out.extend_from_slice(&payload("clinic", text)));
         sent.inspect_err(|reason| self.site.refused(*reason))
     }
 
@@ -152,7 +156,8 @@ fn numbered(range: std::ops::Range<usize>) -> Vec<String> {
 fn what_was_appended_is_shipped_once_and_stays_shipped() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let rig = Rig::open(options(dir.path()), small());
-    let tickets: Vec<Ticket> = numbered(0..10).iter().map(|text| rig.send(text).expect("there is room")).collect();
+    let tickets: Vec<Ticket> =
+        numbered(0..10).iter().map(|text| rig.send(text).expect("there is room")).collect();
     for ticket in tickets {
         block_on(ticket).expect("the hit is durable");
     }
@@ -224,9 +229,9 @@ fn the_journal_of_ids_survives_a_kill_and_the_release_of_segments() {
         assert_eq!(rig.seen.claim(key << 40, now), seen::Claim::New);
         assert_eq!(rig.seen.claim(key << 40, now), seen::Claim::Pending);
         rig.site.arrived();
-        let ticket = rig
-            .writer
-            .append_seen(&rig.site, MONTH, &[key << 40, !key], |_, out| out.extend_from_slice(&payload("clinic", &long)));
+        let ticket = rig.writer.append_seen(&rig.site, MONTH, &[key << 40, !key], |_, out| {
+            out.extend_from_slice(&payload("clinic", &long))
+        });
         block_on(ticket.expect("there is room")).expect("it is kept");
         assert_eq!(rig.seen.claim(key << 40, now), seen::Claim::Duplicate);
         rig.ship_all();
@@ -318,7 +323,8 @@ fn fewer_threads_than_before_still_ship_what_the_others_left() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let counters = Counters::new(["clinic"]);
     let site = counters.site("clinic");
-    let opened = open_with(Options { spools: 3, ..options(dir.path()) }, small(), counters).expect("it opens");
+    let opened =
+        open_with(Options { spools: 3, ..options(dir.path()) }, small(), counters).expect("it opens");
     for (index, writer) in opened.writers.iter().enumerate() {
         site.arrived();
         let text = format!("spool {index}");

@@ -4,8 +4,8 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use super::super::record::{GROUP_START, Kind, SEGMENT_HEADER_BYTES};
-use super::super::recover::segment_files;
 use super::super::scan::{Found, read_header, scan};
+use super::super::walk::segment_files;
 use super::*;
 
 /// A spool of some rows, each in a group of its own, as a killed process leaves it.
@@ -211,7 +211,8 @@ fn records_of_an_earlier_life_are_never_delivered() {
     let (_, _, new_end) = records(&path);
     bytes[new_end as usize..end as usize].copy_from_slice(&old[new_end as usize..end as usize]);
     let from = SEGMENT_HEADER_BYTES + bytes.len() / 2;
-    bytes[from..from + end as usize - SEGMENT_HEADER_BYTES].copy_from_slice(&old[SEGMENT_HEADER_BYTES..end as usize]);
+    bytes[from..from + end as usize - SEGMENT_HEADER_BYTES]
+        .copy_from_slice(&old[SEGMENT_HEADER_BYTES..end as usize]);
     std::fs::write(&path, bytes).expect("it is written");
     let rig = Rig::open(options(copy.path()), small());
     assert!(rig.report.torn_bytes > 0);
@@ -223,7 +224,8 @@ fn a_released_segment_is_zeroed_and_used_again() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let rig = Rig::open(Options { batch_rows: 20, ..options(dir.path()) }, small());
     let long = "personal data ".repeat(200);
-    let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).expect("it is there"));
+    let inode =
+        |path: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).expect("it is there"));
     let mut lives = std::collections::BTreeMap::new();
     for row in 0..2000 {
         rig.keep(&format!("{row} {long}")).expect("it is kept");

@@ -61,7 +61,8 @@ fn after_a_failed_write_sync_or_rename_nothing_more_is_acknowledged() {
             assert_eq!((counts.waiting, counts.in_flight), (answered.len() as u64, 0), "{call:?} {nth}");
             drop(rig);
             // The next process has a sound disk, and finds all that was answered.
-            let found: BTreeSet<String> = Rig::open(options(dir.path()), small()).finish().into_iter().collect();
+            let found: BTreeSet<String> =
+                Rig::open(options(dir.path()), small()).finish().into_iter().collect();
             for text in &answered {
                 assert!(found.contains(text), "{call:?} {nth}: an acknowledged row is lost");
             }
@@ -82,7 +83,9 @@ fn a_hit_refused_by_a_failing_disk_leaves_no_key_behind() {
     for key in 1..=40u64 {
         assert!(rig.seen.check_and_insert(key, 1));
         rig.site.arrived();
-        let sent = rig.writer.append_seen(&rig.site, MONTH, &[key], |_, out| out.extend_from_slice(&payload("clinic", "x")));
+        let sent = rig
+            .writer
+            .append_seen(&rig.site, MONTH, &[key], |_, out| out.extend_from_slice(&payload("clinic", "x")));
         match sent.map_err(|reason| rig.site.refused(reason)).map(block_on) {
             Ok(Ok(())) => {
                 kept += 1;

@@ -14,7 +14,11 @@ struct Storage {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append { rows: usize, length: usize, month: u32 },
+    Append {
+        rows: usize,
+        length: usize,
+        month: u32,
+    },
     /// Insert and acknowledge.
     Ship,
     /// Insert; the answer is lost.
@@ -22,7 +26,9 @@ enum Step {
     /// The insert fails.
     ShipError,
     /// The process is killed, with all that it did not sync or with it.
-    Kill { tail: u8 },
+    Kill {
+        tail: u8,
+    },
     /// A clean end and a new start.
     Reopen,
 }
@@ -54,7 +60,7 @@ fn model_options(dir: &Path) -> Options {
 /// Writes what an unfinished group may leave behind the last record.
 fn tear(dir: &Path, tail: u8) {
     use std::os::unix::fs::FileExt;
-    let Some((_, path)) = recover::segment_files(&dir.join("00")).expect("it lists").pop() else { return };
+    let Some((_, path)) = walk::segment_files(&dir.join("00")).expect("it lists").pop() else { return };
     let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).expect("it opens");
     let header = scan::read_header(&file).expect("it reads").expect("it is a segment");
     let end = scan::scan(&file, &header, |_| {}).expect("it reads").offset;
@@ -100,8 +106,11 @@ fn run(steps: Vec<Step>) {
                 until("the copy is whole", || {
                     let _ = std::fs::remove_dir_all(copy.path());
                     let names = |dir: &Path| {
-                        let mut names: Vec<_> =
-                            std::fs::read_dir(dir.join("00")).expect("it lists").flatten().map(|e| e.file_name()).collect();
+                        let mut names: Vec<_> = std::fs::read_dir(dir.join("00"))
+                            .expect("it lists")
+                            .flatten()
+                            .map(|e| e.file_name())
+                            .collect();
                         names.sort();
                         names
                     };
