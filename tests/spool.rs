@@ -97,7 +97,8 @@ fn child() {
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
                 let mut next = first + thread as u64;
-                loop {
+                // Until the parent kills the process; reading ends at the latest with it.
+                while next < u64::MAX {
                     // Groups of different sizes, each row its own ticket.
                     let mut tickets = Vec::new();
                     for _ in 0..1 + next % 13 {

@@ -65,6 +65,15 @@ fn block_on<F: Future>(future: F) -> F::Output {
     runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.expect("it ends in time") })
 }
 
+/// An empty directory; in memory where there is enough, since these tests are
+/// about calls and bytes. `tests/spool.rs` uses a disk.
+fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let room = rustix::fs::statvfs(memory).map_or(0, |stat| stat.f_bavail * stat.f_frsize);
+    let made = if room > 1 << 30 { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("a temporary directory")
+}
+
 /// Waits for a condition that another thread brings about.
 fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + PATIENCE;
@@ -76,7 +85,7 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// Copies a spool as a killed process leaves it: all that was written, the lock free.
 fn copy_of(dir: &Path) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().expect("a temporary directory");
+    let copy = scratch();
     copy_files(dir, copy.path());
     copy
 }
@@ -154,7 +163,7 @@ fn numbered(range: std::ops::Range<usize>) -> Vec<String> {
 
 #[test]
 fn what_was_appended_is_shipped_once_and_stays_shipped() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(options(dir.path()), small());
     let tickets: Vec<Ticket> =
         numbered(0..10).iter().map(|text| rig.send(text).expect("there is room")).collect();
@@ -175,7 +184,7 @@ fn what_was_appended_is_shipped_once_and_stays_shipped() {
 
 #[test]
 fn a_batch_ends_with_its_time_its_rows_or_its_month() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let quick = Options { seal_interval: Duration::from_millis(20), ..options(dir.path()) };
     let rig = Rig::open(quick, small());
     rig.keep("alone").expect("it is kept");
@@ -184,7 +193,7 @@ fn a_batch_ends_with_its_time_its_rows_or_its_month() {
     assert_eq!(texts(&batch), ["alone"]);
     drop((batch, rig));
 
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { batch_rows: 4, ..options(dir.path()) }, small());
     for text in numbered(0..5) {
         rig.keep(&text).expect("it is kept");
@@ -200,7 +209,7 @@ fn a_batch_ends_with_its_time_its_rows_or_its_month() {
 
 #[test]
 fn a_batch_is_out_once_at_a_time_and_keeps_its_token_over_restarts() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(options(dir.path()), small());
     rig.keep("open at the crash").expect("it is kept");
     let copy = copy_of(dir.path());
@@ -221,7 +230,7 @@ fn a_batch_is_out_once_at_a_time_and_keeps_its_token_over_restarts() {
 
 #[test]
 fn the_journal_of_ids_survives_a_kill_and_the_release_of_segments() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { batch_rows: 50, ..options(dir.path()) }, small());
     let long = "x".repeat(4000);
     let now = shared::now_ms();
@@ -252,7 +261,7 @@ fn the_journal_of_ids_survives_a_kill_and_the_release_of_segments() {
 
 #[test]
 fn a_full_spool_refuses_and_takes_hits_again_once_shipped() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { max_bytes: 1 << 20, batch_rows: 10, ..options(dir.path()) }, small());
     let long = "x".repeat(10_000);
     let mut kept = 0u64;
@@ -273,7 +282,7 @@ fn a_full_spool_refuses_and_takes_hits_again_once_shipped() {
 
 #[test]
 fn a_dead_letter_waits_aside_and_is_still_counted_after_a_restart() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { batch_rows: 2, ..options(dir.path()) }, small());
     for text in numbered(0..4) {
         rig.keep(&text).expect("it is kept");
@@ -295,7 +304,7 @@ fn a_dead_letter_waits_aside_and_is_still_counted_after_a_restart() {
 
 #[test]
 fn the_counts_of_a_site_go_on_over_restarts() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let (mut stored, mut waiting, mut refused) = (0, 0, 0);
     for round in 0..5 {
         let rig = Rig::open(Options { batch_rows: 7, ..options(dir.path()) }, small());
@@ -320,7 +329,7 @@ fn the_counts_of_a_site_go_on_over_restarts() {
 
 #[test]
 fn fewer_threads_than_before_still_ship_what_the_others_left() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let counters = Counters::new(["clinic"]);
     let site = counters.site("clinic");
     let opened =
@@ -344,7 +353,7 @@ fn fewer_threads_than_before_still_ship_what_the_others_left() {
 
 #[test]
 fn a_row_that_is_too_long_is_refused_alone_and_a_panicking_encoder_leaves_nothing() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(options(dir.path()), small());
     rig.keep("before").expect("it is kept");
     assert_eq!(rig.keep(&"x".repeat(MAX_RECORD_BYTES)), Err(Reason::TooLarge));
@@ -361,7 +370,7 @@ fn a_row_that_is_too_long_is_refused_alone_and_a_panicking_encoder_leaves_nothin
 
 #[test]
 fn in_write_mode_a_killed_process_loses_nothing_either() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let written = |dir: &Path| Options { durability: Durability::Write, ..options(dir) };
     let rig = Rig::open(written(dir.path()), small());
     for text in numbered(0..100) {
@@ -373,7 +382,7 @@ fn in_write_mode_a_killed_process_loses_nothing_either() {
 
 #[test]
 fn a_second_process_is_kept_out() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let _rig = Rig::open(options(dir.path()), small());
     let second = Rig::try_open(options(dir.path()), small());
     assert!(matches!(second, Err(SpoolError::Locked(_))));

@@ -10,7 +10,7 @@ use super::*;
 
 /// A spool of some rows, each in a group of its own, as a killed process leaves it.
 fn written(rows: usize) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { batch_rows: 10, ..options(dir.path()) }, small());
     for text in numbered(0..rows) {
         rig.keep(&text).expect("it is kept");
@@ -100,16 +100,18 @@ fn every_flipped_bit_is_noticed_and_no_wrong_row_is_delivered() {
     let bytes = std::fs::read(&path).expect("it reads");
     let (_, last_group, end) = records(&path);
     let (mut damaged, mut torn) = (0, 0);
+    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("it opens");
     let mut position = 12345u64;
     for round in 0..1500 {
         // A fixed sequence of places, of which some are in the header.
         position = position.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         let at = (position >> 33) % end;
         let bit = 1u8 << (position >> 30 & 7);
-        let mut changed = bytes.clone();
-        changed[at as usize] ^= bit;
-        std::fs::write(&path, &changed).expect("it is written");
-        let verdict = match verify(dir.path()) {
+        file.write_all_at(&[bytes[at as usize] ^ bit], at).expect("it is written");
+        let verdict = verify(dir.path());
+        let copy = (round % 50 == 0).then(|| copy_of(dir.path()));
+        file.write_all_at(&[bytes[at as usize]], at).expect("it is written");
+        let verdict = match verdict {
             Ok(verdict) => verdict,
             // The version says that a newer program wrote this.
             Err(SpoolError::Version { .. }) => {
@@ -125,8 +127,7 @@ fn every_flipped_bit_is_noticed_and_no_wrong_row_is_delivered() {
             assert!(!verdict.ok, "byte {at} bit {bit} was not noticed: {verdict:?}");
             damaged += 1;
         }
-        if round % 50 == 0 {
-            let copy = copy_of(dir.path());
+        if let Some(copy) = copy {
             let rig = Rig::open(options(copy.path()), small());
             assert_eq!(rig.report.damaged_places > 0, at < last_group, "byte {at}: {:?}", rig.report);
             let quarantined = verify(copy.path()).expect("it reads").stat.quarantined;
@@ -176,7 +177,7 @@ fn a_damaged_batch_keeps_the_token_it_was_sealed_with() {
 
 #[test]
 fn damage_under_an_open_spool_is_found_before_the_batch_is_shipped() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { batch_rows: 10, ..options(dir.path()) }, small());
     for text in numbered(0..10) {
         rig.keep(&text).expect("it is kept");
@@ -202,7 +203,7 @@ fn records_of_an_earlier_life_are_never_delivered() {
     let (_, _, end) = records(&path);
     // The same file again, as if its zeros had been forgotten: a new header, then
     // few new records, then what stood there.
-    let fresh = tempfile::tempdir().expect("a temporary directory");
+    let fresh = scratch();
     let rig = Rig::open(options(fresh.path()), small());
     rig.keep("new").expect("it is kept");
     let copy = copy_of(fresh.path());
@@ -221,7 +222,7 @@ fn records_of_an_earlier_life_are_never_delivered() {
 
 #[test]
 fn a_released_segment_is_zeroed_and_used_again() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { batch_rows: 20, ..options(dir.path()) }, small());
     let long = "personal data ".repeat(200);
     let inode =
@@ -251,7 +252,7 @@ fn a_released_segment_is_zeroed_and_used_again() {
 
 #[test]
 fn a_damaged_checkpoint_is_reported_and_the_log_tells_what_is_stored() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { batch_rows: 10, ..options(dir.path()) }, small());
     for text in numbered(0..30) {
         rig.keep(&text).expect("it is kept");

@@ -43,7 +43,7 @@ fn after_a_failed_write_sync_or_rename_nothing_more_is_acknowledged() {
     let mut fired = 0;
     for call in [Call::Write, Call::Datasync, Call::SyncDir, Call::Rename] {
         for nth in 0..12 {
-            let dir = tempfile::tempdir().expect("a temporary directory");
+            let dir = scratch();
             // A spool that is there already: opening needs few calls then.
             Rig::open(options(dir.path()), small()).finish();
             let disk = FailingDisk::nth(call, 4 + nth, broken);
@@ -75,7 +75,7 @@ fn after_a_failed_write_sync_or_rename_nothing_more_is_acknowledged() {
 
 #[test]
 fn a_hit_refused_by_a_failing_disk_leaves_no_key_behind() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     Rig::open(options(dir.path()), small()).finish();
     let disk = FailingDisk::nth(Call::Datasync, 12, broken);
     let rig = Rig::open(options(dir.path()), tuned(disk.clone()));
@@ -103,7 +103,7 @@ fn a_hit_refused_by_a_failing_disk_leaves_no_key_behind() {
 
 #[test]
 fn a_full_disk_refuses_whole_groups_and_hits_are_taken_again_when_there_is_room() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let disk = Arc::new(FullDisk::default());
     let rig = Rig::open(Options { batch_rows: 40, ..options(dir.path()) }, tuned(disk.clone()));
     let long = "x".repeat(3000);
@@ -150,7 +150,7 @@ fn a_full_disk_refuses_whole_groups_and_hits_are_taken_again_when_there_is_room(
 #[test]
 fn no_room_in_the_middle_of_a_write_leaves_nothing_of_the_group() {
     for nth in 1..8 {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = scratch();
         Rig::open(options(dir.path()), small()).finish();
         let opening = 2;
         let disk = FailingDisk::nth(Call::Write, opening + nth, no_space);
@@ -170,7 +170,7 @@ fn no_room_in_the_middle_of_a_write_leaves_nothing_of_the_group() {
 
 #[test]
 fn short_and_interrupted_writes_are_completed() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(options(dir.path()), tuned(Arc::new(ChoppyDisk::default())));
     for text in numbered(0..50) {
         rig.keep(&text).expect("it is kept");

@@ -70,7 +70,7 @@ fn tear(dir: &Path, tail: u8) {
 }
 
 fn run(steps: Vec<Step>) {
-    let mut dir = tempfile::tempdir().expect("a temporary directory");
+    let mut dir = scratch();
     let mut rig = Rig::open(model_options(dir.path()), small());
     let mut storage = Storage::default();
     let mut answered = Vec::new();
@@ -100,7 +100,7 @@ fn run(steps: Vec<Step>) {
             }
             Step::ShipError => drop(rig.outlet.try_next().expect("it reads")),
             Step::Kill { tail } => {
-                let copy = tempfile::tempdir().expect("a temporary directory");
+                let copy = scratch();
                 // The keeper works in the background: a copy made while it moved a
                 // file may lack the file, which a real kill cannot do.
                 until("the copy is whole", || {
