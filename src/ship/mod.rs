@@ -36,6 +36,8 @@ pub const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 pub const INSERT_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a shutdown goes on shipping. What is left waits in the spool.
 pub const DRAIN: Duration = Duration::from_secs(10);
+/// How often a drain looks whether anything is left.
+const DRAIN_CHECK: Duration = Duration::from_millis(20);
 /// How much of an error's text is kept in logs and dead letters: storage may
 /// quote data in it.
 const MAX_ERROR_BYTES: usize = 200;
@@ -100,9 +102,13 @@ pub async fn run(
         }
     }
     let drained = tokio::time::timeout(DRAIN, async {
-        while outlet.backlog().batches > 0 {
-            let batch = outlet.next().await;
-            deliver(&outlet, &storage, &metrics, batch).await;
+        loop {
+            tokio::select! {
+                biased;
+                // An acknowledgement that was under way may have been the last.
+                () = emptied(&outlet) => break,
+                batch = outlet.next() => deliver(&outlet, &storage, &metrics, batch).await,
+            }
         }
     })
     .await;
@@ -216,6 +222,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Resolves when no sealed batch is left.
+async fn emptied(outlet: &Outlet) {
+    while outlet.backlog().batches > 0 {
+        tokio::time::sleep(DRAIN_CHECK).await;
     }
 }
 

@@ -23,7 +23,7 @@ use super::keeper::{self, Job};
 use super::log::{Current, Log, LogError};
 use super::record::{BatchSeal, GROUP_START, SEGMENT_HEADER_BYTES, stamp};
 use super::shared::{BatchMeta, Book, BookState, Queued, Segment, Shared, locked, now_ms, spool_name, token};
-use super::walk::{Damage, Walked, WalkedSegment, dead_letter_rows, spool_dirs, walk};
+use super::walk::{Damage, NO_HEADER, Walked, WalkedSegment, dead_letter_rows, spool_dirs, walk};
 use super::writer::Writer;
 use super::{
     COLUMNS_VERSION, MAX_SPOOLS, MIN_SEGMENT_BYTES, Opened, Options, Outlet, SEGMENT_BYTES, Seen, SpoolError,
@@ -318,14 +318,17 @@ fn settle(
             "{} damaged",
             damage.what
         );
-        quarantine(dir, spool, &spool_dir.join(&damage.file));
         if report.damage.len() < MAX_LISTED_DAMAGE {
             report.damage.push(damage.clone());
         }
-        // What has no header cannot be read, now or later: it is kept aside only.
-        if damage.what == "the segment's header" {
-            let path = spool_dir.join(&damage.file);
-            disk.remove(&path).map_err(SpoolError::io("remove", path))?;
+        let path = spool_dir.join(&damage.file);
+        if damage.what == NO_HEADER {
+            // It cannot be read, now or later: it is only kept.
+            let target = quarantined(dir, spool, &path);
+            disk.rename(&path, &target).map_err(SpoolError::io("move", path))?;
+            disk.sync_dir(&spool_dir).map_err(SpoolError::io("sync", &spool_dir))?;
+        } else {
+            quarantine(dir, spool, &path);
         }
     }
     for entry in std::fs::read_dir(&spool_dir).map_err(SpoolError::io("list", &spool_dir))?.flatten() {
@@ -508,11 +511,15 @@ fn fatal_error(dir: &Path, why: String) -> SpoolError {
 
 /// Copies a damaged file aside, once.
 pub(super) fn quarantine(dir: &Path, spool: u16, path: &Path) {
-    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let target = dir.join("quarantine").join(format!("{}-{name}", spool_name(spool)));
+    let target = quarantined(dir, spool, path);
     if !target.exists()
         && let Err(error) = std::fs::copy(path, &target)
     {
-        tracing::error!(file = name, %error, "a damaged file could not be copied to quarantine");
+        tracing::error!(path = %path.display(), %error, "a damaged file could not be copied to quarantine");
     }
+}
+
+fn quarantined(dir: &Path, spool: u16, path: &Path) -> PathBuf {
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    dir.join("quarantine").join(format!("{}-{name}", spool_name(spool)))
 }

@@ -21,6 +21,9 @@ use super::{MAX_SPOOLS, SpoolError};
 use crate::count::{Counters, UNKNOWN_SITE};
 use crate::store::row::site_of;
 
+/// What a [`Damage`] says of a segment whose header cannot be read.
+pub(super) const NO_HEADER: &str = "the segment's header";
+
 /// One damaged place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Damage {
@@ -78,7 +81,7 @@ pub(super) fn walk(
                 return Err(SpoolError::Version { path, found });
             }
             _ => {
-                walked.damaged(&path, number, 0, length, 0, "the segment's header");
+                walked.damaged(&path, number, 0, length, 0, NO_HEADER);
                 continue;
             }
         };
