@@ -21,6 +21,8 @@ use super::record::{
 /// How much of a segment is in memory at once: many times the longest record.
 const WINDOW_BYTES: usize = 1 << 20;
 
+static ZEROS: [u8; 4096] = [0; 4096];
+
 /// What [`scan`] meets.
 pub(super) enum Found<'a> {
     Record { offset: u64, record: Record<'a> },
@@ -172,6 +174,12 @@ impl<'f> Window<'f> {
         let mut dirty_until = offset;
         let mut at = offset;
         while at < self.length {
+            // Most of what is looked at is the zeros of an unfinished segment.
+            let chunk = self.at(at, ZEROS.len())?;
+            if chunk.len() == ZEROS.len() && chunk == ZEROS {
+                at += (ZEROS.len() - RECORD_HEADER_BYTES.next_multiple_of(8)) as u64;
+                continue;
+            }
             let head = self.at(at, RECORD_HEADER_BYTES)?;
             if let Some(last) = head.iter().take(8).rposition(|byte| *byte != 0) {
                 dirty_until = at + last as u64 + 1;

@@ -102,7 +102,7 @@ fn every_flipped_bit_is_noticed_and_no_wrong_row_is_delivered() {
     let (mut damaged, mut torn) = (0, 0);
     let file = std::fs::OpenOptions::new().write(true).open(&path).expect("it opens");
     let mut position = 12345u64;
-    for round in 0..1500 {
+    for round in 0..800 {
         // A fixed sequence of places, of which some are in the header.
         position = position.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         let at = (position >> 33) % end;
@@ -136,7 +136,7 @@ fn every_flipped_bit_is_noticed_and_no_wrong_row_is_delivered() {
         }
     }
     println!("{damaged} flips reported as damage, {torn} in the last group cut as torn");
-    assert!(damaged > 1000 && torn > 0);
+    assert!(damaged > 500 && torn > 0);
 }
 
 #[test]
@@ -227,8 +227,8 @@ fn a_released_segment_is_zeroed_and_used_again() {
     let long = "personal data ".repeat(200);
     let inode =
         |path: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).expect("it is there"));
-    let mut lives = std::collections::BTreeMap::new();
-    for row in 0..2000 {
+    let (mut lives, mut spares) = (std::collections::BTreeMap::new(), 0);
+    for row in 0..1000 {
         rig.keep(&format!("{row} {long}")).expect("it is kept");
         rig.ship_all();
         for (number, path) in segment_files(&dir.path().join("00")).expect("it lists") {
@@ -236,17 +236,24 @@ fn a_released_segment_is_zeroed_and_used_again() {
                 lives.entry(inode(&path)).or_insert_with(BTreeSet::new).insert(number);
             }
         }
+        if row % 10 > 0 {
+            continue;
+        }
         for entry in std::fs::read_dir(dir.path().join("00")).expect("it lists").flatten() {
             if entry.path().extension().is_some_and(|extension| extension == "spare")
                 && let Ok(bytes) = std::fs::read(entry.path())
+                && bytes.len() > SEGMENT_HEADER_BYTES
             {
-                let used = bytes.windows(8).any(|window| window == b"personal");
-                assert!(!used, "a spare segment still holds rows");
+                // It may have been given its new header already.
+                let rest = &bytes[SEGMENT_HEADER_BYTES..];
+                assert!(rest == vec![0; rest.len()], "a spare segment still holds rows");
+                spares += 1;
             }
         }
     }
     let reused = lives.values().filter(|numbers| numbers.len() > 1).count();
     println!("{} files served {} segments", lives.len(), lives.values().map(BTreeSet::len).sum::<usize>());
+    assert!(spares > 0, "no spare was looked at");
     assert!(reused > 0, "no segment was used again");
 }
 
