@@ -293,8 +293,8 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
         working_dir: &Path,
     ) -> Result<Config, ConfigError> {
-        let mut table: toml::Table = toml::from_str(text)
-            .map_err(|error| ConfigError(vec![error.to_string().trim_end().to_owned()]))?;
+        let mut table: toml::Table =
+            toml::from_str(text).map_err(|error| ConfigError(vec![error.to_string().trim_end().to_owned()]))?;
         let mut mistakes = Vec::new();
         read::apply_environment(&mut table, environment, &mut mistakes);
         let mut root = Section::root(table, working_dir);
@@ -317,11 +317,8 @@ impl Config {
             ),
             trusted_proxies: section.networks("trusted_proxies", &["127.0.0.1/32"]),
             rate_limit_per_minute: section.number("rate_limit_per_minute", 600, 0..=1_000_000_000) as u32,
-            rate_limit_network_per_minute: section.number(
-                "rate_limit_network_per_minute",
-                6000,
-                0..=1_000_000_000,
-            ) as u32,
+            rate_limit_network_per_minute: section.number("rate_limit_network_per_minute", 6000, 0..=1_000_000_000)
+                as u32,
             max_new_visitors_per_address_per_day: section.number(
                 "max_new_visitors_per_address_per_day",
                 50,
@@ -445,8 +442,7 @@ impl Site {
                 ],
             ),
             preset,
-            fields: section
-                .fields("fields", if preset == Some(Preset::Ru152Fz) { Fields::NONE } else { Fields::ALL }),
+            fields: section.fields("fields", if preset == Some(Preset::Ru152Fz) { Fields::NONE } else { Fields::ALL }),
             policy_version: section.string("policy_version", ""),
             policy_url: section.string("policy_url", ""),
             contact: section.string("contact", ""),
@@ -503,7 +499,8 @@ impl Retention {
         // sooner. CNIL's guideline caps audience data at 25 months.
         let raw = if preset == Some(Preset::Cnil) { 760 } else { 730 };
         let mut section = section.section("retention");
-        let mut days = |key, default| section.number(key, default, 1..=u64::from(Retention::MAX_DAYS)) as u16;
+        let mut days =
+            |key, default| section.number(key, default, 1..=u64::from(Retention::MAX_DAYS)) as u16;
         let retention = Retention {
             raw_days: days("raw_days", raw),
             ip_days: days("ip_days", 90),

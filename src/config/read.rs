@@ -166,11 +166,7 @@ impl Section {
             _ => {
                 self.mistake(
                     key,
-                    format_args!(
-                        "expected a number from {} to {}, found {value}",
-                        range.start(),
-                        range.end()
-                    ),
+                    format_args!("expected a number from {} to {}, found {value}", range.start(), range.end()),
                 );
                 default
             }
@@ -181,10 +177,7 @@ impl Section {
     pub(super) fn duration(&mut self, key: &str, default: &str) -> Duration {
         let text = self.string(key, default);
         parse_duration(&text).unwrap_or_else(|| {
-            self.mistake(
-                key,
-                format_args!("expected a duration such as 500ms, 2s, 5m or 1h, found {text:?}"),
-            );
+            self.mistake(key, format_args!("expected a duration such as 500ms, 2s, 5m or 1h, found {text:?}"));
             Duration::ZERO
         })
     }
