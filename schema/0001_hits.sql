@@ -1,5 +1,5 @@
 -- The raw hits: every number is a recount of this table. Reasons in README.md.
-CREATE TABLE IF NOT EXISTS {{database}}.hits
+CREATE TABLE IF NOT EXISTS {{database}}.hits {{on_cluster}}
 (
     site            LowCardinality(String),
     time            DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
@@ -54,12 +54,14 @@ CREATE TABLE IF NOT EXISTS {{database}}.hits
     batch           UInt64 CODEC(Delta, ZSTD(1)),
     row             UInt32 CODEC(Delta, ZSTD(1))
 )
-ENGINE = MergeTree
+ENGINE = {{merge_tree}}
 PARTITION BY toYYYYMM(time)
 ORDER BY (site, toDate(time), visitor, time)
 TTL toDateTime(time) + toIntervalDay(if(hold, 3650, keep_days))
 SETTINGS
     non_replicated_deduplication_window = 10000,
+    replicated_deduplication_window = 10000,
+    replicated_deduplication_window_seconds = 604800,
     fsync_after_insert = 1,
     fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1,

@@ -175,6 +175,21 @@ impl Writer {
         ticket
     }
 
+    /// Whether a hit appended now could become durable, or the reason why not.
+    /// Appends nothing.
+    pub fn health(&self) -> Result<(), Reason> {
+        let shared = &*self.core.shared;
+        let forming = self.core.forming();
+        if forming.poisoned || forming.closing || shared.failed.load(Ordering::Relaxed) {
+            return Err(Reason::Unavailable);
+        }
+        let waits_for_space = forming.full_until.is_some_and(|until| Instant::now() < until);
+        if waits_for_space || shared.used.load(Ordering::Relaxed) >= shared.max_bytes {
+            return Err(Reason::Full);
+        }
+        Ok(())
+    }
+
     /// Seals the open batch and waits until all is durable.
     pub fn close(mut self) {
         self.finish();

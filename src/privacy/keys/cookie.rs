@@ -1,0 +1,118 @@
+//! The value of the visitor's cookie:
+//!
+//! ```text
+//! v1.KID.MINTDAY.ID.MAC
+//! ```
+//!
+//! KID is the signing key's id in decimal, MINTDAY the day the cookie was made
+//! as `yyyymmdd`, ID 128 random bits and MAC 128 bits of BLAKE3 keyed with the
+//! cookie key over everything before the last dot; both as lower-case hex.
+//! At most [`MAX_VALUE_BYTES`]. There is one spelling of each value: the MAC
+//! covers the text, and the MAC's own text is compared, in constant time.
+
+use std::fmt::Write;
+
+use jiff::civil::Date;
+use jiff::{Span, ToSpan};
+use subtle::ConstantTimeEq;
+
+use super::Secret;
+
+/// `v1.` + ten digits + `.` + eight digits + `.` + two times 32 hex digits and a dot.
+pub const MAX_VALUE_BYTES: usize = 3 + 10 + 1 + 8 + 1 + 32 + 1 + 32;
+/// A cookie older than this is replaced (CNIL's limit for audience measurement).
+pub const MAX_AGE_MONTHS: i32 = 13;
+const VERSION: &str = "v1";
+const MAC_BYTES: usize = 16;
+
+/// Why a cookie's value is not accepted. The visitor gets a new cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CookieError {
+    #[error("the cookie does not have the form v1.kid.day.id.mac")]
+    Form,
+    #[error("the cookie's key is not in the key ring")]
+    UnknownKey,
+    #[error("the cookie's signature is wrong")]
+    Forged,
+    #[error("the cookie is older than {MAX_AGE_MONTHS} months")]
+    TooOld,
+    /// Only a server whose clock was wrong can have signed it.
+    #[error("the cookie is from a day to come")]
+    FromTheFuture,
+}
+
+/// What a value says, before its signature has been looked at.
+pub(super) struct Parsed<'a> {
+    pub kid: u32,
+    pub day: Date,
+    pub id: [u8; 16],
+    signed: &'a str,
+    mac: &'a str,
+}
+
+pub(super) fn sign(key: &Secret, kid: u32, id: [u8; 16], today: Date) -> String {
+    let mut value = String::with_capacity(MAX_VALUE_BYTES);
+    // Writing to a string cannot fail.
+    let _ = write!(value, "{VERSION}.{kid}.{:04}{:02}{:02}.", today.year(), today.month(), today.day());
+    push_hex(&mut value, &id);
+    let mac = mac(key, &value);
+    value.push('.');
+    push_hex(&mut value, &mac);
+    value
+}
+
+pub(super) fn parse(value: &str) -> Result<Parsed<'_>, CookieError> {
+    if value.len() > MAX_VALUE_BYTES {
+        return Err(CookieError::Form);
+    }
+    let (signed, mac) = value.rsplit_once('.').ok_or(CookieError::Form)?;
+    let mut parts = signed.split('.');
+    let (Some(VERSION), Some(kid), Some(day), Some(id), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(CookieError::Form);
+    };
+    if !digits(kid) || !digits(day) || day.len() != 8 {
+        return Err(CookieError::Form);
+    }
+    let number = |text: &str| text.parse::<u32>().map_err(|_| CookieError::Form);
+    let date = number(day)?;
+    let day = Date::new((date / 10_000) as i16, (date / 100 % 100) as i8, (date % 100) as i8)
+        .map_err(|_| CookieError::Form)?;
+    let id = super::from_hex(id).ok_or(CookieError::Form)?;
+    Ok(Parsed { kid: number(kid)?, day, id, signed, mac })
+}
+
+impl Parsed<'_> {
+    pub fn verify(&self, key: &Secret, today: Date) -> Result<[u8; 16], CookieError> {
+        let mut expected = String::with_capacity(2 * MAC_BYTES);
+        push_hex(&mut expected, &mac(key, self.signed));
+        if !bool::from(expected.as_bytes().ct_eq(self.mac.as_bytes())) {
+            return Err(CookieError::Forged);
+        }
+        let oldest = today.saturating_sub(Span::new().months(MAX_AGE_MONTHS));
+        if self.day < oldest {
+            return Err(CookieError::TooOld);
+        }
+        // Sites' days differ by up to a day around the earth.
+        if self.day > today.saturating_add(1.day()) {
+            return Err(CookieError::FromTheFuture);
+        }
+        Ok(self.id)
+    }
+}
+
+fn mac(key: &Secret, text: &str) -> [u8; MAC_BYTES] {
+    let hash = blake3::keyed_hash(key.bytes(), text.as_bytes());
+    let mut mac = [0; MAC_BYTES];
+    mac.copy_from_slice(&hash.as_bytes()[..MAC_BYTES]);
+    mac
+}
+
+fn digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    text.push_str(&super::to_hex(bytes));
+}

@@ -1,0 +1,351 @@
+use std::os::unix::fs::PermissionsExt;
+
+use jiff::civil::date;
+use proptest::prelude::*;
+
+use super::*;
+
+/// November 2026 as rows count months.
+const MONTH: u32 = 2026 * 12 + 11;
+
+struct Dir(tempfile::TempDir);
+
+impl Dir {
+    fn new() -> Dir {
+        Dir(tempfile::tempdir().expect("temporary directory"))
+    }
+
+    fn keys(&self) -> PathBuf {
+        self.0.path().join("keys")
+    }
+
+    fn open(&self) -> KeyRing {
+        KeyRing::open(&self.keys()).expect("the ring opens")
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(self.keys().join("ring.toml")).expect("readable")
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).expect("exists").permissions().mode() & 0o7777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("own file");
+}
+
+fn ip(text: &str) -> ClientIp {
+    ClientIp::parse(text).expect("an address")
+}
+
+fn noon(day: Date) -> Timestamp {
+    day.at(12, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).expect("in range").timestamp()
+}
+
+#[test]
+fn a_ring_is_the_same_after_opening_it_again() {
+    let dir = Dir::new();
+    let (first, day) = (dir.open(), date(2026, 11, 23));
+    let cookie = first.sign_cookie([7; 16], day);
+    let before = (
+        first.cookie_visitor("clinic", &[7; 16]),
+        first.cookieless_visitor("clinic", day, &ip("192.0.2.1").prefix(), "agent"),
+        first.user_key_hash("clinic", "patient-1"),
+        first.limiter_key(b"x"),
+        first.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH),
+    );
+    let second = dir.open();
+    let after = (
+        second.cookie_visitor("clinic", &[7; 16]),
+        second.cookieless_visitor("clinic", day, &ip("192.0.2.1").prefix(), "agent"),
+        second.user_key_hash("clinic", "patient-1"),
+        second.limiter_key(b"x"),
+        second.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH),
+    );
+    assert_eq!(before, after);
+    assert_eq!(second.verify_cookie(&cookie, day), Ok([7; 16]));
+    assert_ne!(first.cookie_visitor("clinic", &[7; 16]), first.cookie_visitor("shop", &[7; 16]));
+}
+
+#[test]
+fn the_directory_is_0700_and_the_files_0600() {
+    let dir = Dir::new();
+    dir.open();
+    assert_eq!(mode(&dir.keys()), 0o700);
+    assert_eq!(mode(&dir.keys().join("ring.toml")), 0o600);
+    assert_eq!(mode(&dir.keys().join("ring.lock")), 0o600);
+    assert!(!dir.keys().join("ring.toml.new").exists());
+}
+
+#[test]
+fn wider_modes_are_refused_by_name() {
+    for (name, wide, wanted) in
+        [("", 0o750, "0700"), ("ring.toml", 0o640, "0600"), ("ring.lock", 0o604, "0600")]
+    {
+        let dir = Dir::new();
+        dir.open();
+        let path = if name.is_empty() { dir.keys() } else { dir.keys().join(name) };
+        set_mode(&path, wide);
+        let error = KeyRing::open(&dir.keys()).err().expect("refused").to_string();
+        assert!(error.contains(&format!("{}: mode {wide:04o}", path.display())), "{error}");
+        assert!(error.contains(wanted), "{error}");
+    }
+}
+
+#[test]
+fn a_broken_ring_is_refused_without_quoting_it_and_left_alone() {
+    for text in [
+        "version = 9",
+        "garbage secret=\"abcd\"",
+        "version = 1\n[[key]]\npurpose = \"cookie\"\nid = 1\ncreated = \"\"\nsecret = \"abcd\"",
+    ] {
+        let dir = Dir::new();
+        dir.open();
+        std::fs::write(dir.keys().join("ring.toml"), text).expect("writable");
+        let error = KeyRing::open(&dir.keys()).err().expect("refused").to_string();
+        assert!(error.contains("ring.toml") && !error.contains("abcd"), "{error}");
+        if !text.contains("[[key]]") {
+            assert_eq!(dir.text(), text);
+        }
+    }
+}
+
+#[test]
+fn rings_that_share_a_directory_agree_on_new_keys() {
+    let dir = Dir::new();
+    let rings: Vec<KeyRing> = (0..4).map(|_| dir.open()).collect();
+    let day = date(2026, 11, 23);
+    let mut found = Vec::new();
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = rings
+            .iter()
+            .flat_map(|ring| [ring, ring])
+            .map(|ring| {
+                scope.spawn(move || {
+                    (
+                        ring.cookieless_visitor("clinic", day, &[1], "agent"),
+                        ring.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH),
+                    )
+                })
+            })
+            .collect();
+        found.extend(handles.into_iter().map(|handle| handle.join().expect("no panic")));
+    });
+    assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "{found:?}");
+    assert_eq!(dir.text().matches("[[salt]]").count(), 1);
+}
+
+#[test]
+fn salts_differ_by_day_and_site_and_are_destroyed_when_they_are_two_days_old() {
+    let dir = Dir::new();
+    let ring = dir.open();
+    let (day, hash) = (date(2026, 11, 23), |day| ring.cookieless_visitor("clinic", day, &[1], "agent"));
+    let today = hash(day);
+    assert_eq!(hash(day), today);
+    assert_ne!(ring.cookieless_visitor("shop", day, &[1], "agent"), today);
+    let first_salt =
+        dir.text().split("[[salt]]").nth(1).expect("a salt").lines().last().expect("secret").to_owned();
+    let tomorrow = hash(day.tomorrow().expect("in range"));
+    assert_ne!(tomorrow, today);
+    assert_eq!(hash(day), today, "yesterday's salt is kept");
+    hash(date(2026, 11, 25));
+    assert!(!dir.text().contains("2026-11-23\"\nsecret") || dir.text().contains("shop"), "two days old");
+    assert!(!dir.text().contains(&first_salt) || first_salt.is_empty());
+    assert_ne!(hash(day), today, "a destroyed salt cannot come back");
+}
+
+#[test]
+fn maintenance_destroys_salts_of_sites_without_hits() {
+    let dir = Dir::new();
+    let ring = dir.open();
+    let day = date(2026, 11, 23);
+    ring.cookieless_visitor("clinic", day, &[1], "agent");
+    ring.cookieless_visitor("removed", day, &[1], "agent");
+    let today_of = |day: Date| move |site: &str| (site == "clinic").then_some(day);
+    ring.maintain(noon(date(2026, 11, 24)), today_of(date(2026, 11, 24))).expect("written");
+    assert_eq!(dir.text().matches("[[salt]]").count(), 2);
+    ring.maintain(noon(date(2026, 11, 25)), today_of(date(2026, 11, 25))).expect("written");
+    assert_eq!(dir.text().matches("[[salt]]").count(), 0);
+}
+
+#[test]
+fn a_destroyed_address_key_makes_its_addresses_unreadable_and_its_id_is_not_used_again() {
+    let dir = Dir::new();
+    let (ring, other) = (dir.open(), dir.open());
+    let (stored, id) = ring.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH);
+    assert_eq!(id, 2026_11_01);
+    assert!(ring.reveal(stored, id) == Some(ip("192.0.2.1")));
+    ring.destroy_address_key(id).expect("destroyed");
+    assert!(matches!(ring.destroy_address_key(id), Err(KeyError::Unknown { .. })));
+    assert!(ring.reveal(stored, id).is_none());
+    other.maintain(Timestamp::now(), |_| None).expect("read");
+    assert!(other.reveal(stored, id).is_none(), "other processes follow");
+    let (again, next) = ring.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH);
+    assert_eq!(next, 2026_11_02);
+    assert_ne!(again, stored);
+    assert!(dir.open().list().iter().any(|key| key.id == id && !key.destroyed.is_empty()));
+    assert_eq!(ring.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH + 1).1, 2026_12_01);
+    assert_eq!(ring.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH + 2).1, 2027_01_01);
+}
+
+#[test]
+fn replacing_the_ring_overwrites_the_old_file() {
+    let dir = Dir::new();
+    let ring = dir.open();
+    let old = std::fs::File::open(dir.keys().join("ring.toml")).expect("readable");
+    ring.rotate_cookie_key().expect("written");
+    let text = std::io::read_to_string(old).expect("still open");
+    assert!(!text.is_empty() && text.bytes().all(|byte| byte == 0), "the replaced file still has its bytes");
+}
+
+#[test]
+fn without_a_writable_directory_hits_go_on_and_nothing_unreadable_is_stored() {
+    let dir = Dir::new();
+    let ring = dir.open();
+    // A directory in the place of the new file makes every change fail, for root too.
+    let obstacle = dir.keys().join("ring.toml.new");
+    std::fs::create_dir(&obstacle).expect("made");
+    let day = date(2026, 11, 23);
+    let visitor = ring.cookieless_visitor("clinic", day, &[1], "agent");
+    assert_eq!(ring.cookieless_visitor("clinic", day, &[1], "agent"), visitor);
+    assert_eq!(ring.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH), ([0; 16], 0));
+    assert!(!dir.text().contains("[[salt]]"), "the fault did not fire");
+    ring.maintain(noon(day), |_| Some(day)).expect_err("still in the way");
+    std::fs::remove_dir(&obstacle).expect("removed");
+    ring.maintain(noon(day), |_| Some(day)).expect("written");
+    assert_eq!(dir.open().cookieless_visitor("clinic", day, &[1], "agent"), visitor);
+}
+
+#[test]
+fn addresses_are_encrypted_by_the_published_vectors() {
+    for (key, address, expected) in [
+        ("0123456789abcdeffedcba9876543210", "0.0.0.0", "bde9:6789:d353:824c:d7c6:f58a:6bd2:26eb"),
+        ("1032547698badcfeefcdab8967452301", "255.255.255.255", "aed2:92f6:ea23:58c3:48fd:8b8:74e8:45d8"),
+        ("2b7e151628aed2a6abf7158809cf4f3c", "192.0.2.1", "1dbd:c1b9:fff1:7586:7d0b:67b4:e76e:4777"),
+    ] {
+        let dir = Dir::new();
+        dir.open();
+        // The first half of a ring's secret is the cipher's key.
+        let text = format!(
+            "{}\n[[key]]\npurpose = \"ip\"\nid = 20261101\ncreated = \"\"\nsecret = \"{key}{key}\"\n",
+            dir.text()
+        );
+        std::fs::write(dir.keys().join("ring.toml"), text).expect("writable");
+        let ring = dir.open();
+        let (stored, id) = ring.protect(&ip(address), IpStorage::Encrypted, MONTH);
+        assert_eq!((std::net::Ipv6Addr::from(stored).to_string().as_str(), id), (expected, 2026_11_01));
+        assert!(ring.reveal(stored, id) == Some(ip(address)));
+    }
+}
+
+#[test]
+fn addresses_are_stored_as_the_site_says() {
+    let dir = Dir::new();
+    let ring = dir.open();
+    let truncated = |text| ring.protect(&ip(text), IpStorage::Truncated, MONTH);
+    assert_eq!(truncated("192.0.2.1"), truncated("192.0.2.200"));
+    assert!(ring.reveal(truncated("192.0.2.1").0, 2026_11_01) == Some(ip("192.0.2.0")));
+    assert_eq!(truncated("2001:db8:1::1"), truncated("2001:db8:1:ffff::2"));
+    assert_ne!(truncated("2001:db8:1::1"), truncated("2001:db8:2::1"));
+    assert_eq!(ring.protect(&ip("192.0.2.1"), IpStorage::None, MONTH), ([0; 16], 0));
+}
+
+#[test]
+fn a_retired_cookie_key_verifies_for_13_months() {
+    let dir = Dir::new();
+    let ring = dir.open();
+    let day = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let old = ring.sign_cookie([1; 16], day);
+    assert_eq!(ring.rotate_cookie_key().expect("written"), 2);
+    assert!(ring.sign_cookie([1; 16], day).starts_with("v1.2."));
+    assert_eq!(ring.verify_cookie(&old, day), Ok([1; 16]));
+    let later = |months: i64| day.saturating_add(Span::new().months(months)).saturating_add(2.days());
+    ring.maintain(noon(later(12)), |_| None).expect("written");
+    assert_eq!(ring.verify_cookie(&old, later(12)), Ok([1; 16]));
+    ring.maintain(noon(later(13)), |_| None).expect("written");
+    assert_eq!(ring.verify_cookie(&old, day), Err(CookieError::UnknownKey));
+    assert!(ring.verify_cookie(&ring.sign_cookie([1; 16], day), day).is_ok());
+}
+
+#[test]
+fn cookies_are_refused_for_what_is_wrong_with_them() {
+    let dir = Dir::new();
+    let (ring, day) = (dir.open(), date(2026, 11, 23));
+    let value = ring.sign_cookie([0xab; 16], day);
+    assert!(value.starts_with("v1.1.20261123.abababababababababababababababab."), "{value}");
+    assert!(value.len() <= MAX_VALUE_BYTES);
+    let check =
+        |value: &str, today, expected| assert_eq!(ring.verify_cookie(value, today), expected, "{value}");
+    check(&value, date(2027, 12, 23), Ok([0xab; 16]));
+    check(&value, date(2027, 12, 24), Err(CookieError::TooOld));
+    check(&value, date(2026, 11, 22), Ok([0xab; 16]));
+    check(&value, date(2026, 11, 21), Err(CookieError::FromTheFuture));
+    check(&value.replace("v1.1.", "v1.2."), day, Err(CookieError::UnknownKey));
+    check(&value.replace("v1.1.", "v1.01."), day, Err(CookieError::Forged));
+    check(&value.replace("v1.1.", "v2.1."), day, Err(CookieError::Form));
+    check(&value.replace("20261123", "20261124"), day, Err(CookieError::Forged));
+    check(&value.replace("20261123", "20261399"), day, Err(CookieError::Form));
+    check(&value.to_uppercase().replace("V1", "v1"), day, Err(CookieError::Form));
+    for text in [
+        "",
+        ".",
+        "v1",
+        "v1....",
+        "v1.1.20261123..",
+        "v1.1.20261123.00.00",
+        &"v1.".repeat(1000),
+        "v1.-1.20261123.a.b",
+    ] {
+        assert!(ring.verify_cookie(text, day).is_err(), "{text}");
+    }
+    let stranger = Dir::new().open();
+    assert_eq!(stranger.verify_cookie(&value, day), Err(CookieError::Forged));
+}
+
+#[test]
+fn user_keys_need_the_sites_signature() {
+    // echo -n clinic:patient-1 | openssl dgst -sha256 -hmac secret
+    let mac = "655051db4983fc299a5a98385af8de4826a41246a36aad61402b0c48728459a6";
+    let check = |text: &str, expected| {
+        assert_eq!(KeyRing::verify_user_key(b"secret", "clinic", text), expected, "{text}")
+    };
+    check(&format!("patient-1.{mac}"), Ok("patient-1"));
+    check(&format!("patient-2.{mac}"), Err(UserKeyError::Forged));
+    check(&format!("patient-1.{}", mac.to_uppercase()), Err(UserKeyError::Form));
+    for text in
+        ["", ".", "patient-1", "patient-1.", &format!(".{mac}"), &format!("{}.{mac}", "x".repeat(129))]
+    {
+        check(text, Err(UserKeyError::Form));
+    }
+    assert_eq!(
+        KeyRing::verify_user_key(b"secret", "shop", &format!("patient-1.{mac}")),
+        Err(UserKeyError::Forged)
+    );
+}
+
+proptest! {
+    #[test]
+    fn altered_bytes_never_verify(id: [u8; 16], position in 0usize..200, replacement: u8) {
+        thread_local! {
+            static RING: KeyRing = Dir::new().open();
+        }
+        let day = date(2026, 11, 23);
+        RING.with(|ring| {
+            let value = ring.sign_cookie(id, day);
+            prop_assert_eq!(ring.verify_cookie(&value, day), Ok(id));
+            let mut bytes = value.clone().into_bytes();
+            let position = position % bytes.len();
+            bytes[position] = replacement;
+            if let Ok(altered) = String::from_utf8(bytes) {
+                prop_assert_eq!(ring.verify_cookie(&altered, day).is_ok(), altered == value);
+            }
+            // Cut and lengthened values do not pass either.
+            prop_assert!(ring.verify_cookie(&value[..position], day).is_err());
+            let longer = format!("{value}0");
+            prop_assert!(ring.verify_cookie(&longer, day).is_err());
+            Ok(())
+        })?;
+    }
+}
