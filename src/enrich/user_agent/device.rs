@@ -29,6 +29,14 @@ const MAYBE_BOT: u16 = 1 << 11;
 /// Cubot makes telephones.
 const CUBOT: u16 = 1 << 12;
 const WEBVIEW: u16 = 1 << 13;
+/// An address of a page about the sender: crawlers say who they are.
+const URL: u16 = 1 << 14;
+/// Old Internet Explorers carry the addresses of whoever branded them.
+const MSIE: u16 = 1 << 15;
+
+/// Libraries whose names mean something else further on in a string (`HTC
+/// Ruby`, `FirePHP/0.4`, `Java/ASVM`): only at the beginning.
+const LIBRARY_STARTS: [&str; 6] = ["php/", "java/", "ruby", "perl", "php ", "mozilla/5.0 (java"];
 
 /// Tokens, in lower case; strings are matched without regard to case.
 const TOKENS: &[(u16, &[&str])] = &[
@@ -51,7 +59,6 @@ const TOKENS: &[(u16, &[&str])] = &[
             "webos.tv",
             "bravia",
             "viera",
-            "aquos",
             "vidaa",
             "roku",
             "crkey",
@@ -61,14 +68,8 @@ const TOKENS: &[(u16, &[&str])] = &[
             "tizen tv",
             "mitv",
             "mibox",
+            "; aft",
             "mi box",
-            "aftb",
-            "aftt",
-            "aftm",
-            "afts",
-            "aftn",
-            "aftka",
-            "aftgazl",
             "boxee",
             "opera tv",
             "sraf",
@@ -90,6 +91,7 @@ const TOKENS: &[(u16, &[&str])] = &[
             "tablet",
             "kindle",
             "playbook",
+            "; kf",
             "silk/",
             "sm-t",
             "gt-p",
@@ -101,10 +103,6 @@ const TOKENS: &[(u16, &[&str])] = &[
             "transformer",
             "mediapad",
             "touchpad",
-            "kfapwi",
-            "kfthwi",
-            "kfot",
-            "kftt",
             "sch-i800",
             "hp slate",
         ],
@@ -230,14 +228,13 @@ const TOKENS: &[(u16, &[&str])] = &[
             "go http package",
             "gohttp",
             "okhttp",
-            "java/",
             "apache-httpclient",
             "httpclient",
             "http-client",
             "http_client",
             "jakarta",
-            "libwww",
             "lwp::",
+            "libwww-",
             "lwp-",
             "node-fetch",
             "node.js",
@@ -249,11 +246,9 @@ const TOKENS: &[(u16, &[&str])] = &[
             "needle/",
             "superagent",
             "guzzle",
-            "php/",
             "pecl::http",
             "php-curl",
             "http_request",
-            "ruby",
             "faraday",
             "typhoeus",
             "rest-client",
@@ -269,7 +264,6 @@ const TOKENS: &[(u16, &[&str])] = &[
             "powershell",
             "dart/",
             "dart:io",
-            "perl",
             "mechanize",
             "feedparser",
             "simplepie",
@@ -286,7 +280,6 @@ const TOKENS: &[(u16, &[&str])] = &[
             "wininet",
             "indy library",
             "synapse)",
-            "cfnetwork",
             "nsurlconnection",
             "synapse",
             "akka-http",
@@ -300,16 +293,38 @@ const TOKENS: &[(u16, &[&str])] = &[
             "poe-component",
             "wsr-agent",
             "winhttprequest",
-            "embarcadero",
         ],
     ),
     (
         CRAWLER,
         &[
             "crawl",
+            "indexer",
+            "collector",
+            "extractor",
+            "harvest",
+            "reaper",
+            "larbin",
+            "binlar",
+            "coccoc",
+            "ichiro",
+            "datanyze",
+            "google-inspection",
+            "google-safety",
+            "google-read-aloud",
+            "google-site",
+            "google-structured",
+            "google-adwords",
+            "google-cloudvertex",
+            "google-extended",
+            "link preview",
+            "url preview",
+            "linkpreview",
+            "newsgator",
+            "feedbin",
+            "rssreader",
             "spider",
             "slurp",
-            "+http",
             "archiver",
             "archive.org",
             "scanner",
@@ -325,7 +340,6 @@ const TOKENS: &[(u16, &[&str])] = &[
             "whatsapp/",
             "skypeuripreview",
             "bingpreview",
-            "google-",
             "mediapartners",
             "adsbot",
             "apis-google",
@@ -333,7 +347,6 @@ const TOKENS: &[(u16, &[&str])] = &[
             "google page speed",
             "google web preview",
             "googleother",
-            "google_",
             "duplexweb",
             "yandexmobilescreen",
             "yandexrender",
@@ -353,9 +366,6 @@ const TOKENS: &[(u16, &[&str])] = &[
             "tumblr/",
             "bitlybot",
             "w3c_",
-            "w3c-",
-            "validator",
-            "validat",
             "link check",
             "linkcheck",
             "checklink",
@@ -378,22 +388,17 @@ const TOKENS: &[(u16, &[&str])] = &[
             "expanse",
             "wordpress/",
             "jetpack",
-            "magnus",
             "favicon",
-            "preview",
             "proximic",
             "appengine-google",
             "siteexplorer",
-            "seo",
             "sitemap",
             "siteimprove",
             "qwantify",
             "yeti/",
             "netsystemsresearch",
             "internet-measurement",
-            "rss",
             "feedly",
-            "feed",
             "inoreader",
             "newsblur",
             "yahoo pipes",
@@ -417,6 +422,8 @@ const TOKENS: &[(u16, &[&str])] = &[
             "builtwith",
         ],
     ),
+    (URL, &["http://", "https://"]),
+    (MSIE, &["msie "]),
     (MAYBE_BOT, &["bot"]),
     (CUBOT, &["cubot"]),
 ];
@@ -454,6 +461,14 @@ impl Signs {
         for found in table.automaton.find_overlapping_iter(text) {
             signs |= table.signs[found.pattern().as_usize()];
         }
+        if signs & (URL | MSIE) == URL {
+            signs |= CRAWLER;
+        }
+        let begins =
+            |start: &&str| text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
+        if LIBRARY_STARTS.iter().any(|start| begins(&start)) {
+            signs |= LIBRARY;
+        }
         if signs & MAYBE_BOT != 0 {
             let is_bot = match signs & CUBOT {
                 0 => table.bot.is_match(text),
@@ -478,6 +493,16 @@ impl Signs {
     /// Whether a maker's name looks like a crawler's.
     pub fn is_cubot(self) -> bool {
         self.0 & CUBOT != 0
+    }
+
+    /// Whether it is an Internet Explorer up to 10, whose strings hold whatever
+    /// was installed beside it.
+    pub fn is_msie(self) -> bool {
+        self.0 & MSIE != 0
+    }
+
+    pub fn is_android(self) -> bool {
+        self.0 & ANDROID != 0
     }
 
     pub fn is_webview(self) -> bool {
