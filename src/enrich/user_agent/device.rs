@@ -10,36 +10,43 @@ use regex::Regex;
 
 /// What the tokens of a string say together.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Signs(u16);
+pub(super) struct Signs(u32);
 
-const CONSOLE: u16 = 1;
-const TV: u16 = 1 << 1;
-const TABLET: u16 = 1 << 2;
-const ANDROID: u16 = 1 << 3;
-const MOBILE: u16 = 1 << 4;
-const DESKTOP: u16 = 1 << 5;
+const CONSOLE: u32 = 1;
+const TV: u32 = 1 << 1;
+const TABLET: u32 = 1 << 2;
+const ANDROID: u32 = 1 << 3;
+const MOBILE: u32 = 1 << 4;
+const DESKTOP: u32 = 1 << 5;
 /// `Tablet PC` is a laptop's Windows.
-const TABLET_PC: u16 = 1 << 6;
-const HEADLESS: u16 = 1 << 7;
-const AUTOMATION: u16 = 1 << 8;
-const LIBRARY: u16 = 1 << 9;
-const CRAWLER: u16 = 1 << 10;
+const TABLET_PC: u32 = 1 << 6;
+const HEADLESS: u32 = 1 << 7;
+const AUTOMATION: u32 = 1 << 8;
+const LIBRARY: u32 = 1 << 9;
+const CRAWLER: u32 = 1 << 10;
 /// `bot` somewhere: the expression decides whether it is a word's end.
-const MAYBE_BOT: u16 = 1 << 11;
+const MAYBE_BOT: u32 = 1 << 11;
 /// Cubot makes telephones.
-const CUBOT: u16 = 1 << 12;
-const WEBVIEW: u16 = 1 << 13;
+const CUBOT: u32 = 1 << 12;
+const WEBVIEW: u32 = 1 << 13;
 /// An address of a page about the sender: crawlers say who they are.
-const URL: u16 = 1 << 14;
+const URL: u32 = 1 << 14;
+/// `Mozilla/5.0 (compatible; X/1.0)`: the form of crawlers, and of browsers
+/// older than Internet Explorer 11, which name their system after it.
+const COMPATIBLE: u32 = 1 << 16;
 /// Old Internet Explorers carry the addresses of whoever branded them.
-const MSIE: u16 = 1 << 15;
+const MSIE: u32 = 1 << 15;
+
+const DEVICES: u32 = CONSOLE | TV | TABLET | ANDROID | MOBILE | DESKTOP;
 
 /// Libraries whose names mean something else further on in a string (`HTC
-/// Ruby`, `FirePHP/0.4`, `Java/ASVM`): only at the beginning.
-const LIBRARY_STARTS: [&str; 6] = ["php/", "java/", "ruby", "perl", "php ", "mozilla/5.0 (java"];
+/// Ruby`, `FirePHP/0.4`, `Java/ASVM`), and WhatsApp, whose browser
+/// names it further on and whose link previews begin with it: only at the
+/// beginning.
+const LIBRARY_STARTS: [&str; 6] = ["whatsapp", "php/", "java/", "ruby", "perl", "php "];
 
 /// Tokens, in lower case; strings are matched without regard to case.
-const TOKENS: &[(u16, &[&str])] = &[
+const TOKENS: &[(u32, &[&str])] = &[
     (CONSOLE, &["playstation", "xbox", "nintendo"]),
     (
         TV,
@@ -144,6 +151,13 @@ const TOKENS: &[(u16, &[&str])] = &[
             "iemobile",
             "htc_",
             "portalmmm",
+            "wap",
+            "obigo",
+            "cldc",
+            "teleca",
+            "brew",
+            "rim9",
+            "up/4",
             "zte-",
         ],
     ),
@@ -165,6 +179,7 @@ const TOKENS: &[(u16, &[&str])] = &[
             "freebsd",
             "openbsd",
             "sunos",
+            "konqueror",
         ],
     ),
     (WEBVIEW, &["; wv)"]),
@@ -337,7 +352,21 @@ const TOKENS: &[(u16, &[&str])] = &[
             "facebookexternalhit",
             "facebookcatalog",
             "meta-external",
-            "whatsapp/",
+            "ips-agent",
+            "httpunit",
+            "gigablast",
+            "linkdex",
+            "linkfinder",
+            "analyzer",
+            "webthumbnail",
+            "pagepeeker",
+            "gomezagent",
+            "admantx",
+            "metauri",
+            "daumoa",
+            "appinsights",
+            "yahoocachesystem",
+            "internetarchive",
             "skypeuripreview",
             "bingpreview",
             "mediapartners",
@@ -387,7 +416,6 @@ const TOKENS: &[(u16, &[&str])] = &[
             "shodan",
             "expanse",
             "wordpress/",
-            "jetpack",
             "favicon",
             "proximic",
             "appengine-google",
@@ -424,6 +452,7 @@ const TOKENS: &[(u16, &[&str])] = &[
     ),
     (URL, &["http://", "https://"]),
     (MSIE, &["msie "]),
+    (COMPATIBLE, &["(compatible"]),
     (MAYBE_BOT, &["bot"]),
     (CUBOT, &["cubot"]),
 ];
@@ -432,9 +461,44 @@ const TOKENS: &[(u16, &[&str])] = &[
 /// `bot_x`; not `bottle`.
 const BOT_EXPRESSION: &str = r"(?i)bot(?:[^a-z]|s\b|$)";
 
+/// Makers whose telephones named nothing but themselves.
+const PHONE_STARTS: [&str; 31] = [
+    "acer",
+    "alcatel",
+    "amoi",
+    "asus",
+    "audiovox",
+    "benq",
+    "bird",
+    "haier",
+    "htc",
+    "huawei",
+    "kwc-",
+    "kyocera",
+    "lenovo",
+    "lg",
+    "lumia",
+    "mot",
+    "nec",
+    "panasonic",
+    "pantech",
+    "philips",
+    "sagem",
+    "samsung",
+    "sanyo",
+    "sec-",
+    "sharp",
+    "sie-",
+    "sony",
+    "tcl",
+    "zte",
+    "gt-",
+    "[fban",
+];
+
 struct Table {
     automaton: AhoCorasick,
-    signs: Vec<u16>,
+    signs: Vec<u32>,
     bot: Regex,
 }
 
@@ -466,6 +530,17 @@ impl Signs {
         }
         let begins =
             |start: &&str| text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
+        // Browsers name their system in parentheses, and telephones have a token
+        // or their maker in front. What has none of it is a program.
+        if signs & DEVICES == 0 {
+            if PHONE_STARTS.iter().any(|start| begins(&start)) {
+                signs |= MOBILE;
+            } else if signs & (COMPATIBLE | MSIE) == COMPATIBLE {
+                signs |= CRAWLER;
+            } else if !text.contains('(') {
+                signs |= LIBRARY;
+            }
+        }
         if LIBRARY_STARTS.iter().any(|start| begins(&start)) {
             signs |= LIBRARY;
         }
