@@ -16,6 +16,8 @@
 mod running;
 mod storage;
 
+pub(crate) use storage::{Questions, configured};
+
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;

@@ -45,15 +45,16 @@ pub async fn demo(asked: Asked) -> Answer {
         answer::set(&mut answer, header::LOCATION, "/demo/");
         return answer;
     }
-    let Some(asset) = demo_file(path) else {
-        let built = assets::find("demo/index.html").is_some();
-        return if built { nothing() } else { not_built() };
+    let (status, asset) = match (demo_file(path), assets::find("demo/404.html")) {
+        (Some(asset), _) => (StatusCode::OK, asset),
+        (None, Some(page)) => (StatusCode::NOT_FOUND, page),
+        (None, None) => return not_built(),
     };
     let collector = asked.state.collector_url();
     let mut answer = if asset.content_type.starts_with("text/html") {
         // The pages name the collector by a placeholder, since its address is a setting.
         let text = String::from_utf8_lossy(asset.plain).replace(COLLECTOR_PLACEHOLDER, &collector);
-        answer::body(StatusCode::OK, asset.content_type, text.into())
+        answer::body(status, asset.content_type, text.into())
     } else {
         file(asset, &asked.headers, REVALIDATE)
     };
@@ -84,6 +85,8 @@ fn demo_file(path: &str) -> Option<&'static Asset> {
     assets::find(path)
         .or_else(|| assets::find(&format!("{}/index.html", path.trim_end_matches('/'))))
         .or_else(|| assets::find(&format!("{}.html", path.trim_end_matches('/'))))
+        // A single-page section: every address below it is the same page.
+        .or_else(|| path.strip_prefix("demo/spa/").and_then(|_| assets::find("demo/spa/index.html")))
 }
 
 pub async fn health(asked: Asked) -> Answer {
