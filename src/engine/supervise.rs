@@ -228,8 +228,9 @@ impl Keeper {
             Err(error) => return End::Exited(Err(error)),
         };
         self.state.send_modify(|state| state.pid = child.id());
-        let Some(output) = child.stdout.take() else {
-            return End::Exited(Err(std::io::Error::other("no pipe from the engine")));
+        // Held here until the engine has ended: waiting for a child closes the pipe it still has.
+        let (Some(_pipe), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return End::Exited(Err(std::io::Error::other("no pipe to the engine")));
         };
         let mut line = String::new();
         let mut output = BufReader::new(tokio::io::AsyncReadExt::take(output, MAX_LINE_BYTES));
@@ -289,7 +290,6 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 
 /// Ends an engine: first by asking, at last by force.
 async fn stop(mut child: Child) -> End {
-    drop(child.stdin.take());
     if let Some(pid) = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }

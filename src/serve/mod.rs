@@ -75,7 +75,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     name_bound_ports(&mut config, &listeners, &web_listener)?;
 
     let keys = Arc::new(KeyRing::open(&config.keys.dir)?);
-    let enricher = Arc::new(Enricher::open(&config, &Search::of_process()?)?);
+    let enricher = Arc::new(Enricher::open(&config, &Search::here())?);
     for warning in enricher.warnings() {
         tracing::warn!("{warning}");
     }
