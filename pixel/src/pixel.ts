@@ -173,8 +173,8 @@ if (!window.metka?.consent) {
         const watch = (_: unknown): void => {
           clearTimeout(timer as number);
           timer =
-            half &&
             !page.hidden &&
+            half &&
             setTimeout(() => {
               observer.disconnect();
               half = false;
