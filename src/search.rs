@@ -67,10 +67,11 @@ impl Search {
         Search { library_dir, module_dirs }
     }
 
-    /// The places for this process.
-    pub fn of_process() -> std::io::Result<Search> {
-        let exe = std::env::current_exe()?;
-        Ok(Search::new(exe.parent(), &std::env::current_dir()?))
+    /// The places for this process. One that the system cannot name is left out.
+    pub fn here() -> Search {
+        let exe = std::env::current_exe().ok();
+        let working_dir = std::env::current_dir().unwrap_or_default();
+        Search::new(exe.as_deref().and_then(Path::parent), &working_dir)
     }
 
     /// Finds one file.

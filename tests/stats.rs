@@ -6,6 +6,7 @@ mod reference;
 mod storage;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -390,4 +391,90 @@ async fn every_number_equals_the_recount_by_definition() {
         }
     }
     assert!(names.iter().all(|name| asked.get(name).is_some_and(|count| *count >= 20)), "{asked:?}");
+}
+
+/// The questions that a dashboard asks, on half a year of the demo. Their times
+/// are printed (`--nocapture`), not asserted.
+#[tokio::test]
+async fn the_dashboard_of_the_demo_is_consistent() {
+    let storage = storage::fresh().await;
+    let site = site("demo", "Europe/Moscow");
+    let now: Timestamp = "2026-11-20T10:00:00Z".parse().expect("an instant");
+    let started = std::time::Instant::now();
+    let loaded = metka::demo::load(&storage, &site, now).await.expect("loaded");
+    println!("{loaded} hits loaded in {:?}", started.elapsed());
+
+    let headline = json!([
+        "visitors",
+        "visits",
+        "pageviews",
+        "views_per_visit",
+        "bounce_rate",
+        "visit_duration",
+        "events"
+    ]);
+    for range in ["30d", "6mo"] {
+        let mut slowest = Duration::ZERO;
+        let mut ask = async |metrics: Value, dimensions: Value, filters: Value| {
+            let question = json!({
+                "site_id": "demo", "metrics": metrics, "date_range": range, "dimensions": dimensions,
+                "filters": filters,
+            });
+            let started = std::time::Instant::now();
+            let answer = metka::query::run(&storage, &site, &question, now)
+                .await
+                .unwrap_or_else(|error| panic!("{question}: {error}"));
+            println!("{range} {dimensions} {:?}", started.elapsed());
+            slowest = slowest.max(started.elapsed());
+            answer["results"].as_array().expect("a list").clone()
+        };
+        let whole = ask(headline.clone(), json!([]), json!([])).await;
+        let whole = whole[0]["metrics"].as_array().expect("a list").clone();
+        let number = |value: &Value| value.as_u64().expect("a number");
+        assert!(number(&whole[0]) > 500 && number(&whole[1]) >= number(&whole[0]), "{whole:?}");
+        assert!(number(&whole[4]) > 10 && number(&whole[4]) < 90, "a bounce rate in percent: {whole:?}");
+
+        let days = ask(headline.clone(), json!(["time:day"]), json!([])).await;
+        let total = |rows: &[Value], metric: usize| {
+            rows.iter().map(|row| number(&row["metrics"][metric])).sum::<u64>()
+        };
+        assert_eq!(total(&days, 2), number(&whole[2]), "page views of all days");
+        for dimension in [
+            "visit:source",
+            "visit:channel",
+            "visit:entry_page",
+            "visit:exit_page",
+            "visit:city",
+            "visit:device",
+            "visit:browser",
+            "visit:utm_campaign",
+        ] {
+            let rows = ask(headline.clone(), json!([dimension]), json!([])).await;
+            assert!(rows.len() > 2, "{dimension}: {} rows", rows.len());
+            assert_eq!(total(&rows, 1), number(&whole[1]), "visits by {dimension}");
+            assert_eq!(total(&rows, 2), number(&whole[2]), "page views by {dimension}");
+        }
+        let pages = ask(
+            json!(["visitors", "pageviews", "bounce_rate", "time_on_page", "scroll_depth"]),
+            json!(["event:page"]),
+            json!([]),
+        )
+        .await;
+        assert_eq!(total(&pages, 1), number(&whole[2]), "page views by page");
+        let ads =
+            ask(json!(["ad_views", "ad_viewable", "ad_clicks", "ad_ctr"]), json!(["event:ad"]), json!([]))
+                .await;
+        assert_eq!(ads.len(), 3);
+        assert!(ads.iter().all(|row| number(&row["metrics"][0]) >= number(&row["metrics"][1])), "{ads:?}");
+        let filtered = ask(
+            headline.clone(),
+            json!(["visit:city"]),
+            json!([["is", "visit:source", ["Yandex"]], ["contains", "event:page", ["/uslugi/"]]]),
+        )
+        .await;
+        assert!(!filtered.is_empty());
+        println!("{range}: slowest {slowest:?}");
+    }
+    let live = metka::query::live(&storage, &site, now).await.expect("a live count");
+    assert!(live < 20, "{live}");
 }

@@ -7,6 +7,7 @@ import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { onSignedOut, session as fetchSession, signOut } from './api/client';
 import type { Session } from './api/types';
 import { forgetAnswers } from './load';
+import { Boundary } from './parts/boundary';
 import { Failure } from './parts/failure';
 import { Account } from './screens/account';
 import { Dashboard } from './screens/dashboard';
@@ -92,5 +93,9 @@ export function App() {
     }
   };
 
-  return <WordsContext.Provider value={spoken}>{screen()}</WordsContext.Provider>;
+  return (
+    <WordsContext.Provider value={spoken}>
+      <Boundary>{screen()}</Boundary>
+    </WordsContext.Provider>
+  );
 }

@@ -118,11 +118,8 @@ fn keys(config: &Config) -> Result<Found, String> {
 }
 
 fn enrichment(config: &Config) -> Vec<Result<Found, String>> {
-    let opened = Search::of_process()
-        .map_err(|error| error.to_string())
-        .and_then(|search| Enricher::open(config, &search).map_err(|error| error.to_string()));
-    match opened {
-        Err(error) => vec![Err(error)],
+    match Enricher::open(config, &Search::here()) {
+        Err(error) => vec![Err(error.to_string())],
         Ok(enricher) => {
             let warnings = enricher.warnings();
             if warnings.is_empty() {

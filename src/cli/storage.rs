@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::context::Failure;
 use crate::config::Config;
 use crate::engine::{Supervisor, directory};
+use crate::serve::configured;
 use crate::store::{Endpoint, Storage, StorageError};
 
 /// How long an engine of our own may take to answer: it opens the tables first.
@@ -35,7 +36,7 @@ impl Opened {
 pub async fn open(config: &Config) -> Result<Opened, Failure> {
     let database = &config.storage.database;
     if !config.storage.url.is_empty() {
-        let endpoint = Endpoint::configured(&config.storage).map_err(Failure::failed)?;
+        let endpoint = configured(&config.storage).map_err(Failure::failed)?;
         let storage = Storage::new(&endpoint, database);
         storage.ping().await.map_err(Failure::failed)?;
         return Ok(Opened { storage, engine: None });

@@ -129,7 +129,7 @@ impl History {
         };
         let number = first_day << 20 | index;
         let mut own = Random::of(&[self.seed, 1, number]);
-        let cookie = own.chance(self.shape.cookies).then(|| own.next() | 1);
+        let cookie = own.chance(self.shape.cookies).then(|| own.draw() | 1);
         let device = own.weighted(&self.vocabulary.devices);
         let place = own.weighted(&self.vocabulary.places);
         let language = own.weighted(&self.vocabulary.languages);
@@ -137,8 +137,8 @@ impl History {
         let address_day = if device.device == "mobile" { day } else { day / 14 };
         let mut address = Random::of(&[self.seed, 2, number, address_day]);
         let mut ip = [0; 16];
-        ip[..8].copy_from_slice(&address.next().to_le_bytes());
-        ip[8..].copy_from_slice(&address.next().to_le_bytes());
+        ip[..8].copy_from_slice(&address.draw().to_le_bytes());
+        ip[8..].copy_from_slice(&address.draw().to_le_bytes());
         Person { number, cookie, new, device, place, language, ip }
     }
 
@@ -168,7 +168,7 @@ impl History {
                     Some(cookie) => {
                         (row.identity, row.visitor, row.minted) = (IdentityKind::Cookie, cookie, 0);
                     }
-                    None => row.minted = random.next() | 1,
+                    None => row.minted = random.draw() | 1,
                 }
                 row.source = "";
                 row.channel = "internal";
@@ -233,12 +233,12 @@ impl History {
         first: bool,
         random: &mut Random,
     ) -> Row<'a> {
-        let cookieless = Random::of(&[self.seed, 3, day, person.number]).next() | 1;
+        let cookieless = Random::of(&[self.seed, 3, day, person.number]).draw() | 1;
         let (identity, visitor, minted) = match person.cookie {
             Some(cookie) if first && person.new => (IdentityKind::Cookieless, cookieless, cookie),
             Some(cookie) => (IdentityKind::Cookie, cookie, 0),
             // The server offers a new cookie each time, and none comes back.
-            None => (IdentityKind::Cookieless, cookieless, random.next() | 1),
+            None => (IdentityKind::Cookieless, cookieless, random.draw() | 1),
         };
         let utm = origin.map_or([""; 5], |origin| origin.utm);
         Row {

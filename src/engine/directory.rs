@@ -71,15 +71,45 @@ pub fn read_secret(data_dir: &Path) -> Result<String, DirectoryError> {
     Ok(secret)
 }
 
+/// The secret; made by whoever needs it first, the engine or its supervisor.
+pub fn secret(data_dir: &Path) -> Result<String, DirectoryError> {
+    let path = secret_path(data_dir);
+    if !path.try_exists().map_err(io(&path))? {
+        make_directories(data_dir)?;
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let mut bytes = [0; SECRET_BYTES];
+        getrandom::fill(&mut bytes).expect("the kernel has random bytes");
+        // Written aside and linked: a crash leaves no half secret, and of two
+        // who make it at the same time the first wins.
+        let aside = path.with_extension(hex(&bytes[..4]));
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside).map_err(io(&aside))?;
+        getrandom::fill(&mut bytes).expect("the kernel has random bytes");
+        let written = file.write_all(hex(&bytes).as_bytes()).and_then(|()| file.sync_all());
+        let linked = written.and_then(|()| match std::fs::hard_link(&aside, &path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        });
+        let removed = std::fs::remove_file(&aside);
+        linked.and(removed).map_err(io(&path))?;
+    }
+    read_secret(data_dir)
+}
+
+fn make_directories(data_dir: &Path) -> Result<(), DirectoryError> {
+    for directory in [data_dir, &data_dir.join("engine")] {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io(directory))?;
+    }
+    Ok(())
+}
+
 // === impl Directory ===
 
 impl Directory {
     /// Makes what is missing and takes the lock.
     pub fn open(data_dir: &Path, wait: bool) -> Result<Directory, DirectoryError> {
         let root = data_dir.join("engine");
-        for directory in [data_dir, &root] {
-            DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io(directory))?;
-        }
+        make_directories(data_dir)?;
         let path = root.join("lock");
         let mut lock = OpenOptions::new()
             .read(true)
@@ -108,29 +138,6 @@ impl Directory {
         }
         lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(io(&path))?;
         Ok(Directory { root, _lock: lock })
-    }
-
-    /// The secret; made at the first start.
-    pub fn secret(&self) -> Result<String, DirectoryError> {
-        let data_dir = self.root.parent().expect("the engine's directory is below the data directory");
-        let path = self.root.join("secret");
-        if !path.try_exists().map_err(io(&path))? {
-            let mut bytes = [0; SECRET_BYTES];
-            getrandom::fill(&mut bytes).expect("the kernel has random bytes");
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            // Written aside and renamed: a crash leaves no half secret.
-            let aside = self.root.join("secret.new");
-            let _ = std::fs::remove_file(&aside);
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&aside)
-                .map_err(io(&aside))?;
-            file.write_all(hex.as_bytes()).and_then(|()| file.sync_all()).map_err(io(&aside))?;
-            std::fs::rename(&aside, &path).map_err(io(&path))?;
-        }
-        read_secret(data_dir)
     }
 
     /// Writes the library's configuration and returns the arguments of the first connection.
@@ -175,10 +182,12 @@ mod tests {
     #[test]
     fn the_secret_is_made_once_and_is_for_its_owner_only() {
         let temporary = tempfile::tempdir().unwrap();
-        let first = Directory::open(temporary.path(), false).unwrap().secret().unwrap();
-        let second = Directory::open(temporary.path(), false).unwrap().secret().unwrap();
-        assert_eq!(first, second);
-        assert_eq!(first.len(), 64);
+        let made: Vec<String> = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8).map(|_| scope.spawn(|| secret(temporary.path()).unwrap())).collect();
+            makers.into_iter().map(|maker| maker.join().unwrap()).collect()
+        });
+        assert!(made.iter().all(|secret| *secret == made[0]));
+        assert_eq!(made[0].len(), 64);
         let path = secret_path(temporary.path());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();

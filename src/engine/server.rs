@@ -80,7 +80,7 @@ pub fn run(options: EngineOptions) -> Result<(), EngineError> {
     // The library first: without it nothing on the disk need change.
     let library = Library::load(&library::places(options.library.as_deref()))?;
     let directory = Directory::open(&options.data_dir, options.wait_for_lock)?;
-    let secret = directory.secret()?;
+    let secret = directory::secret(&options.data_dir)?;
     let arguments = directory.arguments(options.max_memory_bytes)?;
     let open_error = |reason: String| EngineError::Open(directory.root.clone(), reason);
     let sessions = Sessions::new(library, arguments);

@@ -21,8 +21,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 pub use client::{language, screen_class};
-use place::{Attribution, GeoError, Place, Places};
-use user_agent::{Classifier, UserAgent, UserAgentError, UserAgentStats};
+use place::GeoError;
+pub use place::{Attribution, Place, Places};
+use user_agent::UserAgentError;
+pub use user_agent::{Classifier, UserAgent, UserAgentStats};
 
 use crate::config::Config;
 use crate::privacy::address::ClientIp;

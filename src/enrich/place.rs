@@ -246,6 +246,14 @@ impl Database {
     }
 }
 
+// === impl Attribution ===
+
+impl std::fmt::Display for Attribution {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(formatter, "{} ({})", self.text, self.url)
+    }
+}
+
 // === impl Stamp ===
 
 impl Stamp {

@@ -20,7 +20,7 @@
 mod cache;
 mod device;
 mod helper;
-mod names;
+pub mod names;
 mod quick;
 mod rules;
 #[cfg(test)]

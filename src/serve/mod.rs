@@ -16,6 +16,8 @@
 mod running;
 mod storage;
 
+pub(crate) use storage::{Questions, configured};
+
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
@@ -73,7 +75,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     name_bound_ports(&mut config, &listeners, &web_listener)?;
 
     let keys = Arc::new(KeyRing::open(&config.keys.dir)?);
-    let enricher = Arc::new(Enricher::open(&config, &Search::of_process()?)?);
+    let enricher = Arc::new(Enricher::open(&config, &Search::here())?);
     for warning in enricher.warnings() {
         tracing::warn!("{warning}");
     }

@@ -46,7 +46,7 @@ pub(super) struct View {
 struct Inserts(store::Storage);
 
 /// [`store::Storage`] as the web address needs it.
-struct Questions(store::Storage);
+pub(crate) struct Questions(pub(crate) store::Storage);
 
 // === impl Storage ===
 
@@ -128,7 +128,7 @@ impl Storage {
 }
 
 /// The server that the configuration names.
-fn configured(storage: &config::Storage) -> anyhow::Result<Endpoint> {
+pub(crate) fn configured(storage: &config::Storage) -> anyhow::Result<Endpoint> {
     let password = match &storage.password_file {
         None => String::new(),
         Some(path) => std::fs::read_to_string(path)

@@ -13,7 +13,7 @@ use super::checkpoint::{Checkpoint, Mark, Read};
 use super::recover::{Damage, dead_letter_rows, spool_dirs, walk};
 use super::shared::spool_name;
 use super::{SpoolError, record};
-use crate::count::Counters;
+use crate::count::{Counters, SiteCounts};
 
 /// What a spool holds.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -22,6 +22,8 @@ pub struct SpoolStat {
     pub spools: BTreeMap<String, OneSpool>,
     /// Rows that wait for storage, per site.
     pub waiting: BTreeMap<String, u64>,
+    /// The counts with which a server would start here.
+    pub sites: BTreeMap<String, SiteCounts>,
     pub dead_letters: u64,
     pub dead_rows: u64,
     /// Files kept aside because they are damaged.
@@ -104,9 +106,23 @@ pub fn verify(dir: &Path) -> Result<Verdict, SpoolError> {
         }
         verdict.stat.spools.insert(spool_name(spool), one);
     }
+    for (site, totals) in checkpoint.sites {
+        let counts = verdict.stat.sites.entry(site).or_default();
+        counts.stored = totals.stored;
+        counts.refused = totals.refused;
+    }
+    for (site, rows) in &verdict.stat.waiting {
+        verdict.stat.sites.entry(site.clone()).or_default().waiting += rows;
+    }
     for path in files(&dir.join("dead")) {
         verdict.stat.dead_letters += 1;
-        verdict.stat.dead_rows += dead_letter_rows(&path).map_err(SpoolError::io("read", &path))?.values().sum::<u64>();
+        for (site, rows) in dead_letter_rows(&path).map_err(SpoolError::io("read", &path))? {
+            verdict.stat.dead_rows += rows;
+            verdict.stat.sites.entry(site).or_default().waiting += rows;
+        }
+    }
+    for counts in verdict.stat.sites.values_mut() {
+        counts.received = counts.stored + counts.waiting + counts.refused.values().sum::<u64>();
     }
     verdict.stat.quarantined = files(&dir.join("quarantine")).len() as u64;
     verdict.ok = verdict.damage.is_empty() && verdict.lost_rows == 0 && state != "damaged";

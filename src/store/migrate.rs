@@ -149,7 +149,7 @@ pub async fn check(storage: &Storage) -> Result<(), StorageError> {
     );
     for table in &tables {
         let [name, engine, full] = [text(table, 0), text(table, 1), text(table, 2)];
-        let replicated = engine.starts_with("Replicated").then_some(REPLICATED_SETTINGS).unwrap_or_default();
+        let replicated = if engine.starts_with("Replicated") { REPLICATED_SETTINGS } else { &[] };
         for (setting, bound) in TABLE_SETTINGS.iter().chain(replicated) {
             let value = setting_in(full, setting).or_else(|| {
                 defaults.iter().find(|(name, _)| name == setting).map(|(_, value)| value.clone())

@@ -6,6 +6,7 @@ import type { Breakdown, Panel } from '../model/panels';
 import type { Days, Now } from '../model/period';
 import { panelQuery } from '../model/questions';
 import { withToggled, type View } from '../model/view';
+import { Boundary } from '../parts/boundary';
 import { Failure } from '../parts/failure';
 import { Icon } from '../parts/icons';
 import { useWords, type Words } from '../words/language';
@@ -40,17 +41,19 @@ export function BreakdownPanel({ panel, view, now, days, visitors, refresh, onVi
         <h2 id={`panel-${panel.id}`}>{t(`panel.${panel.id}` as 'panel.pages')}</h2>
         <Tabs panel={panel} chosen={breakdown} onChoose={choose} />
       </header>
-      <Content
-        key={breakdown.id}
-        panel={panel}
-        visitors={visitors}
-        breakdown={breakdown}
-        view={view}
-        now={now}
-        refresh={refresh}
-        onToggle={toggle}
-        onAll={() => setOpen(true)}
-      />
+      <Boundary key={breakdown.id}>
+        <Content
+          key={breakdown.id}
+          panel={panel}
+          visitors={visitors}
+          breakdown={breakdown}
+          view={view}
+          now={now}
+          refresh={refresh}
+          onToggle={toggle}
+          onAll={() => setOpen(true)}
+        />
+      </Boundary>
       {open && (
         <ListDialog
           title={t(`panel.${panel.id}` as 'panel.pages')}

@@ -20,7 +20,7 @@ import { useWords } from '../words/language';
 const HEIGHT = { wide: 280, narrow: 220 };
 const NARROW = 560;
 /** Space for one label of the x axis, in CSS pixels. */
-const TICK_WIDTH = { wide: 84, narrow: 64 };
+const TICK_WIDTH = { wide: 84, narrow: 74 };
 
 interface Props {
   readonly metric: MetricName;
@@ -105,8 +105,9 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
             font: colors.font,
             gap: 6,
             size: (self, values) => {
+              self.ctx.font = colors.font;
               const widest = Math.max(0, ...(values ?? []).map((text) => self.ctx.measureText(text).width));
-              return Math.ceil(widest / devicePixelRatio) + 16;
+              return Math.ceil(widest) + 16;
             },
             grid: { stroke: colors.grid, width: 1 },
             ticks: { show: false },

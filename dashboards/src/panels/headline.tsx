@@ -8,6 +8,7 @@ import { seriesOf } from '../model/series';
 import type { View } from '../model/view';
 import type { Value } from '../api/types';
 import { Failure } from '../parts/failure';
+import { Boundary } from '../parts/boundary';
 import { Icon } from '../parts/icons';
 import { useWords } from '../words/language';
 import { Graph } from './graph';
@@ -49,10 +50,15 @@ export function Headline({ view, now, totals, refresh, onView }: Props) {
           />
         ))}
       </div>
-      <GraphOfView view={view} now={now} refresh={refresh} onView={onView} />
+      <Boundary>
+        <GraphOfView view={view} now={now} refresh={refresh} onView={onView} />
+      </Boundary>
     </section>
   );
 }
+
+/** Numbers from this length on are written smaller, in characters. */
+const LONG_TEXT = 11;
 
 interface NumberProps {
   readonly metric: MetricName;
@@ -68,6 +74,7 @@ interface NumberProps {
 
 function HeadlineNumber({ metric, value, before, known, compared, chosen, view, now, onChoose }: NumberProps) {
   const { t, format } = useWords();
+  const text = format.metric(metric, value);
   const change = compared ? changeOf(metric, value, before) : null;
   const days = comparedDays(view.period, daysOf(view.period, now.today), view.compare);
   const was = days && t('change.was', { value: format.metric(metric, before), period: format.days(days) });
@@ -82,7 +89,13 @@ function HeadlineNumber({ metric, value, before, known, compared, chosen, view, 
       onClick={onChoose}
     >
       <span class="number-name">{t(`metric.${metric}`)}</span>
-      {known ? <span class="number-value">{format.metric(metric, value)}</span> : <span class="bone number-bone" />}
+      {known ? (
+        <span class="number-value" data-long={text.length >= LONG_TEXT}>
+          {text}
+        </span>
+      ) : (
+        <span class="bone number-bone" />
+      )}
       <span class="number-change" title={compared && was ? was : undefined}>
         {change && (
           <span class="change" data-direction={change.direction} data-good={change.good ?? undefined}>

@@ -105,7 +105,7 @@ const WINDOWS_VERSIONS: &[(&str, &str)] = &[
 ];
 
 /// A browser's name; those not in the table are taken as they are, cut.
-pub(super) fn browser(name: &str) -> Cow<'_, str> {
+pub fn browser(name: &str) -> Cow<'_, str> {
     match BROWSERS.iter().find(|(known, _)| *known == name) {
         Some((_, ours)) => Cow::Borrowed(ours),
         None => Cow::Borrowed(cut(name)),
@@ -113,7 +113,7 @@ pub(super) fn browser(name: &str) -> Cow<'_, str> {
 }
 
 /// A system's name and version from the full rules.
-pub(super) fn os(name: &str, major: &str, minor: &str) -> (String, String) {
+pub fn os(name: &str, major: &str, minor: &str) -> (String, String) {
     let name = rename(name);
     let version = match name {
         "" => String::new(),
@@ -125,7 +125,7 @@ pub(super) fn os(name: &str, major: &str, minor: &str) -> (String, String) {
 }
 
 /// The same from woothee, which has Windows' version in its name.
-pub(super) fn quick_os(name: &str, os_version: &str) -> (String, String) {
+pub fn quick_os(name: &str, os_version: &str) -> (String, String) {
     if let Some(rest) = name.strip_prefix("Windows ")
         && !rest.starts_with("Phone")
         && !rest.starts_with("CE")
@@ -143,7 +143,7 @@ pub(super) fn quick_os(name: &str, os_version: &str) -> (String, String) {
 
 /// `131.0.6778.86` is `131`, `17.4.1` is `17.4`: two numbers, the second only
 /// when it is not 0. What does not begin with a number is no version.
-pub(super) fn version(text: &str) -> String {
+pub fn version(text: &str) -> String {
     let mut numbers = text.split('.');
     let major = numbers.next().filter(|number| is_number(number)).unwrap_or_default();
     match numbers.next().filter(|minor| is_number(minor) && minor.bytes().any(|byte| byte != b'0')) {

@@ -48,6 +48,7 @@ struct CrawlerEntry {
 // === impl Rules ===
 
 impl Rules {
+    /// Reads and compiles the rules: about a second of CPU.
     pub fn load(rules: &Path, crawlers: Option<&Path>) -> Result<Rules, RulesError> {
         let bytes = read(rules)?;
         let parser = UserAgentParser::builder()
