@@ -13,7 +13,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -293,8 +293,17 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
         working_dir: &Path,
     ) -> Result<Config, ConfigError> {
-        let mut table: toml::Table =
-            toml::from_str(text).map_err(|error| ConfigError(vec![error.to_string().trim_end().to_owned()]))?;
+        Config::parse_with_keys(text, environment, working_dir).map(|(config, _)| config)
+    }
+
+    /// Also returns the names of all keys that were looked for.
+    fn parse_with_keys(
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+        working_dir: &Path,
+    ) -> Result<(Config, BTreeSet<String>), ConfigError> {
+        let mut table: toml::Table = toml::from_str(text)
+            .map_err(|error| ConfigError(vec![error.to_string().trim_end().to_owned()]))?;
         let mut mistakes = Vec::new();
         read::apply_environment(&mut table, environment, &mut mistakes);
         let mut root = Section::root(table, working_dir);
@@ -317,8 +326,11 @@ impl Config {
             ),
             trusted_proxies: section.networks("trusted_proxies", &["127.0.0.1/32"]),
             rate_limit_per_minute: section.number("rate_limit_per_minute", 600, 0..=1_000_000_000) as u32,
-            rate_limit_network_per_minute: section.number("rate_limit_network_per_minute", 6000, 0..=1_000_000_000)
-                as u32,
+            rate_limit_network_per_minute: section.number(
+                "rate_limit_network_per_minute",
+                6000,
+                0..=1_000_000_000,
+            ) as u32,
             max_new_visitors_per_address_per_day: section.number(
                 "max_new_visitors_per_address_per_day",
                 50,
@@ -403,9 +415,12 @@ impl Config {
                 mistakes.push(format!("site[{index}].id: {:?} is already site[{first}]", site.id));
             }
         }
+        let keys_asked = root.asked();
         root.finish(&mut mistakes);
         if mistakes.is_empty() {
-            Ok(Config { data_dir, collect, web, storage, ship, engine, geo, enrich, keys, backup, sites })
+            let config =
+                Config { data_dir, collect, web, storage, ship, engine, geo, enrich, keys, backup, sites };
+            Ok((config, keys_asked))
         } else {
             Err(ConfigError(mistakes))
         }
@@ -442,7 +457,8 @@ impl Site {
                 ],
             ),
             preset,
-            fields: section.fields("fields", if preset == Some(Preset::Ru152Fz) { Fields::NONE } else { Fields::ALL }),
+            fields: section
+                .fields("fields", if preset == Some(Preset::Ru152Fz) { Fields::NONE } else { Fields::ALL }),
             policy_version: section.string("policy_version", ""),
             policy_url: section.string("policy_url", ""),
             contact: section.string("contact", ""),
@@ -499,8 +515,7 @@ impl Retention {
         // sooner. CNIL's guideline caps audience data at 25 months.
         let raw = if preset == Some(Preset::Cnil) { 760 } else { 730 };
         let mut section = section.section("retention");
-        let mut days =
-            |key, default| section.number(key, default, 1..=u64::from(Retention::MAX_DAYS)) as u16;
+        let mut days = |key, default| section.number(key, default, 1..=u64::from(Retention::MAX_DAYS)) as u16;
         let retention = Retention {
             raw_days: days("raw_days", raw),
             ip_days: days("ip_days", 90),

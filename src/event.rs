@@ -130,6 +130,9 @@ pub struct Client {
     pub dnt: bool,
     /// The first language of `Accept-Language`, as `ru` or `pt-br`; empty when not sent.
     pub language: String,
+    /// What the visitor said earlier about consent, by site, as the server's
+    /// own cookies remember it.
+    pub consents: Vec<(String, ConsentState)>,
 }
 
 /// How a visitor is told apart.

@@ -28,12 +28,15 @@
 //! - [`query`]: questions in, exact numbers out
 //! - [`web`]: dashboard, sign-in, API, metrics
 //! - [`demo`]: a made-up clinic with some months of made-up visitors
+//! - [`assets`]: the files embedded in the binary
 //! - [`search`]: where the files that npm brings are found
 //! - [`serve`]: all of the above, started and stopped in order
 //! - [`control`]: how commands reach a running server
 //! - [`cli`]: the commands
+//! - [`log`]: what the process says while it runs
 
 pub mod accept;
+pub mod assets;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -43,6 +46,7 @@ pub mod engine;
 pub mod enrich;
 pub mod event;
 pub mod identify;
+pub mod log;
 pub mod parse;
 pub mod pipeline;
 pub mod privacy;

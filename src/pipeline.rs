@@ -1,1 +1,504 @@
 //! The list of named steps that a hit passes, and their runner.
+//!
+//! The pipeline is data ([`STEPS`]): `drop_*` may refuse the hit, `put_*` adds
+//! to it. One runner takes a [`Passage`] through them in order, counts the
+//! refusals of each and times one hit in [`HITS_PER_TIMING`]. After the last
+//! step the hit becomes a row, which is appended to the spool; the caller awaits
+//! the ticket before it answers.
+//!
+//! Everything here runs to its end without waiting for anything.
+//!
+//! The order is part of the meaning: what is cheap refuses first; the limits
+//! come before anything that costs; a repeated hit is recognised before a cookie
+//! is minted, so that the copy that is not kept does not take the cookie with it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::accept::{Settings, Shared};
+use crate::config::Consent;
+use crate::enrich::{self, user_agent::UserAgent};
+use crate::event::{Client, ConsentState, Hit, Identity, IdentityKind};
+use crate::identify::consent::{self, Answer, Terms};
+use crate::identify::sites::SiteState;
+use crate::parse;
+use crate::parse::report::Report;
+use crate::privacy::keys::KeyRing;
+use crate::reject::Reason;
+use crate::spool::seen::Claim;
+use crate::spool::{Ticket, Writer};
+use crate::store::row::{Row, SCROLL_UNKNOWN};
+
+/// One hit in so many is timed: a clock reading between all steps would cost
+/// about as much as the cheaper half of them.
+pub const HITS_PER_TIMING: u64 = 64;
+/// How many steps there are.
+pub const STEP_COUNT: usize = STEPS.len();
+
+/// One step.
+pub struct Step {
+    pub name: &'static str,
+    run: fn(&mut Passage) -> Result<(), Reason>,
+}
+
+/// The steps, in order.
+pub const STEPS: [Step; 11] = [
+    Step { name: "drop_unknown_site", run: drop_unknown_site },
+    Step { name: "drop_unreadable", run: drop_unreadable },
+    Step { name: "drop_foreign_host", run: drop_foreign_host },
+    Step { name: "drop_opted_out", run: drop_opted_out },
+    Step { name: "drop_signalled", run: drop_signalled },
+    Step { name: "drop_rate_limited", run: drop_rate_limited },
+    Step { name: "put_user_agent", run: put_user_agent },
+    Step { name: "put_visitor", run: put_visitor },
+    Step { name: "put_user_key", run: put_user_key },
+    Step { name: "drop_duplicate", run: drop_duplicate },
+    Step { name: "put_cookie", run: put_cookie },
+];
+
+/// What a request brings that all its hits share.
+pub struct Request<'a> {
+    pub client: &'a Client,
+    /// The `Referer` header.
+    pub referer: Option<&'a str>,
+    pub now: Timestamp,
+}
+
+/// A hit that was taken.
+pub struct Taken {
+    /// Resolves when the row is durable.
+    pub ticket: Ticket,
+    pub site: Arc<SiteState>,
+    /// The hit was kept, but something about it was not: `bad-user-key`.
+    pub note: Option<Reason>,
+    /// Whether the row carries the hash of the cookie being minted.
+    pub minted: bool,
+}
+
+/// A hit on its way through the steps. What a `put_` step adds is empty before it.
+struct Passage<'a> {
+    shared: &'a Shared,
+    settings: &'a Settings,
+    request: &'a Request<'a>,
+    answer: &'a mut Answer,
+    report: &'a Report<'a>,
+    site: Option<Arc<SiteState>>,
+    hit: Option<Hit>,
+    user_agent: Option<Arc<UserAgent>>,
+    terms: Option<Terms>,
+    identity: Identity,
+    note: Option<Reason>,
+    /// Keys in the journal of hit ids that become durable with the row.
+    claimed: Vec<u64>,
+}
+
+/// The counters of one thread's runner.
+#[derive(Default)]
+pub struct StepCounters {
+    hits: AtomicU64,
+    refused: [AtomicU64; STEP_COUNT],
+    timed: [AtomicU64; STEP_COUNT],
+    nanoseconds: [AtomicU64; STEP_COUNT],
+    panicked: AtomicU64,
+}
+
+/// What a step did so far, over all threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct StepCount {
+    pub name: &'static str,
+    pub entered: u64,
+    pub refused: u64,
+    /// How many passages were timed, and how long they took together.
+    pub timed: u64,
+    pub nanoseconds: u64,
+}
+
+/// Counts a hit as refused when it is left behind without an outcome, as by a panic.
+struct Arrival<'a> {
+    site: Option<&'a SiteState>,
+    shared: &'a Shared,
+    counters: &'a StepCounters,
+    settled: bool,
+}
+
+/// Takes one hit through all steps and appends its row. `thread` says whose
+/// counters and whose writer these are.
+pub fn take(
+    shared: &Shared,
+    settings: &Settings,
+    thread: usize,
+    writer: &Writer,
+    request: &Request,
+    answer: &mut Answer,
+    report: &Report,
+) -> Result<Taken, Reason> {
+    let counters = shared.steps(thread);
+    let site = settings.sites.get(&report.site).cloned();
+    let mut arrival = Arrival::new(site.as_deref(), shared, counters);
+    let mut passage = Passage {
+        shared,
+        settings,
+        request,
+        answer,
+        report,
+        site: site.clone(),
+        hit: None,
+        user_agent: None,
+        terms: None,
+        identity: Identity { kind: IdentityKind::Cookieless, visitor: 0, minted: 0, user_key: 0 },
+        note: None,
+        claimed: Vec::new(),
+    };
+    if let Err(reason) = counters.run(&mut passage) {
+        arrival.refuse(reason);
+        return Err(reason);
+    }
+    let minted = passage.identity.minted != 0;
+    let note = passage.note;
+    let ticket = match append(passage, writer) {
+        Ok(ticket) => ticket,
+        Err(reason) => {
+            arrival.refuse(reason);
+            return Err(reason);
+        }
+    };
+    // From here on the spool counts the hit.
+    arrival.settled = true;
+    let site = site.clone().ok_or(Reason::UnknownSite)?;
+    Ok(Taken { ticket, site, note, minted })
+}
+
+// === The steps ===
+
+fn drop_unknown_site(passage: &mut Passage) -> Result<(), Reason> {
+    match passage.site {
+        Some(_) => Ok(()),
+        None => Err(Reason::UnknownSite),
+    }
+}
+
+fn drop_unreadable(passage: &mut Passage) -> Result<(), Reason> {
+    let hit = parse::hit::hit(passage.report, passage.request.referer, &passage.site().site)?;
+    passage.hit = Some(hit);
+    Ok(())
+}
+
+fn drop_foreign_host(passage: &mut Passage) -> Result<(), Reason> {
+    let is_own = passage.site().site.has_host(&passage.hit().page.host);
+    if is_own { Ok(()) } else { Err(Reason::ForeignHost) }
+}
+
+fn drop_opted_out(passage: &mut Passage) -> Result<(), Reason> {
+    if passage.request.client.opted_out { Err(Reason::OptedOut) } else { Ok(()) }
+}
+
+fn drop_signalled(passage: &mut Passage) -> Result<(), Reason> {
+    let dropped = consent::is_dropped_by_signal(&passage.site().site, passage.request.client);
+    if dropped { Err(Reason::SignalDropped) } else { Ok(()) }
+}
+
+fn drop_rate_limited(passage: &mut Passage) -> Result<(), Reason> {
+    let (keys, ip) = (&passage.shared.keys, &passage.request.client.ip);
+    let admitted = passage
+        .settings
+        .rates
+        .admit(|| keys.limiter_key(&ip.prefix()), || keys.limiter_key(&ip.network_prefix()));
+    if admitted { Ok(()) } else { Err(Reason::RateLimited) }
+}
+
+fn put_user_agent(passage: &mut Passage) -> Result<(), Reason> {
+    passage.user_agent =
+        Some(passage.shared.enricher.classify_user_agent(&passage.request.client.user_agent));
+    Ok(())
+}
+
+/// By the cookie where the terms allow it and the signature holds; else by the
+/// day's salt, the address prefix and the user agent.
+fn put_visitor(passage: &mut Passage) -> Result<(), Reason> {
+    let (client, now) = (passage.request.client, passage.request.now);
+    let site = passage.site().clone();
+    let terms = consent::terms(&site.site, client, passage.hit().consent);
+    passage.terms = Some(terms);
+    let keys = &passage.shared.keys;
+    if let Some(value) = client.cookie.as_deref().filter(|_| terms.cookie) {
+        match keys.verify_cookie(value, now.to_zoned(TimeZone::UTC).date()) {
+            Ok(id) => {
+                passage.identity.kind = IdentityKind::Cookie;
+                passage.identity.visitor = keys.cookie_visitor(&site.site.id, &id);
+                return Ok(());
+            }
+            Err(_) => passage.shared.cookie_refused(),
+        }
+    }
+    let day = now.to_zoned(site.timezone.clone()).date();
+    passage.identity.visitor =
+        keys.cookieless_visitor(&site.site.id, day, &client.ip.prefix(), &client.user_agent);
+    Ok(())
+}
+
+/// A wrong key does not cost the visitor the hit: it is kept without the key.
+fn put_user_key(passage: &mut Passage) -> Result<(), Reason> {
+    let (site, value) = (passage.site(), &passage.hit().user_key);
+    if value.is_empty() {
+        return Ok(());
+    }
+    let id = &site.site.id;
+    let verified =
+        site.user_key_secret.as_deref().and_then(|secret| KeyRing::verify_user_key(secret, id, value).ok());
+    match verified {
+        Some(key) => passage.identity.user_key = passage.shared.keys.user_key_hash(id, key),
+        None => passage.note = Some(Reason::BadUserKey),
+    }
+    Ok(())
+}
+
+/// The same hit id from the same visitor within a day. The id is claimed here
+/// and becomes durable with the row, so that a retry of a hit that was lost counts.
+fn drop_duplicate(passage: &mut Passage) -> Result<(), Reason> {
+    let Some(id) = passage.hit().id else { return Ok(()) };
+    let key = hit_key(passage.identity.visitor, id);
+    match passage.shared.seen.claim(key, milliseconds(passage.request.now)) {
+        Claim::New => {
+            passage.claimed.push(key);
+            passage.answer.claimed.push(key);
+            Ok(())
+        }
+        // Twice in one request: the answer says what became of the first.
+        Claim::Pending if passage.answer.claimed.contains(&key) => Err(Reason::Duplicate),
+        // Another request has it under way, and may yet fail: come again.
+        Claim::Pending => Err(Reason::Unavailable),
+        Claim::Duplicate => Err(Reason::Duplicate),
+    }
+}
+
+/// Mints the request's cookie, or takes part in it, where the terms allow one.
+fn put_cookie(passage: &mut Passage) -> Result<(), Reason> {
+    let Some(terms) = passage.terms else { return Ok(()) };
+    let site = passage.site().clone();
+    let stated = passage.hit().consent;
+    if terms.remember {
+        passage.answer.say(&site.site.id, stated);
+    }
+    if stated != ConsentState::Unstated && site.site.consent != Consent::Cookieless {
+        passage.answer.forget = stated == ConsentState::Denied;
+    }
+    let is_crawler = passage.user_agent.as_ref().is_some_and(|agent| !agent.bot.is_empty());
+    if !terms.cookie || passage.identity.kind == IdentityKind::Cookie || is_crawler {
+        return Ok(());
+    }
+    let id = match passage.answer.minted {
+        Some(id) => id,
+        None => {
+            let mut id = [0; 16];
+            // Without random bytes the hit still counts, without a cookie.
+            if getrandom::fill(&mut id).is_err() {
+                return Ok(());
+            }
+            *passage.answer.minted.insert(id)
+        }
+    };
+    passage.identity.minted = passage.shared.keys.cookie_visitor(&site.site.id, &id);
+    if let Some(id) = passage.hit().id {
+        // A retry may come with the cookie that this answer sets.
+        let key = hit_key(passage.identity.minted, id);
+        if passage.shared.seen.claim(key, milliseconds(passage.request.now)) == Claim::New {
+            passage.claimed.push(key);
+        }
+    }
+    Ok(())
+}
+
+// === impl Passage ===
+
+impl Passage<'_> {
+    fn site(&self) -> &Arc<SiteState> {
+        self.site.as_ref().expect("drop_unknown_site comes first")
+    }
+
+    fn hit(&self) -> &Hit {
+        self.hit.as_ref().expect("drop_unreadable comes before all that look at the hit")
+    }
+}
+
+/// Makes the row and appends it to the spool.
+fn append(passage: Passage, writer: &Writer) -> Result<Ticket, Reason> {
+    let site = passage.site().clone();
+    let (hit, client, now) = (passage.hit(), passage.request.client, passage.request.now);
+    let (enricher, keys) = (&passage.shared.enricher, &passage.shared.keys);
+    let unknown;
+    let agent = match &passage.user_agent {
+        Some(agent) => agent,
+        None => {
+            unknown = Arc::new(UserAgent::default());
+            &unknown
+        }
+    };
+    let place = enricher.locate(&client.ip);
+    let source = enrich::source::classify(&hit.referrer, &hit.page, &site.site);
+    let date = now.to_zoned(TimeZone::UTC).date();
+    let month = date.year() as u32 * 12 + date.month() as u32;
+    let (ip, ip_key) = keys.protect(&client.ip, site.site.ip, month);
+    let retention = site.site.retention;
+    let row = Row {
+        site: &site.site.id,
+        time: now.as_millisecond(),
+        kind: hit.kind,
+        visitor: passage.identity.visitor,
+        identity: passage.identity.kind,
+        minted: passage.identity.minted,
+        user_key: passage.identity.user_key,
+        host: &hit.page.host,
+        path: &hit.page.path,
+        query: &hit.page.query,
+        title: &hit.title,
+        referrer_host: &hit.referrer.host,
+        referrer_path: &hit.referrer.path,
+        source: &source.name,
+        channel: source.channel,
+        utm_source: &hit.page.utm.source,
+        utm_medium: &hit.page.utm.medium,
+        utm_campaign: &hit.page.utm.campaign,
+        utm_content: &hit.page.utm.content,
+        utm_term: &hit.page.utm.term,
+        ip,
+        ip_key,
+        country: &place.country,
+        region: &place.region,
+        city: &place.city,
+        asn: place.asn,
+        network: &place.network,
+        browser: &agent.browser,
+        browser_version: &agent.browser_version,
+        os: &agent.os,
+        os_version: &agent.os_version,
+        device: agent.device,
+        bot: agent.bot,
+        language: &client.language,
+        screen: enrich::screen_class(hit.width),
+        ad: &hit.ad,
+        name: &hit.name,
+        props: &hit.props,
+        engaged_ms: hit.engaged_ms,
+        scroll: hit.scroll.unwrap_or(SCROLL_UNKNOWN),
+        timezone: &hit.timezone,
+        consent: passage.terms.map_or(hit.consent, |terms| terms.state),
+        policy: &site.site.policy_version,
+        keep_days: retention.raw_days,
+        ip_days: retention.ip_days,
+        city_days: retention.city_days,
+        user_key_days: retention.user_key_days,
+        props_days: retention.props_days,
+        hold: false,
+        demo: false,
+    };
+    writer.append_seen(&site.counters, month, &passage.claimed, |id, out| row.encode(id, out))
+}
+
+/// Visitor hashes are keyed and spread: their mix with an id needs no key. Never 0.
+fn hit_key(visitor: u64, id: u64) -> u64 {
+    let mut mixed = visitor ^ id.rotate_left(32);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9) ^ id;
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (mixed ^ (mixed >> 31)).max(1)
+}
+
+fn milliseconds(now: Timestamp) -> u64 {
+    u64::try_from(now.as_millisecond()).unwrap_or(0)
+}
+
+// === impl StepCounters ===
+
+impl StepCounters {
+    fn run(&self, passage: &mut Passage) -> Result<(), Reason> {
+        let number = self.hits.fetch_add(1, Relaxed);
+        let mut clock = number.is_multiple_of(HITS_PER_TIMING).then(Instant::now);
+        for (index, step) in STEPS.iter().enumerate() {
+            let outcome = (step.run)(passage);
+            if let Some(started) = &mut clock {
+                let now = Instant::now();
+                self.timed[index].fetch_add(1, Relaxed);
+                self.nanoseconds[index].fetch_add((now - *started).as_nanos() as u64, Relaxed);
+                *started = now;
+            }
+            if let Err(reason) = outcome {
+                self.refused[index].fetch_add(1, Relaxed);
+                return Err(reason);
+            }
+        }
+        Ok(())
+    }
+
+    /// The sums over several threads.
+    pub fn sum<'a>(threads: impl IntoIterator<Item = &'a StepCounters>) -> Vec<StepCount> {
+        let mut counts: Vec<StepCount> = STEPS
+            .iter()
+            .map(|step| StepCount { name: step.name, entered: 0, refused: 0, timed: 0, nanoseconds: 0 })
+            .collect();
+        for counters in threads {
+            let mut left = counters.hits.load(Relaxed);
+            for (index, count) in counts.iter_mut().enumerate() {
+                let refused = counters.refused[index].load(Relaxed);
+                count.entered += left;
+                count.refused += refused;
+                count.timed += counters.timed[index].load(Relaxed);
+                count.nanoseconds += counters.nanoseconds[index].load(Relaxed);
+                left = left.saturating_sub(refused);
+            }
+        }
+        counts
+    }
+}
+
+// === impl Arrival ===
+
+impl<'a> Arrival<'a> {
+    fn new(site: Option<&'a SiteState>, shared: &'a Shared, counters: &'a StepCounters) -> Self {
+        let arrival = Arrival { site, shared, counters, settled: false };
+        arrival.site_counters().arrived();
+        arrival
+    }
+
+    fn site_counters(&self) -> &crate::count::SiteCounters {
+        match self.site {
+            Some(site) => &site.counters,
+            None => self.shared.counters.unknown(),
+        }
+    }
+
+    fn refuse(&mut self, reason: Reason) {
+        self.site_counters().refused(reason);
+        self.settled = true;
+    }
+}
+
+impl Drop for Arrival<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.counters.panicked.fetch_add(1, Relaxed);
+            self.site_counters().refused(Reason::Unavailable);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_steps_say_what_they_may_do() {
+        for step in &STEPS {
+            assert!(step.name.starts_with("drop_") || step.name.starts_with("put_"), "{}", step.name);
+        }
+    }
+
+    #[test]
+    fn a_hit_key_depends_on_visitor_and_id() {
+        let keys: std::collections::HashSet<u64> =
+            (0..100).flat_map(|visitor| (0..100).map(move |id| hit_key(visitor, id))).collect();
+        assert_eq!(keys.len(), 10_000);
+    }
+}

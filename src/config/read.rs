@@ -2,6 +2,7 @@
 //! mistake instead of stopping at the first.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ pub(super) struct Section {
     table: Table,
     working_dir: PathBuf,
     mistakes: Rc<RefCell<Vec<String>>>,
+    /// Every key that was asked for, shared by all sections: what the shipped example must document.
+    asked: Rc<RefCell<BTreeSet<String>>>,
 }
 
 /// Sets keys from variables such as `METKA_COLLECT__LISTEN`.
@@ -70,11 +73,17 @@ fn set(table: &mut Table, parts: &[&str], value: Value) -> bool {
 
 impl Section {
     pub(super) fn root(table: Table, working_dir: &Path) -> Section {
-        Section { name: String::new(), table, working_dir: working_dir.to_owned(), mistakes: Rc::default() }
+        Section {
+            name: String::new(),
+            table,
+            working_dir: working_dir.to_owned(),
+            mistakes: Rc::default(),
+            asked: Rc::default(),
+        }
     }
 
     pub(super) fn named(name: &str, table: Table) -> Section {
-        Section { name: name.to_owned(), table, working_dir: PathBuf::from("/"), mistakes: Rc::default() }
+        Section { name: name.to_owned(), ..Section::root(table, Path::new("/")) }
     }
 
     fn label(&self, key: &str) -> String {
@@ -86,7 +95,30 @@ impl Section {
     }
 
     fn child(&self, name: String, table: Table) -> Section {
-        Section { name, table, working_dir: self.working_dir.clone(), mistakes: Rc::default() }
+        Section {
+            name,
+            table,
+            working_dir: self.working_dir.clone(),
+            mistakes: Rc::default(),
+            asked: self.asked.clone(),
+        }
+    }
+
+    /// Takes a key out of the table, so that what remains is what nobody asked for.
+    fn take(&mut self, key: &str) -> Option<Value> {
+        let label = self.label(key);
+        // `site[3].id` is the key `site.id`.
+        let plain: String = match (label.find('['), label.find(']')) {
+            (Some(open), Some(close)) => format!("{}{}", &label[..open], &label[close + 1..]),
+            _ => label,
+        };
+        self.asked.borrow_mut().insert(plain);
+        self.table.remove(key)
+    }
+
+    /// All keys asked for so far, in all sections.
+    pub(super) fn asked(&self) -> BTreeSet<String> {
+        self.asked.borrow().clone()
     }
 
     /// A table below this one; empty when absent.
@@ -130,7 +162,7 @@ impl Section {
     }
 
     fn text(&mut self, key: &str) -> Option<String> {
-        match self.table.remove(key)? {
+        match self.take(key)? {
             Value::String(text) => Some(text),
             // From the environment, `METKA_STORAGE__USER=12` reads as a number.
             Value::Integer(number) => Some(number.to_string()),
@@ -146,7 +178,7 @@ impl Section {
     }
 
     pub(super) fn strings(&mut self, key: &str) -> Vec<String> {
-        match self.table.remove(key) {
+        match self.take(key) {
             None => Vec::new(),
             Some(Value::Array(items)) if items.iter().all(Value::is_str) => {
                 items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
@@ -159,14 +191,18 @@ impl Section {
     }
 
     pub(super) fn number(&mut self, key: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
-        let Some(value) = self.table.remove(key) else { return default };
+        let Some(value) = self.take(key) else { return default };
         let number = value.as_integer().and_then(|number| u64::try_from(number).ok());
         match number {
             Some(number) if range.contains(&number) => number,
             _ => {
                 self.mistake(
                     key,
-                    format_args!("expected a number from {} to {}, found {value}", range.start(), range.end()),
+                    format_args!(
+                        "expected a number from {} to {}, found {value}",
+                        range.start(),
+                        range.end()
+                    ),
                 );
                 default
             }
@@ -177,7 +213,10 @@ impl Section {
     pub(super) fn duration(&mut self, key: &str, default: &str) -> Duration {
         let text = self.string(key, default);
         parse_duration(&text).unwrap_or_else(|| {
-            self.mistake(key, format_args!("expected a duration such as 500ms, 2s, 5m or 1h, found {text:?}"));
+            self.mistake(
+                key,
+                format_args!("expected a duration such as 500ms, 2s, 5m or 1h, found {text:?}"),
+            );
             Duration::ZERO
         })
     }
@@ -205,9 +244,12 @@ impl Section {
 
     pub(super) fn optional_http_url(&mut self, key: &str) -> String {
         match self.table.get(key) {
-            None => String::new(),
+            None => {
+                self.take(key);
+                String::new()
+            }
             Some(Value::String(text)) if text.is_empty() => {
-                self.table.remove(key);
+                self.take(key);
                 String::new()
             }
             Some(_) => self.http_url(key, ""),
@@ -270,6 +312,7 @@ impl Section {
         let texts = if self.table.contains_key(key) {
             self.strings(key)
         } else {
+            self.take(key);
             default.iter().map(|text| (*text).to_owned()).collect()
         };
         texts
@@ -339,6 +382,7 @@ impl Section {
 
     pub(super) fn fields(&mut self, key: &str, default: Fields) -> Fields {
         if !self.table.contains_key(key) {
+            self.take(key);
             return default;
         }
         let mut fields = Fields::NONE;

@@ -1,1 +1,192 @@
-//! How commands reach a running server: HTTP on a Unix socket in the data directory.
+//! How commands reach a running server: HTTP on `control.sock` (0600) in the
+//! data directory. Who may open the socket may do all of this, so it asks for
+//! no password.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /status` | what `metka status --json` prints |
+//! | `POST /stats` | a stats question, as `/api/v2/query` answers it |
+//! | `POST /reload` | configuration and geo data are read again: `{"changed":[…]}` |
+//! | `POST /flush` | returns once storage has all that waited when it was asked |
+//! | `POST /demo/remove` | `{"removed":n}` |
+//!
+//! Errors are `{"error": text}` with a status of 400 for a wrong question and
+//! 5xx for the rest.
+
+pub mod client;
+pub mod socket;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::{Value, json};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+use crate::count::SiteCounts;
+use crate::spool::Backlog;
+use crate::web::State;
+use crate::web::answer::{self, Answer};
+use crate::web::routes::MAX_BODY_BYTES;
+use crate::web::running::{Archive, ArchiveError};
+
+/// The socket's name in the data directory.
+pub const SOCKET_NAME: &str = "control.sock";
+/// How many commands are served at once.
+const MAX_CONNECTIONS: usize = 16;
+/// How long a command may take to say what it wants.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait when the process is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `shutdown` resolves. Make the listener with [`socket::bind`].
+pub async fn serve(
+    state: Arc<State>,
+    listener: std::os::unix::net::UnixListener,
+    shutdown: impl Future<Output = ()> + Send,
+) -> std::io::Result<()> {
+    let listener = UnixListener::from_std(listener)?;
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = async {
+            let place = connections.clone().acquire_owned().await.expect("the semaphore is never closed");
+            (place, listener.accept().await)
+        };
+        tokio::select! {
+            () = &mut shutdown => return Ok(()),
+            (place, accepted) = accepted => match accepted {
+                Ok((stream, _)) => {
+                    let connection = connection(state.clone(), stream);
+                    tokio::spawn(async move {
+                        connection.await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection to the control socket could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+async fn connection(state: Arc<State>, stream: UnixStream) {
+    let service = service_fn(move |request| {
+        let state = state.clone();
+        async move { Ok::<_, Infallible>(answer(&state, request).await) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection to the control socket broke");
+    }
+}
+
+async fn answer(state: &State, request: Request<Incoming>) -> Answer {
+    let (parts, body) = request.into_parts();
+    let done = match (&parts.method, parts.uri.path()) {
+        (&Method::GET, "/status") => Ok(status(state)),
+        (&Method::POST, "/stats") => match read(body).await {
+            Ok(question) => stats(state, &question).await,
+            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        },
+        (&Method::POST, "/reload") => match state.running.reload() {
+            Ok(changed) => Ok(json!({ "changed": changed })),
+            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        },
+        (&Method::POST, "/flush") => match state.running.flush().await {
+            Ok(()) => Ok(json!({})),
+            Err(error) => Err((StatusCode::SERVICE_UNAVAILABLE, error)),
+        },
+        (&Method::POST, "/demo/remove") => match state.archive() {
+            Some(archive) => {
+                archive.remove_demo().await.map(|removed| json!({ "removed": removed })).map_err(refused)
+            }
+            None => Err(not_ready()),
+        },
+        _ => Err((StatusCode::NOT_FOUND, "the running server does not know this command".to_owned())),
+    };
+    match done {
+        Ok(value) => answer::json(StatusCode::OK, &value),
+        Err((status, text)) => answer::error(status, text),
+    }
+}
+
+/// What `metka status --json` prints.
+pub fn status(state: &State) -> Value {
+    described(
+        &state.counters.counts(),
+        &state.running.backlog(),
+        &json!(state.running.engine()),
+        &state.running.jobs(),
+    )
+}
+
+/// The one shape of a status, of a running server or of what it left behind.
+pub fn described(
+    sites: &std::collections::BTreeMap<String, SiteCounts>,
+    backlog: &Backlog,
+    engine: &Value,
+    jobs: &Value,
+) -> Value {
+    json!({ "sites": sites, "backlog": backlog, "engine": engine, "jobs": jobs })
+}
+
+async fn stats(state: &State, question: &Value) -> Result<Value, (StatusCode, String)> {
+    let archive = state.archive().ok_or_else(not_ready)?;
+    let config = state.config.load_full();
+    ask(&**archive, &config, question, state.timestamp()).await.map_err(refused)
+}
+
+/// Puts a stats question about any configured site.
+pub async fn ask(
+    archive: &dyn Archive,
+    config: &crate::config::Config,
+    question: &Value,
+    now: jiff::Timestamp,
+) -> Result<Value, ArchiveError> {
+    let id = question.get("site_id").and_then(Value::as_str);
+    let id =
+        id.ok_or_else(|| ArchiveError::Question(vec!["#/site_id: expected the id of a site".to_owned()]))?;
+    let site = config
+        .site(id)
+        .ok_or_else(|| ArchiveError::Question(vec![format!("#/site_id: no site {id:?} is configured")]))?;
+    archive.query(site, question, now).await
+}
+
+fn refused(error: ArchiveError) -> (StatusCode, String) {
+    let status = match error {
+        ArchiveError::Question(_) => StatusCode::BAD_REQUEST,
+        ArchiveError::Limit(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        ArchiveError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        ArchiveError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (status, error.to_string())
+}
+
+fn not_ready() -> (StatusCode, String) {
+    (StatusCode::SERVICE_UNAVAILABLE, "storage is not ready yet".to_owned())
+}
+
+async fn read(body: Incoming) -> Result<Value, String> {
+    let bytes: Bytes = Limited::new(body, MAX_BODY_BYTES)
+        .collect()
+        .await
+        .map_err(|error| format!("the question could not be read: {error}"))?
+        .to_bytes();
+    serde_json::from_slice(&bytes).map_err(|error| format!("the question is not JSON: {error}"))
+}

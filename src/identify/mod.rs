@@ -1,1 +1,20 @@
 //! Which site, which visitor, with what consent.
+//!
+//! In: the sender ([`crate::event::Client`]), the hit, the site's settings, the
+//! key ring, the date. Out: an [`crate::event::Identity`] and what the answer
+//! sets in the browser ([`consent::Answer`]).
+//!
+//! Invariants:
+//!
+//! - No visitor id is taken from a query or body; only from a cookie that the
+//!   server signed, or from the day's salt, the address prefix and the user agent.
+//! - A request mints at most one cookie, and only where the site's consent mode,
+//!   the visitor's word and the browser's signals allow it. Crawlers get none.
+//! - A cookie is sent only together with a row that carries its hash as `minted`.
+//!
+//! It keeps no list of visitors; what is remembered between requests is bounded:
+//! rate limits ([`limit`]) and hit ids of the last day ([`crate::spool::Seen`]).
+
+pub mod consent;
+pub mod limit;
+pub mod sites;

@@ -1,1 +1,227 @@
-//! Dashboard, sign-in, API, metrics.
+//! The web address: dashboard, sign-in, API, metrics.
+//!
+//! In: a listener, [`State`]; out: answers over HTTP/1.1 until the shutdown
+//! signal, then a drain of at most [`DRAIN`]. TLS is a proxy's matter.
+//!
+//! - `routes`: the one table of paths, methods, roles and handlers
+//! - `access`, `role`, `sessions`, `people`, `password`, `attempts`, `first`:
+//!   who asks, and how they prove it
+//! - `stats`, `account`, `pages`, `debug`, `metrics`: the handlers
+//! - `running`: the rest of the server, as two traits
+//!
+//! Bounds: [`MAX_CONNECTIONS`], header bytes and time, body bytes and time
+//! (`routes`), questions at once (`stats`), password checks at once
+//! (`password`). It holds no numbers of its own and knows no SQL.
+
+pub mod access;
+mod account;
+pub mod answer;
+pub mod attempts;
+mod debug;
+pub(crate) mod file;
+pub mod first;
+mod metrics;
+mod pages;
+pub mod password;
+pub mod people;
+pub mod role;
+pub mod routes;
+pub mod running;
+pub mod sessions;
+mod stats;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+use crate::config::Config;
+use crate::count::Counters;
+pub use metrics::text as metrics_text;
+use running::{Archive, Running};
+
+/// How many connections are served at once; further ones wait in the kernel.
+pub const MAX_CONNECTIONS: usize = 512;
+/// The longest head of a request, in bytes.
+const MAX_HEAD_BYTES: usize = 32 << 10;
+/// How long a head may take to arrive, and a kept-alive connection may be idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a drain waits for open requests: no question takes longer.
+pub const DRAIN: Duration = Duration::from_secs(5);
+/// How often outstanding codes are looked through.
+const TIDY_EVERY: Duration = Duration::from_secs(30);
+/// How long to wait when the process is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// All that the handlers share.
+pub struct State {
+    pub config: Arc<ArcSwap<Config>>,
+    pub counters: Arc<Counters>,
+    pub people: people::People,
+    pub sessions: sessions::Sessions,
+    pub first: first::FirstSignIn,
+    pub attempts: attempts::Attempts,
+    pub passwords: password::Passwords,
+    pub running: Box<dyn Running>,
+    pub metrics: metrics::Metrics,
+    /// Whether the demo clinic is served.
+    pub demo: bool,
+    archive: ArcSwapOption<Box<dyn Archive>>,
+    queries: Semaphore,
+    clock: fn() -> jiff::Timestamp,
+}
+
+// === impl State ===
+
+impl State {
+    /// Opens people and sessions in the configuration's data directory.
+    pub fn open(
+        config: Arc<ArcSwap<Config>>,
+        counters: Arc<Counters>,
+        running: Box<dyn Running>,
+        demo: bool,
+        clock: fn() -> jiff::Timestamp,
+    ) -> std::io::Result<State> {
+        let data_dir = config.load().data_dir.clone();
+        Ok(State {
+            people: people::People::new(&data_dir),
+            sessions: sessions::Sessions::open(&data_dir)?,
+            first: first::FirstSignIn::new(&data_dir),
+            attempts: attempts::Attempts::default(),
+            passwords: password::Passwords::default(),
+            metrics: metrics::Metrics::default(),
+            archive: ArcSwapOption::empty(),
+            queries: Semaphore::new(stats::MAX_QUERIES),
+            config,
+            counters,
+            running,
+            demo,
+            clock,
+        })
+    }
+
+    /// Storage is there: questions are answered from now on.
+    pub fn set_archive(&self, archive: Box<dyn Archive>) {
+        self.archive.store(Some(Arc::new(archive)));
+    }
+
+    /// Storage, if it is there yet.
+    pub fn archive(&self) -> Option<Arc<Box<dyn Archive>>> {
+        self.archive.load_full()
+    }
+
+    /// Milliseconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.timestamp().as_millisecond()
+    }
+
+    pub fn timestamp(&self) -> jiff::Timestamp {
+        (self.clock)()
+    }
+
+    /// The collector's address as browsers see it, without a path.
+    fn collector_url(&self) -> String {
+        self.config.load().collect.public_url.clone()
+    }
+}
+
+/// Serves until `shutdown` resolves, and then lets open requests end.
+pub async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) {
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let (stop, stopped) = watch::channel(false);
+    let mut tidy = tokio::time::interval(TIDY_EVERY);
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let place = connections.clone().acquire_owned();
+        let accepted = async {
+            let place = place.await.expect("the semaphore is never closed");
+            (place, listener.accept().await)
+        };
+        tokio::select! {
+            () = &mut shutdown => break,
+            _ = tidy.tick() => state.first.expire(state.now()),
+            (place, accepted) = accepted => match accepted {
+                Ok((stream, peer)) => {
+                    let connection = connection(state.clone(), stream, peer.ip(), stopped.clone());
+                    tokio::spawn(async move {
+                        connection.await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection to the web address could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    state.first.close();
+    // Connections watch this; if none is open there is nobody to tell.
+    let _ = stop.send(true);
+    let all = u32::try_from(MAX_CONNECTIONS).expect("a small constant");
+    if tokio::time::timeout(DRAIN, connections.acquire_many(all)).await.is_err() {
+        tracing::warn!("open requests at the web address were cut off");
+    }
+}
+
+async fn connection(
+    state: Arc<State>,
+    stream: tokio::net::TcpStream,
+    peer: std::net::IpAddr,
+    mut stopped: watch::Receiver<bool>,
+) {
+    // Answers are written whole; waiting to fill a packet only delays them.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let state = state.clone();
+        async move { Ok::<_, Infallible>(routes::answer(state, peer, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = async { drop(stopped.wait_for(|stopped| *stopped).await) } => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection to the web address broke");
+    }
+}
+
+/// What a server that has started tells its operator, one line each.
+pub fn announcement(config: &Config, demo: bool, offer: &first::Offer) -> Vec<String> {
+    let mut lines = vec![
+        format!("dashboard  {}/", config.web.public_url),
+        format!("collector  {}/", config.collect.public_url),
+    ];
+    if demo {
+        lines.push(format!("demo       {}/demo/", config.web.public_url));
+    }
+    match offer {
+        first::Offer::NotNeeded => {}
+        first::Offer::Code(code) => {
+            lines.push(format!("sign in    with the code {code} (valid for 15 minutes, once)"))
+        }
+        first::Offer::File(path) => lines.push(sign_in_file(path)),
+    }
+    lines
+}
+
+fn sign_in_file(path: &Path) -> String {
+    format!("sign in    with the code in {} (valid for 15 minutes, once)", path.display())
+}

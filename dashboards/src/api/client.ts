@@ -1,0 +1,140 @@
+/**
+ * The one place that talks to the server. Every failure becomes an [`ApiError`]
+ * with a kind that the words of the interface know; a 401 additionally tells
+ * the listener of [`onSignedOut`], wherever it happened.
+ *
+ * Does not retry: the person, or the next refresh, does.
+ */
+import type { Answer, Live, OwnHit, Query, Session, Site } from './types';
+
+/** How long one request may take, in milliseconds: above the server's own limit for a query. */
+const TIMEOUT_MS = 60_000;
+
+/** How long a text of the server may be shown, in characters. */
+const MAX_DETAIL = 300;
+
+export type FailureKind = 'offline' | 'timeout' | 'signed-out' | 'forbidden' | 'refused' | 'busy' | 'server';
+
+export class ApiError extends Error {
+  readonly kind: FailureKind;
+  readonly status: number;
+  /** What the server said, for people who can act on it; may be empty. */
+  readonly detail: string;
+
+  constructor(kind: FailureKind, status: number, detail: string) {
+    super(`${kind} ${status} ${detail}`);
+    this.name = 'ApiError';
+    this.kind = kind;
+    this.status = status;
+    this.detail = detail;
+  }
+}
+
+let signedOut: () => void = () => undefined;
+
+/** Registers what happens when the server no longer knows the session. */
+export function onSignedOut(listener: () => void): void {
+  signedOut = listener;
+}
+
+/** Who is signed in, or null. */
+export async function session(): Promise<Session | null> {
+  try {
+    return await request<Session>('GET', '/api/v1/session', { quiet: true });
+  } catch (error) {
+    if (error instanceof ApiError && error.kind === 'signed-out') return null;
+    throw error;
+  }
+}
+
+export function signIn(credentials: { login: string; password: string } | { code: string }): Promise<unknown> {
+  return request('POST', '/api/v1/session', { body: credentials, quiet: true });
+}
+
+export function signOut(): Promise<unknown> {
+  return request('DELETE', '/api/v1/session', { quiet: true });
+}
+
+/** Gives the account that came in by one-time code its login and password. */
+export function setAccount(login: string, password: string): Promise<unknown> {
+  return request('POST', '/api/v1/account', { body: { login, password } });
+}
+
+export function sites(signal?: AbortSignal): Promise<readonly Site[]> {
+  return request('GET', '/api/v1/sites', { signal });
+}
+
+export function live(site: string, signal?: AbortSignal): Promise<Live> {
+  return request('GET', `/api/v1/live?site_id=${encodeURIComponent(site)}`, { signal });
+}
+
+export function ownHit(site: string, signal?: AbortSignal): Promise<OwnHit> {
+  return request('GET', `/debug/hit?site_id=${encodeURIComponent(site)}`, { signal });
+}
+
+export function ask(query: Query, signal?: AbortSignal): Promise<Answer> {
+  return request('POST', '/api/v2/query', { body: query, signal });
+}
+
+interface RequestOptions {
+  readonly body?: unknown;
+  readonly signal?: AbortSignal | undefined;
+  /** A 401 is an answer here, not a lost session. */
+  readonly quiet?: boolean;
+}
+
+async function request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  let response: Response;
+  let text: string;
+  try {
+    response = await fetch(path, {
+      method,
+      credentials: 'same-origin',
+      cache: 'no-store',
+      headers: {
+        Accept: 'application/json',
+        ...(options.body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      },
+      body: options.body === undefined ? null : JSON.stringify(options.body),
+      signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,
+    });
+    text = await response.text();
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new ApiError(timeout.aborted ? 'timeout' : 'offline', 0, '');
+  }
+  if (!response.ok) {
+    const kind = kindOf(response.status);
+    if (kind === 'signed-out' && !options.quiet) signedOut();
+    throw new ApiError(kind, response.status, detailOf(text));
+  }
+  if (text === '') return undefined as T;
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw new ApiError('server', response.status, '');
+  }
+}
+
+function kindOf(status: number): FailureKind {
+  if (status === 401) return 'signed-out';
+  if (status === 403) return 'forbidden';
+  // The question needs more time or memory than the server gives.
+  if (status === 422) return 'timeout';
+  if (status === 429 || status === 503) return 'busy';
+  return status < 500 ? 'refused' : 'server';
+}
+
+/** The `error` of a JSON answer; other texts (a proxy's page) are not shown. */
+function detailOf(text: string): string {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed === 'object' && parsed !== null && 'error' in parsed && typeof parsed.error === 'string') {
+      return parsed.error.slice(0, MAX_DETAIL);
+    }
+  } catch {
+    // Not JSON: nothing a person could use.
+  }
+  return '';
+}

@@ -1,0 +1,101 @@
+/**
+ * Who is here decides what is shown: sign-in, the offer of an account after a
+ * one-time code, or the dashboard. The address stays, so that a link survives
+ * the sign-in.
+ */
+import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
+import { onSignedOut, session as fetchSession, signOut } from './api/client';
+import type { Session } from './api/types';
+import { forgetAnswers } from './load';
+import { Boundary } from './parts/boundary';
+import { Failure } from './parts/failure';
+import { Account } from './screens/account';
+import { Dashboard } from './screens/dashboard';
+import { SignIn } from './screens/sign-in';
+import { initialLanguage, keepLanguage } from './settings';
+import { words, WordsContext, type Language } from './words/language';
+
+type Stage =
+  | { readonly at: 'asking' }
+  | { readonly at: 'failed'; readonly error: unknown }
+  | { readonly at: 'sign-in' }
+  | { readonly at: 'account' | 'dashboard'; readonly session: Session };
+
+export function App() {
+  const [language, setLanguage] = useState<Language>(initialLanguage);
+  const [stage, setStage] = useState<Stage>({ at: 'asking' });
+  const spoken = useMemo(() => words(language), [language]);
+
+  const chooseLanguage = useCallback((chosen: Language) => {
+    keepLanguage(chosen);
+    setLanguage(chosen);
+  }, []);
+
+  const look = useCallback(async (fresh: boolean) => {
+    try {
+      const session = await fetchSession();
+      if (!session) return setStage({ at: 'sign-in' });
+      if (location.pathname !== '/') history.replaceState(null, '', `/${location.search}`);
+      setStage({ at: fresh && session.login === null ? 'account' : 'dashboard', session });
+    } catch (error) {
+      setStage({ at: 'failed', error });
+    }
+  }, []);
+
+  const leave = useCallback(() => {
+    forgetAnswers();
+    setStage({ at: 'sign-in' });
+  }, []);
+
+  useEffect(() => {
+    onSignedOut(leave);
+    void look(false);
+  }, [leave, look]);
+
+  useEffect(() => {
+    document.documentElement.lang = language;
+    document.title = spoken.t('app.name');
+  }, [language, spoken]);
+
+  const screen = () => {
+    switch (stage.at) {
+      case 'asking':
+        return <div class="page-wait" role="status" aria-label={spoken.t('app.loading')} />;
+      case 'failed':
+        return (
+          <main class="page-wait">
+            <Failure error={stage.error} retry={() => void look(false)} />
+          </main>
+        );
+      case 'sign-in':
+        return <SignIn onLanguage={chooseLanguage} onDone={() => void look(true)} />;
+      case 'account':
+        return (
+          <Account
+            onLanguage={chooseLanguage}
+            onDone={() => void look(false)}
+            onLater={() => setStage({ at: 'dashboard', session: stage.session })}
+          />
+        );
+      case 'dashboard':
+        return (
+          <Dashboard
+            session={stage.session}
+            onLanguage={chooseLanguage}
+            onAccount={() => setStage({ at: 'account', session: stage.session })}
+            onSignOut={() =>
+              void signOut()
+                .catch(() => undefined)
+                .then(leave)
+            }
+          />
+        );
+    }
+  };
+
+  return (
+    <WordsContext.Provider value={spoken}>
+      <Boundary>{screen()}</Boundary>
+    </WordsContext.Provider>
+  );
+}

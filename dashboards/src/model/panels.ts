@@ -1,0 +1,102 @@
+/**
+ * The panels below the graph, as data: what each tab breaks down by, which
+ * numbers it shows, and where a click on a row leads.
+ */
+import type { MetricName } from './metrics';
+
+export interface Breakdown {
+  /** Its name in the address, in `data-tab` and in the words. */
+  readonly id: string;
+  readonly dimension: string;
+  /** The first one orders the rows and draws the bars. */
+  readonly metrics: readonly MetricName[];
+  /** More numbers for the full list. */
+  readonly more?: readonly MetricName[];
+  /** The tab of the same panel that is of use once a row was chosen. */
+  readonly next?: string;
+  /** A tab above it that groups several breakdowns. */
+  readonly group?: string;
+  /** Values that are not rows for people. */
+  readonly hidden?: readonly string[];
+}
+
+export interface Panel {
+  readonly id: string;
+  /** How many rows it shows; panels beside each other show as many. */
+  readonly rows: number;
+  readonly breakdowns: readonly Breakdown[];
+}
+
+const VISIT: readonly MetricName[] = ['visitors', 'visits', 'bounce_rate', 'visit_duration'];
+
+export const PANELS: readonly Panel[] = [
+  {
+    id: 'pages',
+    rows: 9,
+    breakdowns: [
+      { id: 'page', dimension: 'event:page', metrics: ['visitors', 'pageviews'] },
+      { id: 'entry', dimension: 'visit:entry_page', metrics: ['visitors', 'visits'], more: VISIT },
+      { id: 'exit', dimension: 'visit:exit_page', metrics: ['visitors', 'visits'], more: VISIT },
+    ],
+  },
+  {
+    id: 'sources',
+    rows: 9,
+    breakdowns: [
+      { id: 'source', dimension: 'visit:source', metrics: ['visitors'], more: VISIT },
+      { id: 'channel', dimension: 'visit:channel', metrics: ['visitors'], more: VISIT, next: 'source' },
+      { id: 'referrer', dimension: 'visit:referrer', metrics: ['visitors'], more: VISIT },
+      { id: 'utm_campaign', group: 'campaign', dimension: 'visit:utm_campaign', metrics: ['visitors'], more: VISIT },
+      { id: 'utm_source', group: 'campaign', dimension: 'visit:utm_source', metrics: ['visitors'], more: VISIT },
+      { id: 'utm_medium', group: 'campaign', dimension: 'visit:utm_medium', metrics: ['visitors'], more: VISIT },
+    ],
+  },
+  {
+    id: 'places',
+    rows: 7,
+    breakdowns: [
+      { id: 'country', dimension: 'visit:country', metrics: ['visitors'], more: VISIT, next: 'region' },
+      { id: 'region', dimension: 'visit:region', metrics: ['visitors'], more: VISIT, next: 'city' },
+      { id: 'city', dimension: 'visit:city', metrics: ['visitors'], more: VISIT },
+    ],
+  },
+  {
+    id: 'devices',
+    rows: 7,
+    breakdowns: [
+      { id: 'device', dimension: 'visit:device', metrics: ['visitors'], more: VISIT },
+      { id: 'browser', dimension: 'visit:browser', metrics: ['visitors'], more: VISIT },
+      { id: 'os', dimension: 'visit:os', metrics: ['visitors'], more: VISIT },
+      { id: 'screen', dimension: 'visit:screen', metrics: ['visitors'], more: VISIT },
+    ],
+  },
+  {
+    id: 'events',
+    rows: 6,
+    breakdowns: [
+      {
+        id: 'event',
+        dimension: 'event:name',
+        metrics: ['events', 'visitors'],
+        hidden: ['pageview', 'engagement', ''],
+      },
+    ],
+  },
+  {
+    id: 'ads',
+    rows: 6,
+    breakdowns: [
+      {
+        id: 'ad',
+        dimension: 'event:ad',
+        metrics: ['ad_views', 'ad_viewable', 'ad_clicks', 'ad_ctr'],
+        hidden: ['', '(none)', '(not set)'],
+      },
+    ],
+  },
+];
+
+/** Every dimension that a filter may name, with the id of its words. */
+export const DIMENSIONS: ReadonlyMap<string, string> = new Map(
+  PANELS.flatMap((panel) => panel.breakdowns.map((each) => [each.dimension, each.id] as const)),
+);

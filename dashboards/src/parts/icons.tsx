@@ -1,0 +1,32 @@
+/** The few icons, drawn on a grid of 16; decoration, so hidden from screen readers. */
+
+const PATHS = {
+  down: 'M4 6.2 8 10l4-3.8',
+  left: 'M9.8 4 6 8l3.8 4',
+  right: 'M6.2 4 10 8l-3.8 4',
+  close: 'm4.5 4.5 7 7m0-7-7 7',
+  check: 'm3.5 8.5 3 3 6-7',
+  more: 'M3 4.5h10M3 8h10M3 11.5h10',
+  up: 'M8 12.5v-9m-3.5 3.5L8 3.5 11.5 7',
+  fall: 'M8 3.5v9m3.5-3.5L8 12.5 4.5 9',
+  list: 'M3 8h10m0 0L9.5 4.5M13 8l-3.5 3.5',
+  copy: 'M5.5 5.5v-2h7v7h-2m-7-5h7v7h-7z',
+  refresh: 'M12.8 8A4.8 4.8 0 1 1 11 4.2M13 2.5v3h-3',
+} as const;
+
+export function Icon({ name }: { readonly name: keyof typeof PATHS }) {
+  return (
+    <svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false">
+      <path d={PATHS[name]} />
+    </svg>
+  );
+}
+
+export function Mark() {
+  return (
+    <svg class="mark" viewBox="0 0 32 32" width="28" height="28" aria-hidden="true" focusable="false">
+      <rect width="32" height="32" rx="8" />
+      <path d="M8 23V11.5l8 7.5 8-9.5V23" />
+    </svg>
+  );
+}

@@ -1,0 +1,116 @@
+/** The menu of the header: who is signed in, language, appearance, the way out. */
+import { useState } from 'preact/hooks';
+import type { Session } from '../api/types';
+import { applyTheme, initialTheme, type Theme } from '../settings';
+import { LANGUAGES, useWords, type Language } from '../words/language';
+import { Icon } from './icons';
+import { Popover } from './popover';
+
+const THEMES: readonly Theme[] = ['system', 'light', 'dark'];
+
+interface Props {
+  readonly session: Session;
+  readonly onLanguage: (language: Language) => void;
+  readonly onAccount: () => void;
+  readonly onSignOut: () => void;
+  /** Absent where no site is chosen. */
+  readonly onOwnHit?: () => void;
+}
+
+export function Menu({ session, onLanguage, onAccount, onSignOut, onOwnHit }: Props) {
+  const { t } = useWords();
+  return (
+    <Popover label={<Icon name="more" />} name={t('app.menu')} class="menu" align="end">
+      {(close) => (
+        <>
+          <p class="menu-who">
+            {session.login === null ? t('app.signed_in_by_code') : t('app.signed_in_as', { login: session.login })}
+          </p>
+          <LanguageChoice onLanguage={onLanguage} />
+          <ThemeChoice />
+          <div class="menu-links">
+            {session.login === null && (
+              <button type="button" data-item class="item" onClick={onAccount}>
+                {t('account.title')}
+              </button>
+            )}
+            {onOwnHit && (
+              <button
+                type="button"
+                data-item
+                data-own-hit-open
+                class="item"
+                onClick={() => {
+                  close();
+                  onOwnHit();
+                }}
+              >
+                {t('app.debug_hit')}
+              </button>
+            )}
+            <button
+              type="button"
+              data-item
+              class="item"
+              onClick={() => {
+                close();
+                onSignOut();
+              }}
+            >
+              {t('app.sign_out')}
+            </button>
+          </div>
+        </>
+      )}
+    </Popover>
+  );
+}
+
+export function LanguageChoice({ onLanguage }: { readonly onLanguage: (language: Language) => void }) {
+  const { t, language } = useWords();
+  return (
+    <fieldset class="choice">
+      <legend>{t('app.language')}</legend>
+      <div class="segments">
+        {LANGUAGES.map(([each, name]) => (
+          <button
+            key={each}
+            type="button"
+            lang={each}
+            data-language={each}
+            aria-pressed={each === language}
+            onClick={() => onLanguage(each)}
+          >
+            {name}
+          </button>
+        ))}
+      </div>
+    </fieldset>
+  );
+}
+
+function ThemeChoice() {
+  const { t } = useWords();
+  const [theme, setTheme] = useState<Theme>(initialTheme);
+  return (
+    <fieldset class="choice">
+      <legend>{t('app.theme')}</legend>
+      <div class="segments">
+        {THEMES.map((each) => (
+          <button
+            key={each}
+            type="button"
+            data-theme-choice={each}
+            aria-pressed={each === theme}
+            onClick={() => {
+              applyTheme(each);
+              setTheme(each);
+            }}
+          >
+            {t(`theme.${each}`)}
+          </button>
+        ))}
+      </div>
+    </fieldset>
+  );
+}

@@ -1,0 +1,129 @@
+//! Answers: the image, JSON, plain text, and what all of them carry.
+
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONNECTION,
+    CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+
+use super::{Settings, Shared};
+use crate::identify::consent::{self, Answer as Cookies};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// What the collect address answers.
+pub type Answer = Response<Full<Bytes>>;
+
+/// The header that says what became of a hit.
+pub const X_METKA: HeaderName = HeaderName::from_static("x-metka");
+/// Lets pages of other origins that isolate themselves (COEP) load what is
+/// meant to be embedded.
+pub const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// A transparent GIF89a of one pixel, 43 bytes.
+pub const PIXEL: [u8; 43] = *b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff\
+    \x21\xf9\x04\x01\x00\x00\x00\x00\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b";
+
+/// The image.
+pub fn pixel(outcome: &'static str) -> Answer {
+    let mut answer = with_type(StatusCode::OK, "image/gif", Bytes::from_static(&PIXEL));
+    let headers = answer.headers_mut();
+    headers.insert(X_METKA, HeaderValue::from_static(outcome));
+    headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
+    answer
+}
+
+/// JSON that is not stored by anybody on the way.
+pub fn json(status: StatusCode, body: &serde_json::Value) -> Answer {
+    with_type(status, "application/json", Bytes::from(body.to_string()))
+}
+
+/// A sentence for a person.
+pub fn text(status: StatusCode, body: &'static str) -> Answer {
+    with_type(status, "text/plain; charset=utf-8", Bytes::from_static(body.as_bytes()))
+}
+
+/// A page.
+pub fn html(status: StatusCode, body: String) -> Answer {
+    with_type(status, "text/html; charset=utf-8", Bytes::from(body))
+}
+
+/// 405, with what is allowed.
+pub fn method_not_allowed(allowed: &'static str) -> Answer {
+    let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "this address takes other methods\n");
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
+}
+
+/// Asks the sender to come back after so many seconds.
+pub fn retry_after(answer: &mut Answer, seconds: u32) {
+    answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+}
+
+/// Closes the connection after the answer, where what follows on it cannot be trusted.
+pub fn close(mut answer: Answer) -> Answer {
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+/// Lets the page of this origin read the answer, with cookies.
+pub fn allow_origin(answer: &mut Answer, origin: Option<&HeaderValue>) {
+    let headers = answer.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
+}
+
+/// Sets what the hits of the request decided. The visitor's cookie goes only
+/// with a kept row that carries its hash.
+pub fn set_cookies(
+    answer: &mut Answer,
+    cookies: &Cookies,
+    shared: &Shared,
+    settings: &Settings,
+    now: Timestamp,
+) {
+    let mut lines: Vec<String> = cookies
+        .said
+        .iter()
+        .map(|(site, state)| consent::consent_cookie(site, *state, settings.secure))
+        .collect();
+    if cookies.forget {
+        lines.push(consent::forget_visitor(settings.cookie_name, settings.secure));
+    } else if let Some(id) = cookies.minted.filter(|_| cookies.minted_is_stored) {
+        let value = shared.keys.sign_cookie(id, now.to_zoned(TimeZone::UTC).date());
+        lines.push(consent::visitor_cookie(settings.cookie_name, value, settings.secure));
+    }
+    for line in lines {
+        if let Ok(value) = HeaderValue::from_str(&line) {
+            answer.headers_mut().append(SET_COOKIE, value);
+        }
+    }
+}
+
+fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pixel_is_a_transparent_gif_of_43_bytes() {
+        assert_eq!(PIXEL.len(), 43);
+        assert!(PIXEL.starts_with(b"GIF89a\x01\x00\x01\x00") && PIXEL.ends_with(b";"));
+        // The graphic control extension names colour 0 as transparent.
+        assert_eq!(PIXEL[19..27], [0x21, 0xf9, 4, 1, 0, 0, 0, 0]);
+    }
+}

@@ -1,0 +1,171 @@
+//! `metka check`
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::context::{Context, Failure, Outcome};
+use super::storage;
+use crate::config::Config;
+use crate::engine::library;
+use crate::enrich::Enricher;
+use crate::privacy::keys::KeyRing;
+use crate::search::Search;
+use crate::store::migrate;
+
+#[derive(clap::Args)]
+pub struct CheckArgs {}
+
+/// One thing that was looked at.
+struct Finding {
+    what: &'static str,
+    result: Result<Found, String>,
+}
+
+/// What was found right.
+enum Found {
+    Good(String),
+    /// It works, with less.
+    Lacking(String),
+}
+
+/// What storage is called among the findings: its faults are of the moment, the
+/// others' are of the configuration.
+const STORAGE: &str = "storage";
+
+pub fn run(_: &CheckArgs, context: &Context) -> Outcome {
+    // Mistakes in the configuration itself end here, all named, with exit code 2.
+    let config = context.config()?;
+    let mut findings = vec![
+        Finding { what: "sites", result: sites(&config) },
+        Finding { what: "data directory", result: data_dir(&config) },
+        Finding { what: "people", result: people(context) },
+        Finding { what: "keys", result: keys(&config) },
+    ];
+    findings.extend(enrichment(&config).into_iter().map(|result| Finding { what: "enrichment", result }));
+    findings
+        .push(Finding { what: STORAGE, result: context.block_on(async { Ok(in_storage(&config).await) })? });
+    report(context, &findings)
+}
+
+fn report(context: &Context, findings: &[Finding]) -> Outcome {
+    let described: Vec<Value> = findings
+        .iter()
+        .map(|finding| {
+            let (state, text) = finding.described();
+            json!({ "what": finding.what, "state": state, "text": text })
+        })
+        .collect();
+    let lines = findings.iter().map(|finding| {
+        let (state, text) = finding.described();
+        format!("{state:<7}  {}: {text}", finding.what)
+    });
+    let wrong: Vec<&Finding> = findings.iter().filter(|finding| finding.result.is_err()).collect();
+    context.print(&json!({ "ok": wrong.is_empty(), "findings": described }), lines)?;
+    let text = match wrong.len() {
+        0 => return Ok(()),
+        1 => "1 thing is wrong".to_owned(),
+        more => format!("{more} things are wrong"),
+    };
+    if wrong.iter().all(|finding| finding.what == STORAGE) {
+        Err(Failure::failed(text))
+    } else {
+        Err(Failure::usage(text))
+    }
+}
+
+fn sites(config: &Config) -> Result<Found, String> {
+    let unreadable = config.sites.iter().filter_map(|site| {
+        let path = site.user_key_secret_file.as_deref()?;
+        readable(path).err().map(|error| format!("{}.user_key_secret_file: {error}", site.id))
+    });
+    let unreadable: Vec<String> = unreadable.collect();
+    if !unreadable.is_empty() {
+        return Err(unreadable.join("; "));
+    }
+    match config.sites.len() {
+        0 => Ok(Found::Lacking("none is configured, only serve --demo would start".to_owned())),
+        1 => Ok(Found::Good("1 is configured".to_owned())),
+        more => Ok(Found::Good(format!("{more} are configured"))),
+    }
+}
+
+fn data_dir(config: &Config) -> Result<Found, String> {
+    let path = &config.data_dir;
+    let named = |text: &str| format!("{} {text}", path.display());
+    if !path.exists() {
+        return Ok(Found::Good(named("is made at the first start")));
+    }
+    match rustix::fs::access(path, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK) {
+        Ok(()) if path.is_dir() => Ok(Found::Good(named("can be written"))),
+        Ok(()) => Err(named("is not a directory")),
+        Err(error) => Err(named(&format!("cannot be written: {error}"))),
+    }
+}
+
+fn people(context: &Context) -> Result<Found, String> {
+    let people = context.people().map_err(|failure| failure.to_string())?;
+    let roster = people.read().map_err(|error| error.to_string())?;
+    Ok(Found::Good(format!("{} people, {} tokens", roster.people.len(), roster.tokens.len())))
+}
+
+fn keys(config: &Config) -> Result<Found, String> {
+    let dir = &config.keys.dir;
+    if !dir.exists() {
+        return Ok(Found::Good(format!("{} is made at the first start", dir.display())));
+    }
+    let ring = KeyRing::open(dir).map_err(|error| error.to_string())?;
+    Ok(Found::Good(format!("{} keys in {}", ring.list().len(), dir.display())))
+}
+
+fn enrichment(config: &Config) -> Vec<Result<Found, String>> {
+    match Enricher::open(config, &Search::here()) {
+        Err(error) => vec![Err(error.to_string())],
+        Ok(enricher) => {
+            let warnings = enricher.warnings();
+            if warnings.is_empty() {
+                return vec![Ok(Found::Good("geo data and user agent rules can be read".to_owned()))];
+            }
+            warnings.into_iter().map(|warning| Ok(Found::Lacking(warning))).collect()
+        }
+    }
+}
+
+async fn in_storage(config: &Config) -> Result<Found, String> {
+    if config.storage.url.is_empty() {
+        let places = library::places(config.engine.library.as_deref());
+        if !places.iter().any(|place| place.is_file()) {
+            let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+            return Err(format!(
+                "the embedded engine's library is in none of {}; npm ci brings it",
+                places.join(", ")
+            ));
+        }
+        // Opening would make one; a check must not.
+        if !config.data_dir.join("engine").is_dir() {
+            return Ok(Found::Good("the embedded engine, made at the first start".to_owned()));
+        }
+    }
+    let opened = storage::open(config).await.map_err(|failure| failure.to_string())?;
+    let checked = migrate::check(&opened.storage).await;
+    opened.close().await;
+    checked.map_err(|error| error.to_string())?;
+    let which = if config.storage.url.is_empty() { "the embedded engine" } else { &config.storage.url };
+    Ok(Found::Good(format!("{which} answers, its settings are right")))
+}
+
+fn readable(path: &Path) -> Result<(), String> {
+    std::fs::File::open(path).map(drop).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+// === impl Finding ===
+
+impl Finding {
+    fn described(&self) -> (&'static str, &str) {
+        match &self.result {
+            Ok(Found::Good(text)) => ("ok", text),
+            Ok(Found::Lacking(text)) => ("lacking", text),
+            Err(text) => ("WRONG", text),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! `metka status`
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::context::{Context, Failure, Outcome, moment, spool_dir, table};
+use crate::config::Config;
+use crate::control::described;
+use crate::spool;
+
+#[derive(clap::Args)]
+pub struct StatusArgs {}
+
+pub fn run(_: &StatusArgs, context: &Context) -> Outcome {
+    let config = context.config()?;
+    let status = context.block_on(async {
+        match context.server(&config)? {
+            Some(server) => Ok(server.call(Method::GET, "/status", None).await?),
+            None => offline(&config),
+        }
+    })?;
+    context.print(&status, lines(&status))
+}
+
+/// What the last server left behind: its counts, and what waits in the spool.
+fn offline(config: &Config) -> Result<Value, Failure> {
+    let dir = spool_dir(config);
+    let stat =
+        if dir.is_dir() { spool::stat(&dir).map_err(Failure::failed)? } else { spool::SpoolStat::default() };
+    let mut sites = stat.sites;
+    for site in &config.sites {
+        sites.entry(site.id.clone()).or_default();
+    }
+    let backlog = spool::Backlog {
+        rows: stat.spools.values().map(|one| one.waiting_rows).sum(),
+        batches: stat.spools.values().map(|one| one.waiting_batches).sum(),
+        bytes: stat.spools.values().map(|one| one.bytes).sum(),
+        oldest: stat.spools.values().filter_map(|one| one.oldest_ms).min(),
+        dead_rows: stat.dead_rows,
+        damaged_rows: 0,
+    };
+    let engine = if config.storage.url.is_empty() { "stopped" } else { "external" };
+    Ok(described(&sites, &backlog, &json!({ "state": engine, "restarts": 0 }), &json!({})))
+}
+
+fn lines(status: &Value) -> Vec<String> {
+    let number = |value: &Value| value.as_u64().unwrap_or(0).to_string();
+    let sites = status["sites"].as_object().into_iter().flatten();
+    let rows = sites.map(|(id, counts)| {
+        let refused = counts["refused"].as_object().into_iter().flatten();
+        let refused: Vec<String> = refused.map(|(reason, hits)| format!("{reason} {hits}")).collect();
+        [
+            id.clone(),
+            number(&counts["received"]),
+            number(&counts["stored"]),
+            number(&counts["waiting"]),
+            number(&counts["in_flight"]),
+            if refused.is_empty() { "-".to_owned() } else { refused.join(", ") },
+        ]
+    });
+    let mut lines = table(["SITE", "RECEIVED", "STORED", "WAITING", "IN FLIGHT", "REFUSED"], rows.collect());
+    let backlog = &status["backlog"];
+    let oldest = backlog["oldest"].as_i64().map(|oldest| format!(", the oldest of {}", moment(oldest)));
+    lines.push(String::new());
+    lines.push(format!(
+        "backlog  {} rows in {} bytes{}, {} dead",
+        number(&backlog["rows"]),
+        number(&backlog["bytes"]),
+        oldest.unwrap_or_default(),
+        number(&backlog["dead_rows"]),
+    ));
+    lines.push(format!("engine   {}", status["engine"]["state"].as_str().unwrap_or("unknown")));
+    lines
+}

@@ -1,0 +1,104 @@
+//! `metka user`
+
+use std::io::Read;
+
+use serde_json::json;
+
+use super::context::{Context, Failure, Outcome, moment, now, table};
+use crate::web::password;
+use crate::web::role::Role;
+
+#[derive(clap::Args)]
+pub struct UserArgs {
+    #[command(subcommand)]
+    command: UserCommand,
+}
+
+#[derive(clap::Subcommand)]
+enum UserCommand {
+    /// Add a person who may sign in
+    Add {
+        login: String,
+        /// What the person may do
+        #[arg(long)]
+        role: Role,
+        /// Read the password from standard input (its first line)
+        #[arg(long, required = true)]
+        password_stdin: bool,
+    },
+    /// Give a person a new password; their sessions end
+    Passwd {
+        login: String,
+        /// Read the password from standard input (its first line)
+        #[arg(long, required = true)]
+        password_stdin: bool,
+    },
+    /// List the people
+    List,
+    /// Remove a person; their sessions end
+    Remove { login: String },
+}
+
+pub fn run(args: &UserArgs, context: &Context) -> Outcome {
+    match &args.command {
+        UserCommand::Add { login, role, .. } => add(context, login, *role),
+        UserCommand::Passwd { login, .. } => passwd(context, login),
+        UserCommand::List => list(context),
+        UserCommand::Remove { login } => remove(context, login),
+    }
+}
+
+fn add(context: &Context, login: &str, role: Role) -> Outcome {
+    let people = context.people()?;
+    let hash = read_password()?;
+    people.change(|roster| roster.add(login, role, Some(hash), now()))?;
+    context.print(&json!({ "login": login, "role": role }), [format!("{login} may sign in as {role}")])
+}
+
+fn passwd(context: &Context, login: &str) -> Outcome {
+    let people = context.people()?;
+    let hash = read_password()?;
+    people.change(|roster| roster.set_password(login, None, hash).map(|_| ()))?;
+    context.print(&json!({ "login": login }), [format!("{login} has a new password")])
+}
+
+fn list(context: &Context) -> Outcome {
+    let roster = context.people()?.read()?;
+    let people: Vec<_> = roster
+        .people
+        .iter()
+        .map(|person| {
+            json!({
+                "login": person.login,
+                "role": person.role,
+                "created": person.created,
+                "password": person.password.is_some(),
+            })
+        })
+        .collect();
+    let rows = roster
+        .people
+        .iter()
+        .map(|person| [person.login.clone(), person.role.to_string(), moment(person.created)])
+        .collect();
+    context.print(&json!({ "people": people }), table(["LOGIN", "ROLE", "SINCE"], rows))
+}
+
+fn remove(context: &Context, login: &str) -> Outcome {
+    context.people()?.change(|roster| roster.remove(login))?;
+    context.print(&json!({ "login": login }), [format!("{login} is removed")])
+}
+
+fn read_password() -> Result<String, Failure> {
+    let mut text = String::new();
+    let limit = password::MAX_BYTES as u64 + 2;
+    std::io::stdin()
+        .take(limit)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::usage(format_args!("the password on standard input: {error}")))?;
+    let line = text.split('\n').next().unwrap_or_default().trim_end_matches('\r');
+    password::hash(line).map_err(|error| match error {
+        password::PasswordError::Short | password::PasswordError::Long => Failure::usage(error),
+        other => Failure::failed(other),
+    })
+}

@@ -1,0 +1,145 @@
+//! What a request's headers say about its sender.
+
+use std::net::IpAddr;
+
+use http::header::{ACCEPT_LANGUAGE, COOKIE, HeaderMap, HeaderName, USER_AGENT};
+
+use super::address::client_address;
+use super::report;
+use super::text::{clean, cut};
+use crate::config::{Collect, MAX_SITE_ID_BYTES};
+use crate::enrich;
+use crate::event::{Client, ConsentState, MAX_USER_AGENT_BYTES};
+
+/// The cookie by which a visitor opts out; its value is `1`.
+pub const OPT_OUT_COOKIE: &str = "metka_optout";
+/// Followed by a site's id: the cookie in which the server keeps what the
+/// visitor said about consent on that site.
+pub const CONSENT_COOKIE_PREFIX: &str = "metka_consent_";
+/// The most consent cookies looked at: one browser meets few sites of one collector.
+const MAX_CONSENT_COOKIES: usize = 16;
+
+const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
+const DNT: HeaderName = HeaderName::from_static("dnt");
+
+/// The name of the visitor's cookie: browsers take `__Host-` only over https,
+/// and then only from this very host.
+pub fn cookie_name(public_url: &str) -> &'static str {
+    if is_https(public_url) { "__Host-metka" } else { "metka" }
+}
+
+/// Whether browsers reach the collector by https.
+pub fn is_https(public_url: &str) -> bool {
+    public_url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
+}
+
+/// Reads the sender of a request that came from `peer`.
+pub fn client(peer: IpAddr, headers: &HeaderMap, collect: &Collect) -> Client {
+    let mut client = Client {
+        ip: client_address(peer, headers, collect.client_address, &collect.trusted_proxies),
+        user_agent: user_agent(headers),
+        cookie: None,
+        opted_out: false,
+        gpc: is_one(headers, &SEC_GPC),
+        dnt: is_one(headers, &DNT),
+        language: headers
+            .get(ACCEPT_LANGUAGE)
+            .and_then(|value| value.to_str().ok())
+            .map(enrich::language)
+            .unwrap_or_default(),
+        consents: Vec::new(),
+    };
+    let name = cookie_name(&collect.public_url);
+    for line in headers.get_all(COOKIE) {
+        let Ok(line) = line.to_str() else { continue };
+        for cookie in cookie::Cookie::split_parse(line).flatten() {
+            if cookie.name() == name {
+                // Browsers send the more specific cookie first.
+                client.cookie.get_or_insert_with(|| cookie.value().to_owned());
+            } else if cookie.name() == OPT_OUT_COOKIE {
+                client.opted_out |= cookie.value() == "1";
+            } else if let Some(site) = cookie.name().strip_prefix(CONSENT_COOKIE_PREFIX)
+                && let Some(state) = report::consent(cookie.value())
+                && site.len() <= MAX_SITE_ID_BYTES
+                && client.consents.len() < MAX_CONSENT_COOKIES
+            {
+                client.consents.push((site.to_owned(), state));
+            }
+        }
+    }
+    client
+}
+
+/// What the visitor said earlier about consent on `site`.
+pub fn stored_consent(client: &Client, site: &str) -> ConsentState {
+    let found = client.consents.iter().find(|(name, _)| name == site);
+    found.map_or(ConsentState::Unstated, |(_, state)| *state)
+}
+
+fn user_agent(headers: &HeaderMap) -> String {
+    let bytes = headers.get(USER_AGENT).map(|value| value.as_bytes()).unwrap_or_default();
+    // Cut first: the cost of all that follows grows with the length.
+    let bytes = &bytes[..bytes.len().min(MAX_USER_AGENT_BYTES)];
+    let text = String::from_utf8_lossy(bytes);
+    cut(&clean(&text), MAX_USER_AGENT_BYTES).to_owned()
+}
+
+/// The signal's only meaningful value, by the GPC and DNT specifications.
+fn is_one(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let mut values = headers.get_all(name).iter();
+    values.next().is_some_and(|value| value.as_bytes() == b"1") && values.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn read(public_url: &str, lines: &[(&'static str, &str)]) -> Client {
+        let text = format!("[collect]\npublic_url = {public_url:?}\nclient_address = \"peer\"");
+        let config = Config::parse(&text, [], Path::new("/srv")).expect("valid");
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).expect("header"));
+        }
+        client(IpAddr::from([192, 0, 2, 1]), &headers, &config.collect)
+    }
+
+    #[test]
+    fn cookies_are_found_by_the_name_that_the_public_url_gives() {
+        let lines =
+            [("cookie", "a=b; metka=plain; metka=second"), ("cookie", "__Host-metka=host; metka_optout=1")];
+        let http = read("http://stats.example", &lines);
+        assert_eq!((http.cookie.as_deref(), http.opted_out), (Some("plain"), true));
+        assert_eq!(read("https://stats.example", &lines).cookie.as_deref(), Some("host"));
+        assert!(!read("http://stats.example", &[("cookie", "metka_optout=0; xmetka=1")]).opted_out);
+    }
+
+    #[test]
+    fn consent_is_remembered_for_its_own_site() {
+        let client =
+            read("http://x.example", &[("cookie", "metka_consent_clinic=denied; metka_consent_other=what")]);
+        assert_eq!(stored_consent(&client, "clinic"), ConsentState::Denied);
+        assert_eq!(stored_consent(&client, "other"), ConsentState::Unstated);
+    }
+
+    #[test]
+    fn signals_count_only_as_exactly_one() {
+        for (value, expected) in [("1", true), ("0", false), ("true", false), ("1, 1", false), ("", false)] {
+            let client = read("http://x.example", &[("sec-gpc", value), ("dnt", value)]);
+            assert_eq!((client.gpc, client.dnt), (expected, expected), "{value:?}");
+        }
+        assert!(!read("http://x.example", &[("sec-gpc", "1"), ("sec-gpc", "0")]).gpc);
+    }
+
+    #[test]
+    fn a_user_agent_is_cut_and_readable() {
+        let long = "я".repeat(400);
+        let client = read("http://x.example", &[("user-agent", &long)]);
+        assert!(client.user_agent.len() <= MAX_USER_AGENT_BYTES && client.user_agent.starts_with('я'));
+    }
+}

@@ -1,0 +1,232 @@
+//! A report becomes a hit, once its site is known: addresses are read, text is
+//! cleaned and cut, and what the site does not collect is dropped.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use super::page;
+use super::report::{MAX_URL_BYTES, Report};
+use super::text::{clean, clean_and_cut};
+use crate::config::Site;
+use crate::event::{
+    ConsentState, Hit, Kind, MAX_NAME_BYTES, MAX_PROP_VALUE_BYTES, MAX_TITLE_BYTES, MAX_USER_KEY_BYTES,
+};
+use crate::reject::Reason;
+
+/// The name of the event that the script sends for a link to another site.
+pub const OUTBOUND: &str = "outbound";
+/// The name of the event that the script sends for a file.
+pub const DOWNLOAD: &str = "download";
+/// `KEY.MAC`: the key's bound, a dot, 64 hex digits.
+const MAX_USER_KEY_FIELD_BYTES: usize = MAX_USER_KEY_BYTES + 1 + 64;
+
+/// Time zone names that are taken from a page: exactly those of the IANA database.
+static TIME_ZONES: LazyLock<HashSet<String>> =
+    LazyLock::new(|| jiff::tz::db().available().map(|name| name.to_string()).collect());
+
+/// Makes the hit of `report` on `site`. `header` is the `Referer` header, which
+/// is the page when the report names none.
+pub fn hit(report: &Report, header: Option<&str>, site: &Site) -> Result<Hit, Reason> {
+    let address = report.page.as_deref().or(header).ok_or(Reason::BadRequest)?;
+    let page = page::page(address, site)?;
+    let referrer = page::referrer(&report.referrer, site)?;
+    let kind = report.kind.unwrap_or(Kind::Pageview);
+    let (name, ad) = (name(&report.name)?, name(&report.ad)?);
+    let fields = site.fields;
+
+    let complete = match kind {
+        Kind::Pageview => true,
+        Kind::Event => !name.is_empty(),
+        Kind::AdView | Kind::AdViewable | Kind::AdClick => !ad.is_empty(),
+        Kind::Engagement => fields.engaged || fields.scroll,
+        Kind::Consent => report.consent.is_some(),
+    };
+    let collected = match (kind, &*name) {
+        (Kind::Event, OUTBOUND) => fields.outbound,
+        (Kind::Event, DOWNLOAD) => fields.downloads,
+        _ => true,
+    };
+    if !complete || !collected {
+        return Err(Reason::BadRequest);
+    }
+    if report.user_key.len() > MAX_USER_KEY_FIELD_BYTES {
+        return Err(Reason::TooLarge);
+    }
+    Ok(Hit {
+        kind,
+        page,
+        referrer,
+        title: kept(fields.title, || clean_and_cut(&report.title, MAX_TITLE_BYTES)),
+        props: props(report, kind, &name, site)?,
+        name,
+        ad,
+        width: if fields.width { report.width } else { 0 },
+        engaged_ms: if fields.engaged { report.engaged_ms } else { 0 },
+        scroll: report.scroll.filter(|_| fields.scroll),
+        timezone: kept(fields.timezone && TIME_ZONES.contains(&*report.timezone), || {
+            report.timezone.clone().into_owned()
+        }),
+        user_key: report.user_key.clone().into_owned(),
+        consent: report.consent.unwrap_or(ConsentState::Unstated),
+        id: report.id,
+    })
+}
+
+fn kept(field: bool, text: impl FnOnce() -> String) -> String {
+    if field { text() } else { String::new() }
+}
+
+/// A name is not cut, because a cut name would be another name.
+fn name(text: &str) -> Result<String, Reason> {
+    let cleaned = clean(text);
+    if cleaned.len() > MAX_NAME_BYTES { Err(Reason::TooLarge) } else { Ok(cleaned.into_owned()) }
+}
+
+fn props(report: &Report, kind: Kind, event: &str, site: &Site) -> Result<Vec<(String, String)>, Reason> {
+    let is_link = kind == Kind::Event && (event == OUTBOUND || event == DOWNLOAD);
+    let mut props: Vec<(String, String)> = Vec::new();
+    for (key, value) in &report.props {
+        let key = name(key)?;
+        if key.is_empty() || props.iter().any(|(known, _)| *known == key) {
+            return Err(Reason::BadRequest);
+        }
+        // The link's own address belongs to the field that collects links.
+        let is_target = is_link && key == "url";
+        if !is_target && !site.fields.props {
+            continue;
+        }
+        let value = if is_target {
+            if value.len() > MAX_URL_BYTES {
+                return Err(Reason::TooLarge);
+            }
+            Cow::Owned(page::target(value, MAX_PROP_VALUE_BYTES))
+        } else {
+            Cow::Borrowed(value.as_ref())
+        };
+        props.push((key, clean_and_cut(&value, MAX_PROP_VALUE_BYTES)));
+    }
+    Ok(props)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Fields;
+
+    fn site(fields: Fields) -> Site {
+        Site { fields, ..Site::with_defaults("clinic", &["clinic.example"]) }
+    }
+
+    fn report(kind: Kind) -> Report<'static> {
+        Report { page: Some("https://clinic.example/".into()), kind: Some(kind), ..Report::default() }
+    }
+
+    #[test]
+    fn every_kind_needs_what_it_is_about() {
+        let all = site(Fields::ALL);
+        for (kind, complete) in [
+            (Kind::Pageview, true),
+            (Kind::Engagement, true),
+            (Kind::Event, false),
+            (Kind::AdView, false),
+            (Kind::AdViewable, false),
+            (Kind::AdClick, false),
+            (Kind::Consent, false),
+        ] {
+            assert_eq!(hit(&report(kind), None, &all).is_ok(), complete, "{}", kind.name());
+        }
+        let control_only = Report { name: "\u{0}\n".into(), ..report(Kind::Event) };
+        assert_eq!(hit(&control_only, None, &all).err(), Some(Reason::BadRequest));
+    }
+
+    #[test]
+    fn what_the_site_does_not_collect_is_dropped_or_refused() {
+        let full = Report {
+            title: "t".into(),
+            props: vec![("a".into(), "b".into())],
+            width: 100,
+            engaged_ms: 5,
+            scroll: Some(7),
+            timezone: "Europe/Moscow".into(),
+            ..report(Kind::Pageview)
+        };
+        let none = hit(&full, None, &site(Fields::NONE)).expect("kept");
+        assert_eq!(
+            (
+                none.title.as_str(),
+                none.props.len(),
+                none.width,
+                none.engaged_ms,
+                none.scroll,
+                none.timezone.as_str()
+            ),
+            ("", 0, 0, 0, None, "")
+        );
+        let all = hit(&full, None, &site(Fields::ALL)).expect("kept");
+        assert_eq!(
+            (
+                all.title.as_str(),
+                all.props.len(),
+                all.width,
+                all.engaged_ms,
+                all.scroll,
+                all.timezone.as_str()
+            ),
+            ("t", 1, 100, 5, Some(7), "Europe/Moscow")
+        );
+        for (report, fields) in [
+            (report(Kind::Engagement), Fields::NONE),
+            (
+                Report { name: OUTBOUND.into(), ..report(Kind::Event) },
+                Fields { outbound: false, ..Fields::ALL },
+            ),
+            (
+                Report { name: DOWNLOAD.into(), ..report(Kind::Event) },
+                Fields { downloads: false, ..Fields::ALL },
+            ),
+        ] {
+            assert_eq!(hit(&report, None, &site(fields)).err(), Some(Reason::BadRequest));
+        }
+    }
+
+    #[test]
+    fn names_are_bounded_and_text_is_cut() {
+        let all = site(Fields::ALL);
+        let long = "я".repeat(MAX_TITLE_BYTES);
+        let titled =
+            Report { title: long.as_str().into(), timezone: "Mars/Olympus".into(), ..report(Kind::Pageview) };
+        let titled = hit(&titled, None, &all).expect("kept");
+        assert_eq!((titled.title.len(), titled.timezone.as_str()), (MAX_TITLE_BYTES, ""));
+        for oversized in [
+            Report { name: long.as_str().into(), ..report(Kind::Event) },
+            Report { ad: long.as_str().into(), ..report(Kind::AdView) },
+            Report { props: vec![(long.as_str().into(), "x".into())], ..report(Kind::Pageview) },
+            Report { user_key: long.as_str().into(), ..report(Kind::Pageview) },
+        ] {
+            assert_eq!(hit(&oversized, None, &all).err(), Some(Reason::TooLarge));
+        }
+    }
+
+    #[test]
+    fn the_referer_header_is_the_page_when_none_is_named() {
+        let bare = Report::default();
+        assert_eq!(
+            hit(&bare, Some("https://clinic.example/a"), &site(Fields::ALL)).expect("kept").page.path,
+            "/a"
+        );
+        assert_eq!(hit(&bare, None, &site(Fields::ALL)).err(), Some(Reason::BadRequest));
+    }
+
+    #[test]
+    fn links_keep_their_target_without_its_query() {
+        let link = Report {
+            name: OUTBOUND.into(),
+            props: vec![("url".into(), "https://vk.com/a?token=1".into()), ("x".into(), "y".into())],
+            ..report(Kind::Event)
+        };
+        let fields = Fields { props: false, ..Fields::ALL };
+        let kept = hit(&link, None, &site(fields)).expect("kept");
+        assert_eq!(kept.props, [("url".to_owned(), "https://vk.com/a".to_owned())]);
+    }
+}

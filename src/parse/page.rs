@@ -1,0 +1,313 @@
+//! Addresses of pages and referrers.
+//!
+//! Kept of a page: host (lower case, punycode, without port or final dot), path,
+//! the query parameters that the site lists, `utm_*` in their own fields. User
+//! name, password, port and fragment are dropped; the click ids of paid
+//! campaigns become one flag and their values are never stored.
+//!
+//! Paths are shown to people, so `%D0%B7` is decoded to `з`; but a sequence that
+//! stands for `/ ? # %` or for something unprintable stays encoded, and a path
+//! that does not decode to UTF-8 stays as it came.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+use url::Url;
+
+use super::report::MAX_URL_BYTES;
+use super::text::{clean_and_cut, cut, is_unprintable};
+use crate::config::Site;
+use crate::event::{MAX_HOST_BYTES, MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_QUERY_BYTES, Page, Referrer};
+use crate::reject::Reason;
+
+/// Query parameters by which advertising systems mark a paid click: Google,
+/// Yandex Direct, Meta, VK, Microsoft, myTarget, TikTok, LinkedIn, X, Yandex Market, Avito.
+pub const PAID_CLICK_PARAMETERS: &[&str] = &[
+    "gclid",
+    "wbraid",
+    "gbraid",
+    "dclid",
+    "yclid",
+    "ysclid_ad",
+    "fbclid",
+    "vkclid",
+    "ymclid",
+    "rb_clickid",
+    "msclkid",
+    "mtclid",
+    "ttclid",
+    "li_fat_id",
+    "twclid",
+    "avclid",
+];
+/// The most query parameters looked at: a page address with more is made up.
+const MAX_PARAMETERS: usize = 200;
+
+/// Reads the address of a page of `site`. Whether its host is one of the
+/// site's own is decided later.
+pub fn page(address: &str, site: &Site) -> Result<Page, Reason> {
+    let url = read(address)?;
+    let mut page = Page { host: host(&url).ok_or(Reason::BadRequest)?, path: path(&url), ..Page::default() };
+    for (key, value) in url.query_pairs().take(MAX_PARAMETERS) {
+        let utm = match &*key {
+            "utm_source" => Some(&mut page.utm.source),
+            "utm_medium" => Some(&mut page.utm.medium),
+            "utm_campaign" => Some(&mut page.utm.campaign),
+            "utm_content" => Some(&mut page.utm.content),
+            "utm_term" => Some(&mut page.utm.term),
+            _ => None,
+        };
+        if let Some(field) = utm {
+            // The first wins: a link builder appends its own to what was there.
+            if field.is_empty() {
+                *field = clean_and_cut(&value, MAX_NAME_BYTES);
+            }
+        } else if PAID_CLICK_PARAMETERS.contains(&&*key) {
+            page.paid_click |= !value.is_empty();
+        } else if site.query_parameters.iter().any(|kept| *kept == key) {
+            append(&mut page.query, &key, &value);
+        }
+    }
+    Ok(page)
+}
+
+/// Reads a referrer; what cannot be read, and the site's own pages, are empty.
+pub fn referrer(address: &str, site: &Site) -> Result<Referrer, Reason> {
+    let nothing = Ok(Referrer::default());
+    if address.is_empty() {
+        return nothing;
+    }
+    if let Some(rest) = address.strip_prefix("android-app://") {
+        // Apps name themselves by package, as in `android-app://org.telegram.messenger/`.
+        let package = rest.split('/').next().unwrap_or_default();
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._".contains(&byte);
+        let known = package.len() <= MAX_HOST_BYTES && package.bytes().all(fits);
+        return if known {
+            Ok(Referrer { host: package.to_ascii_lowercase(), path: String::new() })
+        } else {
+            nothing
+        };
+    }
+    match read(address) {
+        Ok(url) => match host(&url) {
+            Some(host) if !site.has_host(&host) => Ok(Referrer { host, path: path(&url) }),
+            _ => nothing,
+        },
+        Err(Reason::TooLarge) => Err(Reason::TooLarge),
+        Err(_) => nothing,
+    }
+}
+
+/// The target of an outbound link or a download: scheme, host and path only,
+/// because queries carry names, tokens and searches. Empty if it is not a web address.
+pub fn target(address: &str, bytes: usize) -> String {
+    let Ok(url) = read(address) else { return String::new() };
+    let Some(host) = host(&url) else { return String::new() };
+    cut(&format!("{}://{host}{}", url.scheme(), path(&url)), bytes).to_owned()
+}
+
+fn read(address: &str) -> Result<Url, Reason> {
+    if address.len() > MAX_URL_BYTES {
+        return Err(Reason::TooLarge);
+    }
+    // The parser would quietly drop tabs and line ends.
+    if address.chars().any(char::is_control) {
+        return Err(Reason::BadRequest);
+    }
+    let url = Url::parse(address).map_err(|_| Reason::BadRequest)?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        _ => Err(Reason::BadRequest),
+    }
+}
+
+fn host(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    (!host.is_empty() && host.len() <= MAX_HOST_BYTES && host.bytes().all(fits)).then(|| host.to_owned())
+}
+
+fn path(url: &Url) -> String {
+    let encoded = url.path();
+    let decoded = decode_path(encoded).unwrap_or(Cow::Borrowed(encoded));
+    cut(if decoded.is_empty() { "/" } else { &decoded }, MAX_PATH_BYTES).to_owned()
+}
+
+/// `None` if the path is not printable UTF-8 when decoded.
+fn decode_path(encoded: &str) -> Option<Cow<'_, str>> {
+    if !encoded.contains('%') {
+        return Some(Cow::Borrowed(encoded));
+    }
+    let bytes = encoded.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let sequence = bytes.get(at..at + 3).filter(|sequence| sequence[0] == b'%');
+        match sequence.and_then(|sequence| {
+            percent_decode(sequence).next().filter(|_| sequence[1..].iter().all(u8::is_ascii_hexdigit))
+        }) {
+            Some(byte) if !b"/?#%".contains(&byte) && !byte.is_ascii_control() => {
+                decoded.push(byte);
+                at += 3;
+            }
+            _ => {
+                decoded.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    let decoded = String::from_utf8(decoded).ok()?;
+    (!decoded.chars().any(is_unprintable)).then_some(Cow::Owned(decoded))
+}
+
+fn append(query: &mut String, key: &str, value: &str) {
+    let key = clean_and_cut(key, MAX_NAME_BYTES);
+    let value = clean_and_cut(value, MAX_NAME_BYTES);
+    let separator = usize::from(!query.is_empty());
+    if query.len() + separator + key.len() + 1 + value.len() > MAX_QUERY_BYTES {
+        return;
+    }
+    if separator == 1 {
+        query.push('&');
+    }
+    query.push_str(&key);
+    query.push('=');
+    // What would read as another parameter stays encoded.
+    for character in value.chars() {
+        match character {
+            '&' | '=' | '#' | '%' => {
+                let mut bytes = [0; 4];
+                query.extend(percent_encoding::utf8_percent_encode(
+                    character.encode_utf8(&mut bytes),
+                    percent_encoding::NON_ALPHANUMERIC,
+                ));
+            }
+            other => query.push(other),
+        }
+    }
+    query.truncate(cut(query, MAX_QUERY_BYTES).len());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn site() -> Site {
+        let mut site = Site::with_defaults("clinic", &["clinic.example", "*.clinic.example"]);
+        site.query_parameters = vec!["page".to_owned(), "q".to_owned()];
+        site
+    }
+
+    #[test]
+    fn pages_are_reduced_to_what_is_kept() {
+        for (address, host, path, query) in [
+            ("https://clinic.example", "clinic.example", "/", ""),
+            ("HTTPS://USER:pw@Clinic.Example:8443/A?x=1#frag", "clinic.example", "/A", ""),
+            ("https://clinic.example./", "clinic.example", "/", ""),
+            ("https://клиника.рф/", "xn--80apagcdp.xn--p1ai", "/", ""),
+            ("https://clinic.example/%D1%83%D1%81%D0%BB%D1%83%D0%B3%D0%B8", "clinic.example", "/услуги", ""),
+            ("https://clinic.example/услуги", "clinic.example", "/услуги", ""),
+            ("https://clinic.example/a%2Fb%3fc%25%20d", "clinic.example", "/a%2Fb%3fc%25 d", ""),
+            ("https://clinic.example/%ff", "clinic.example", "/%ff", ""),
+            ("https://clinic.example/%0A%00", "clinic.example", "/%0A%00", ""),
+            ("https://clinic.example/%E2%80%AEx", "clinic.example", "/%E2%80%AEx", ""),
+            ("https://clinic.example/%zz", "clinic.example", "/%zz", ""),
+            (
+                "https://clinic.example/?page=2&secret=1&q=a%26b&page=3",
+                "clinic.example",
+                "/",
+                "page=2&q=a%26b&page=3",
+            ),
+            ("https://clinic.example/a/../b/./c", "clinic.example", "/b/c", ""),
+            ("http://[2001:DB8::1]:80/", "[2001:db8::1]", "/", ""),
+        ] {
+            let page = page(address, &site()).expect(address);
+            assert_eq!((&*page.host, &*page.path, &*page.query), (host, path, query), "{address}");
+        }
+    }
+
+    #[test]
+    fn campaigns_are_read_and_click_ids_become_a_flag() {
+        let page = page(
+            "https://clinic.example/?utm_source=yandex&utm_source=later&utm_medium=cpc&utm_campaign=%D0%92%D0%B5%D1%81%D0%BD%D0%B0&utm_term=a%00b&yclid=123",
+            &site(),
+        )
+        .expect("valid");
+        assert_eq!(
+            (&*page.utm.source, &*page.utm.medium, &*page.utm.campaign, &*page.utm.term),
+            ("yandex", "cpc", "Весна", "a b")
+        );
+        assert!(page.paid_click && page.query.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_web_address_is_refused() {
+        let long = format!("https://clinic.example/{}", "a".repeat(MAX_URL_BYTES));
+        for (address, reason) in [
+            ("", Reason::BadRequest),
+            ("/path", Reason::BadRequest),
+            ("clinic.example", Reason::BadRequest),
+            ("javascript:alert(1)", Reason::BadRequest),
+            ("file:///etc/passwd", Reason::BadRequest),
+            ("about:blank", Reason::BadRequest),
+            ("data:text/html,x", Reason::BadRequest),
+            ("https://", Reason::BadRequest),
+            ("https://a b/", Reason::BadRequest),
+            ("https://clinic.example/\n", Reason::BadRequest),
+            ("https://clinic.example\u{0}/", Reason::BadRequest),
+            ("https://clinic.example:99999/", Reason::BadRequest),
+            ("https://exa<mple/", Reason::BadRequest),
+            (&long, Reason::TooLarge),
+        ] {
+            assert_eq!(page(address, &site()).err(), Some(reason), "{address:.60}");
+        }
+    }
+
+    #[test]
+    fn referrers_of_the_site_itself_and_unreadable_ones_are_empty() {
+        for (address, host, path) in [
+            ("", "", ""),
+            ("https://yandex.ru/search/?text=secret", "yandex.ru", "/search/"),
+            ("https://www.clinic.example/a", "", ""),
+            ("android-app://org.telegram.messenger/", "org.telegram.messenger", ""),
+            ("android-app://<script>/", "", ""),
+            ("not an address", "", ""),
+            ("javascript:alert(1)", "", ""),
+        ] {
+            let referrer = referrer(address, &site()).expect(address);
+            assert_eq!((&*referrer.host, &*referrer.path), (host, path), "{address}");
+        }
+    }
+
+    #[test]
+    fn link_targets_lose_their_queries() {
+        for (address, expected) in [
+            ("https://u:p@vk.com:443/clinic?token=1#x", "https://vk.com/clinic"),
+            ("mailto:someone@clinic.example", ""),
+            ("tel:+70000000000", ""),
+        ] {
+            assert_eq!(target(address, 256), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_stored_of_any_address_is_printable_and_bounded(rest in any::<String>()) {
+            if let Ok(page) = page(&format!("https://clinic.example/{rest}"), &site()) {
+                prop_assert!(page.path.starts_with('/') && page.path.len() <= MAX_PATH_BYTES);
+                prop_assert!(page.query.len() <= MAX_QUERY_BYTES);
+                prop_assert!(![page.path, page.query, page.utm.source].concat().chars().any(is_unprintable));
+            }
+        }
+
+        #[test]
+        fn no_address_panics(address in any::<String>()) {
+            let _ = page(&address, &site());
+            let _ = referrer(&address, &site());
+            let _ = target(&address, 100);
+        }
+    }
+}

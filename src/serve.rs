@@ -1,1 +1,0 @@
-//! Everything started and stopped in order.

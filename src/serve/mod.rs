@@ -1,0 +1,285 @@
+//! `metka serve`: everything, started and stopped in order.
+//!
+//! ```text
+//! start   keys, geo data ─► sockets ─► spool (recovers) ─► hit threads: hits are taken from here on
+//!         ─► engine ─► migrations ─► shipper, questions, demo history
+//! stop    hit threads drain, the web address drains ─► spool closed ─► shipper empties what it can ─► engine
+//! ```
+//!
+//! Invariants: hits are taken before storage is there and after it is gone; a
+//! disk that failed ends the process at once ([`spool`](crate::spool) has
+//! stopped acknowledging by then) and the next start decides what is on it.
+//!
+//! - `running`: the server as the web address and the control socket see it
+//! - `storage`: brings storage up, and what needs it
+
+mod running;
+mod storage;
+
+pub(crate) use storage::{Questions, configured};
+
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::accept::{self, Limits, Shared};
+use crate::config::{Config, ConfigError};
+use crate::count::Counters;
+use crate::enrich::Enricher;
+use crate::privacy::keys::KeyRing;
+use crate::search::Search;
+use crate::{control, demo, spool, web};
+
+/// Threads of the runtime for all that is not the hit path.
+const BACK_THREADS: usize = 2;
+/// What `metka serve` is asked to do.
+pub struct Options {
+    pub config: Config,
+    /// Reads the configuration again, for a reload.
+    pub read_config: ReadConfig,
+    /// Add the demo clinic.
+    pub demo: bool,
+}
+
+/// See [`Options::read_config`].
+pub type ReadConfig = Box<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>;
+
+/// Runs until a signal ends it, or the disk fails.
+pub fn run(options: Options) -> anyhow::Result<()> {
+    let Options { mut config, read_config, demo } = options;
+    if demo {
+        demo::add_site(&mut config);
+    }
+    if config.sites.is_empty() {
+        bail!("no [[site]] is configured (metka.example.toml shows one; --demo brings its own)");
+    }
+    raise_descriptor_limit();
+    create_data_dir(&config)?;
+
+    let threads = match config.collect.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from).min(accept::MAX_THREADS),
+        threads => threads,
+    };
+    let listeners = accept::bind(config.collect.listen, threads)
+        .with_context(|| format!("collect.listen: cannot listen on {}", config.collect.listen))?;
+    let web_listener = std::net::TcpListener::bind(config.web.listen)
+        .with_context(|| format!("web.listen: cannot listen on {}", config.web.listen))?;
+    web_listener.set_nonblocking(true)?;
+    name_bound_ports(&mut config, &listeners, &web_listener)?;
+
+    let keys = Arc::new(KeyRing::open(&config.keys.dir)?);
+    let enricher = Arc::new(Enricher::open(&config, &Search::here())?);
+    for warning in enricher.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let counters = Counters::new(config.sites.iter().map(|site| site.id.as_str()));
+    let opened = spool::open(
+        spool::Options {
+            dir: config.data_dir.join("spool"),
+            spools: threads,
+            durability: config.collect.durability,
+            seal_interval: config.ship.interval,
+            batch_rows: config.ship.batch_rows,
+            max_bytes: config.ship.spool_max_bytes,
+        },
+        counters.clone(),
+    )?;
+    report_recovery(&opened.report);
+
+    let shared = Shared::new(
+        Arc::new(config.clone()),
+        threads,
+        keys,
+        enricher,
+        counters.clone(),
+        opened.seen,
+        Limits::default(),
+    )?;
+    let (stop_hits, hits_stopped) = watch::channel(false);
+    let mut hit_threads = Vec::with_capacity(threads);
+    for ((thread, listener), writer) in listeners.into_iter().enumerate().zip(opened.writers) {
+        hit_threads.push(accept::spawn(thread, shared.clone(), writer, listener, hits_stopped.clone())?);
+    }
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(BACK_THREADS)
+        .thread_name("back")
+        .enable_all()
+        .build()?;
+    let outlet = opened.outlet;
+    let outcome = runtime.block_on(async {
+        let config = Arc::new(ArcSwap::from_pointee(config));
+        let storage = storage::Storage::start(&config.load(), outlet.clone())?;
+        let running = running::Server::new(
+            config.clone(),
+            read_config,
+            demo,
+            shared.clone(),
+            outlet.clone(),
+            storage.view(),
+        );
+        let state = Arc::new(web::State::open(
+            config.clone(),
+            counters,
+            Box::new(running),
+            demo,
+            jiff::Timestamp::now,
+        )?);
+        back(state, storage, web_listener, stop_hits, hit_threads, opened.fatal).await
+    });
+    // What a blocking thread still does (a password check) is nobody's concern any more.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+/// Everything but the hit threads, until a signal.
+async fn back(
+    state: Arc<web::State>,
+    storage: storage::Storage,
+    web_listener: std::net::TcpListener,
+    stop_hits: watch::Sender<bool>,
+    hit_threads: Vec<JoinHandle<()>>,
+    mut fatal: watch::Receiver<Option<String>>,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let (stop, stopped) = watch::channel(false);
+    let (stop_shipping, shipping_stopped) = watch::channel(false);
+    let until_stopped = |mut stopped: watch::Receiver<bool>| async move {
+        // An error means that whoever would say stop is gone.
+        drop(stopped.wait_for(|stop| *stop).await);
+    };
+    let data_dir = state.config.load().data_dir.clone();
+    let control_listener = control::socket::bind(&data_dir.join(control::SOCKET_NAME))
+        .with_context(|| format!("{}: cannot listen on the control socket", data_dir.display()))?;
+    let web_listener = tokio::net::TcpListener::from_std(web_listener)?;
+    let web = tokio::spawn({
+        let (state, stopped) = (state.clone(), stopped.clone());
+        async move { web::serve(state, web_listener, until_stopped(stopped)).await }
+    });
+    let control = tokio::spawn({
+        let (state, stopped) = (state.clone(), stopped.clone());
+        async move { control::serve(state, control_listener, until_stopped(stopped)).await }
+    });
+    let bringing_up = tokio::spawn(storage.clone().bring_up(state.clone(), shipping_stopped));
+    announce(&state)?;
+
+    let mut disk_failure = None;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => reload(&state),
+            failed = fatal.wait_for(Option::is_some) => {
+                disk_failure = failed.ok().and_then(|why| why.clone());
+                break;
+            }
+        }
+    }
+    tracing::info!("stopping: open requests end first");
+    // Every receiver may be gone already; then there is nobody to tell.
+    let _ = stop_hits.send(true);
+    let _ = stop.send(true);
+    let joined = tokio::task::spawn_blocking(move || {
+        for thread in hit_threads {
+            if thread.join().is_err() {
+                tracing::error!("a hit thread ended in a panic");
+            }
+        }
+    });
+    let (web, control, joined) = tokio::join!(web, control, joined);
+    web?;
+    control??;
+    joined?;
+    // The writers are closed by now: what they held is sealed, and is shipped if storage answers.
+    let _ = stop_shipping.send(true);
+    storage.stop(bringing_up).await;
+    // The socket's file outlives its listener.
+    drop(std::fs::remove_file(data_dir.join(control::SOCKET_NAME)));
+    match disk_failure {
+        Some(why) => bail!("the spool's disk failed, nothing was acknowledged since: {why}"),
+        None => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+    }
+}
+
+fn report_recovery(report: &spool::RecoveryReport) {
+    tracing::info!(
+        segments = report.segments,
+        waiting_rows = report.rows,
+        torn_bytes = report.torn_bytes,
+        "the spool is open"
+    );
+    if report.damaged_places > 0 {
+        tracing::error!(
+            places = report.damaged_places,
+            records = report.damaged_records,
+            lost_rows = report.lost_rows,
+            "the spool is damaged; what could not be read was set aside in its quarantine"
+        );
+    }
+}
+
+fn reload(state: &web::State) {
+    match state.running.reload() {
+        Ok(changed) => tracing::info!(changed = changed.join("; "), "configuration and geo data are read again"),
+        Err(error) => tracing::error!(error, "the configuration stays as it was"),
+    }
+}
+
+fn announce(state: &web::State) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout();
+    let offer = state.first.offer(&state.people, stdout.is_terminal(), state.now())?;
+    let mut text = web::announcement(&state.config.load(), state.demo, &offer).join("\n");
+    text.push('\n');
+    // A closed standard output is no reason to take no hits.
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    Ok(())
+}
+
+fn create_data_dir(config: &Config) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data_dir)
+        .with_context(|| format!("data_dir: cannot create {}", config.data_dir.display()))
+}
+
+/// With port 0 the kernel chooses; what is printed and configured names its choice.
+fn name_bound_ports(
+    config: &mut Config,
+    collect: &[std::net::TcpListener],
+    web: &std::net::TcpListener,
+) -> anyhow::Result<()> {
+    let collect = collect.first().context("no listener")?.local_addr()?;
+    for (listen, url, bound) in [
+        (&mut config.collect.listen, &mut config.collect.public_url, collect),
+        (&mut config.web.listen, &mut config.web.public_url, web.local_addr()?),
+    ] {
+        if *url == format!("http://{listen}") {
+            *url = format!("http://{bound}");
+        }
+        *listen = bound;
+    }
+    Ok(())
+}
+
+/// A connection is a descriptor: use as many as the system allows this process.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit on open files stays as it was");
+    }
+}

@@ -1,0 +1,164 @@
+//! The running server as the web address and the control socket see it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+
+use super::ReadConfig;
+use super::storage::View;
+use crate::accept::{self, Shared};
+use crate::config::Config;
+use crate::demo;
+use crate::spool::{Backlog, Outlet};
+use crate::web::running::{Answering, EngineStatus, Probe, Running, StepCount};
+
+/// How often a flush looks whether storage has everything.
+const FLUSH_POLL: Duration = Duration::from_millis(20);
+/// How long a flush waits for storage.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// See [`Running`].
+pub(super) struct Server {
+    config: Arc<ArcSwap<Config>>,
+    read_config: ReadConfig,
+    demo: bool,
+    shared: Arc<Shared>,
+    outlet: Outlet,
+    storage: View,
+}
+
+// === impl Server ===
+
+impl Server {
+    pub(super) fn new(
+        config: Arc<ArcSwap<Config>>,
+        read_config: ReadConfig,
+        demo: bool,
+        shared: Arc<Shared>,
+        outlet: Outlet,
+        storage: View,
+    ) -> Server {
+        Server { config, read_config, demo, shared, outlet, storage }
+    }
+}
+
+impl Running for Server {
+    fn backlog(&self) -> Backlog {
+        self.outlet.backlog()
+    }
+
+    fn engine(&self) -> EngineStatus {
+        self.storage.engine()
+    }
+
+    fn steps(&self) -> Vec<StepCount> {
+        self.shared
+            .counts()
+            .steps
+            .into_iter()
+            .map(|step| StepCount {
+                name: step.name,
+                hits: step.entered,
+                refused: step.refused,
+                seconds: seconds(step.timed, step.nanoseconds, step.entered),
+            })
+            .collect()
+    }
+
+    fn jobs(&self) -> Value {
+        json!({ "ship": self.storage.ship() })
+    }
+
+    fn attribution(&self) -> Vec<String> {
+        self.shared.enricher.attribution().into_iter().map(|credit| credit.text.to_owned()).collect()
+    }
+
+    fn explain(&self, probe: &Probe) -> Value {
+        json!(accept::explain::explain(&self.shared, &probe.headers, probe.peer, jiff::Timestamp::now()))
+    }
+
+    fn reload(&self) -> Result<Vec<String>, String> {
+        let mut fresh = (self.read_config)().map_err(|error| error.to_string())?;
+        if self.demo {
+            demo::add_site(&mut fresh);
+        }
+        let old = self.config.load_full();
+        let mut changed = keep_what_cannot_change(&mut fresh, &old);
+        self.shared.enricher.reload(&fresh).map_err(|error| error.to_string())?;
+        let fresh = Arc::new(fresh);
+        self.shared.reload(fresh.clone()).map_err(|error| error.to_string())?;
+        if *fresh != *old {
+            changed.insert(0, format!("{} sites are configured", fresh.sites.len()));
+        }
+        self.config.store(fresh);
+        Ok(changed)
+    }
+
+    fn flush(&self) -> Answering<'_, Result<(), String>> {
+        Box::pin(async move {
+            let sums = || {
+                let counts = self.shared.counters.counts();
+                counts.values().fold((0, 0), |(stored, waiting), site| (stored + site.stored, waiting + site.waiting))
+            };
+            // Hits that arrive meanwhile are not waited for; dead letters never come.
+            let (stored, waiting) = sums();
+            let goal = (stored + waiting).saturating_sub(self.outlet.backlog().dead_rows);
+            let stored = async {
+                while sums().0 < goal {
+                    tokio::time::sleep(FLUSH_POLL).await;
+                }
+            };
+            tokio::time::timeout(FLUSH_TIMEOUT, stored).await.map_err(|_| {
+                format!("storage did not take all that waits within {} s", FLUSH_TIMEOUT.as_secs())
+            })
+        })
+    }
+}
+
+/// Only some passages are timed; the others are taken to be alike.
+fn seconds(timed: u64, nanoseconds: u64, entered: u64) -> f64 {
+    if timed == 0 { 0.0 } else { nanoseconds as f64 / timed as f64 * entered as f64 / 1e9 }
+}
+
+/// Puts the old value back where a running server cannot follow, and says so.
+fn keep_what_cannot_change(fresh: &mut Config, old: &Config) -> Vec<String> {
+    let mut kept = Vec::new();
+    // A port or URL that the start filled in differs from the file's; that is no change.
+    macro_rules! keep {
+        ($($field:ident).+, $name:literal) => {
+            if fresh.$($field).+ != old.$($field).+ {
+                fresh.$($field).+ = old.$($field).+.clone();
+                kept.push(concat!($name, " changes with the next start").to_owned());
+            }
+        };
+    }
+    for (listen, url, old_listen, old_url) in [
+        (
+            &mut fresh.collect.listen,
+            &mut fresh.collect.public_url,
+            old.collect.listen,
+            &old.collect.public_url,
+        ),
+        (&mut fresh.web.listen, &mut fresh.web.public_url, old.web.listen, &old.web.public_url),
+    ] {
+        if listen.port() == 0 {
+            if *url == format!("http://{listen}") {
+                url.clone_from(old_url);
+            }
+            *listen = old_listen;
+        }
+    }
+    keep!(data_dir, "data_dir");
+    keep!(collect.listen, "collect.listen");
+    keep!(collect.durability, "collect.durability");
+    keep!(collect.threads, "collect.threads");
+    keep!(web.listen, "web.listen");
+    keep!(web.public_url, "web.public_url");
+    keep!(storage, "storage");
+    keep!(ship, "ship");
+    keep!(engine, "engine");
+    keep!(keys, "keys");
+    kept
+}

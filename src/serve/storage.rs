@@ -1,0 +1,229 @@
+//! Brings storage up, and then what needs it: migrations, the shipper,
+//! questions, the demo's history. The hit path waits for none of this.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+
+use crate::config::{self, Config, Site};
+use crate::engine::{State as EngineState, Supervisor};
+use crate::query::{self, QueryError};
+use crate::ship::{self, ShipMetrics, Sink, SinkError};
+use crate::spool::{Batch, Outlet};
+use crate::store::{self, Endpoint, StorageError, migrate};
+use crate::web::running::{Answering, Archive, ArchiveError, EngineStatus};
+use crate::{demo, web};
+
+/// How long to wait before storage is asked again while it is not there.
+const RETRY: Duration = Duration::from_millis(250);
+/// The wait grows up to this.
+const MAX_RETRY: Duration = Duration::from_secs(5);
+/// How much longer than its own drain the shipper may take to end.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Storage and its engine, while `serve` runs.
+#[derive(Clone)]
+pub(super) struct Storage {
+    store: store::Storage,
+    engine: Option<Arc<Mutex<Option<Supervisor>>>>,
+    view: View,
+    outlet: Outlet,
+}
+
+/// What is shown of storage.
+#[derive(Clone)]
+pub(super) struct View {
+    engine: Option<watch::Receiver<EngineState>>,
+    ship: Arc<ShipMetrics>,
+}
+
+/// [`store::Storage`] as the shipper needs it.
+struct Inserts(store::Storage);
+
+/// [`store::Storage`] as the web address needs it.
+pub(crate) struct Questions(pub(crate) store::Storage);
+
+// === impl Storage ===
+
+impl Storage {
+    /// Starts the engine, if no server is configured. Does not wait for it.
+    pub(super) fn start(
+        config: &Config,
+        outlet: Outlet,
+    ) -> anyhow::Result<Storage> {
+        let (endpoint, supervisor) = if config.storage.url.is_empty() {
+            let exe = std::env::current_exe().context("the path of the running binary")?;
+            let supervisor = Supervisor::start(config, exe)?;
+            (supervisor.endpoint(), Some(supervisor))
+        } else {
+            (configured(&config.storage)?, None)
+        };
+        let view = View { engine: supervisor.as_ref().map(Supervisor::state), ship: Arc::default() };
+        Ok(Storage {
+            store: store::Storage::new(&endpoint, &config.storage.database),
+            engine: supervisor.map(|supervisor| Arc::new(Mutex::new(Some(supervisor)))),
+            view,
+            outlet,
+        })
+    }
+
+    pub(super) fn view(&self) -> View {
+        self.view.clone()
+    }
+
+    /// Waits for storage, applies the schema, then ships until told to stop.
+    pub(super) async fn bring_up(self, state: Arc<web::State>, stopped: watch::Receiver<bool>) {
+        let mut stop = stopped.clone();
+        tokio::select! {
+            // An error means that whoever would say stop is gone.
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = self.until_ready() => {}
+        }
+        state.set_archive(Box::new(Questions(self.store.clone())));
+        let history = state.demo.then(|| tokio::spawn(load_demo(self.store.clone(), state.clone())));
+        ship::run(self.outlet.clone(), Inserts(self.store.clone()), self.view.ship.clone(), stopped).await;
+        if let Some(history) = history {
+            history.abort();
+        }
+    }
+
+    async fn until_ready(&self) {
+        let mut wait = RETRY;
+        loop {
+            let tried = async {
+                migrate::run(&self.store, &migrate::Form::default()).await?;
+                migrate::check(&self.store).await
+            };
+            match tried.await {
+                Ok(()) => return,
+                Err(error) if error.is_retryable() => {
+                    tracing::debug!(%error, "storage is not there yet");
+                }
+                Err(error) => {
+                    tracing::error!(%error, "storage cannot be used as it is; hits wait in the spool");
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(MAX_RETRY);
+        }
+    }
+
+    /// Lets the shipper end, which has been told to, and then stops the engine.
+    pub(super) async fn stop(self, bringing_up: JoinHandle<()>) {
+        // A shipper that waits for a dead engine ends by its own bound; this is for a fault in it.
+        if tokio::time::timeout(ship::DRAIN + STOP_GRACE, bringing_up).await.is_err() {
+            tracing::error!(rows = self.outlet.backlog().rows, "the shipper did not end");
+        }
+        if let Some(engine) = self.engine
+            && let Some(supervisor) = engine.lock().await.take()
+        {
+            supervisor.stop().await;
+        }
+    }
+}
+
+/// The server that the configuration names.
+pub(crate) fn configured(storage: &config::Storage) -> anyhow::Result<Endpoint> {
+    let password = match &storage.password_file {
+        None => String::new(),
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("storage.password_file: cannot read {}", path.display()))?
+            .trim_end_matches(['\r', '\n'])
+            .to_owned(),
+    };
+    Ok(Endpoint::Http { url: storage.url.clone(), user: storage.user.clone(), password })
+}
+
+async fn load_demo(store: store::Storage, state: Arc<web::State>) {
+    let config = state.config.load_full();
+    let Some(site) = config.site(demo::SITE) else { return };
+    match demo::load(&store, site, state.timestamp()).await {
+        Ok(rows) => tracing::info!(rows, "the made-up history is loaded"),
+        Err(error) => tracing::error!(%error, "the made-up history could not be loaded"),
+    }
+}
+
+// === impl View ===
+
+impl View {
+    pub(super) fn engine(&self) -> EngineStatus {
+        match self.engine.as_ref().map(|state| state.borrow().clone()) {
+            None => EngineStatus { state: "external", restarts: 0 },
+            Some(state) => EngineStatus { state: state.name(), restarts: state.restarts() },
+        }
+    }
+
+    pub(super) fn ship(&self) -> Value {
+        let ship = &self.ship;
+        json!({
+            "last_success_ms": ship.last_success_ms.load(Relaxed),
+            "attempts": ship.attempts.load(Relaxed),
+            "retries": ship.retries.load(Relaxed),
+            "batches": ship.batches.load(Relaxed),
+            "rows": ship.rows.load(Relaxed),
+            "bytes": ship.bytes.load(Relaxed),
+            "dead_batches": ship.dead_batches.load(Relaxed),
+            "dead_rows": ship.dead_rows.load(Relaxed),
+            "failing": ship.failing.load(Relaxed),
+        })
+    }
+}
+
+// === impl Inserts ===
+
+impl Sink for Inserts {
+    async fn insert(&self, batch: &Batch) -> Result<(), SinkError> {
+        let columns = store::row::COLUMNS;
+        self.0.insert(columns, &batch.token, batch.body()).await.map_err(|error| SinkError {
+            retryable: error.is_retryable(),
+            code: error.code().unwrap_or(0),
+            text: error.to_string(),
+        })
+    }
+}
+
+// === impl Questions ===
+
+impl Archive for Questions {
+    fn query<'a>(
+        &'a self,
+        site: &'a Site,
+        question: &'a Value,
+        now: jiff::Timestamp,
+    ) -> Answering<'a, Result<Value, ArchiveError>> {
+        Box::pin(async move { Ok(query::run(&self.0, site, question, now).await?) })
+    }
+
+    fn live<'a>(&'a self, site: &'a Site, now: jiff::Timestamp) -> Answering<'a, Result<u64, ArchiveError>> {
+        Box::pin(async move { Ok(query::live(&self.0, site, now).await?) })
+    }
+
+    fn remove_demo(&self) -> Answering<'_, Result<u64, ArchiveError>> {
+        Box::pin(async move { Ok(demo::remove(&self.0).await?) })
+    }
+}
+
+impl From<QueryError> for ArchiveError {
+    fn from(error: QueryError) -> ArchiveError {
+        match error {
+            QueryError::Invalid(lines) => ArchiveError::Question(lines),
+            error @ QueryError::TooExpensive => ArchiveError::Limit(error.to_string()),
+            QueryError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<StorageError> for ArchiveError {
+    fn from(error: StorageError) -> ArchiveError {
+        if error.is_retryable() {
+            ArchiveError::Unavailable("storage is away for the moment".to_owned())
+        } else {
+            ArchiveError::Failed(error.to_string())
+        }
+    }
+}

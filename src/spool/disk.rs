@@ -1,0 +1,132 @@
+//! The file operations that change something, behind one trait, so that tests
+//! can make the nth call of any kind fail. Reads go straight to the file: they
+//! cannot lose anything.
+//!
+//! Invariant: [`write_all`] and [`datasync`] are the only ways in which the
+//! spool writes and syncs; short writes and `EINTR` are handled here, every
+//! other error goes to the caller unretried (a second `fsync` after a failed
+//! one returns success with the data gone).
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Zeros are written in pieces of this size: large enough for the disk's full
+/// rate, small enough to stay in a cache.
+const ZERO_CHUNK_BYTES: usize = 256 << 10;
+
+/// What the spool asks of a file system.
+pub trait Disk: Send + Sync {
+    /// Makes a new file, mode 0600, open for reading and writing.
+    fn create(&self, path: &Path) -> io::Result<File>;
+    /// Opens a file for reading and writing.
+    fn open(&self, path: &Path) -> io::Result<File>;
+    /// One `pwrite`: may write less than asked.
+    fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize>;
+    /// One `fdatasync`.
+    fn datasync(&self, file: &File) -> io::Result<()>;
+    /// `fsync` of a directory.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// `rename`, which replaces the target.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// `unlink`.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+}
+
+/// The machine's own file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+// === impl RealDisk ===
+
+impl Disk for RealDisk {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(path)
+    }
+
+    fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        Ok(rustix::io::pwrite(file, bytes, offset)?)
+    }
+
+    fn datasync(&self, file: &File) -> io::Result<()> {
+        Ok(rustix::fs::fdatasync(file)?)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        Ok(rustix::fs::fsync(File::open(dir)?)?)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+}
+
+/// Writes all of `bytes` at `offset`.
+pub(super) fn write_all(disk: &dyn Disk, file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match disk.write(file, bytes, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                bytes = &bytes[written.min(bytes.len())..];
+                offset += written as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Writes zeros over `from..to`.
+pub(super) fn write_zeros(disk: &dyn Disk, file: &File, from: u64, to: u64) -> io::Result<()> {
+    let zeros = vec![0u8; ZERO_CHUNK_BYTES.min((to - from.min(to)) as usize)];
+    let mut offset = from;
+    while offset < to {
+        let length = zeros.len().min((to - offset) as usize);
+        write_all(disk, file, &zeros[..length], offset)?;
+        offset += length as u64;
+    }
+    Ok(())
+}
+
+/// `fdatasync`; an interrupted one has not reported on any page, so it is asked again.
+pub(super) fn datasync(disk: &dyn Disk, file: &File) -> io::Result<()> {
+    loop {
+        match disk.datasync(file) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// Whether the error says that there is no room (disk or quota).
+pub(super) fn is_no_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Replaces `path` by a file with these contents, atomically and durably:
+/// temporary file, `fdatasync`, rename, `fsync` of the directory.
+pub(super) fn replace(disk: &dyn Disk, path: &Path, contents: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    match disk.remove(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = disk.create(&temporary)?;
+    write_all(disk, &file, contents, 0)?;
+    datasync(disk, &file)?;
+    disk.rename(&temporary, path)?;
+    match path.parent() {
+        Some(dir) => disk.sync_dir(dir),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,525 @@
+//! Opening: repairs what may be repaired of what an earlier process left, reports
+//! the rest, and starts the threads.
+//!
+//! [`walk`] has read everything; here torn tails are cut, damaged segments copied
+//! aside, batches that were open sealed, and the counts restored. Opening twice
+//! is opening once: each repair leaves a spool that needs it no more.
+
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio::sync::{Notify, watch};
+
+use super::checkpoint::{Checkpoint, Mark, Node, Read};
+use super::disk::{Disk, datasync, write_zeros};
+use super::keeper::{self, Job};
+use super::log::{Current, Log, LogError};
+use super::record::{BatchSeal, GROUP_START, SEGMENT_HEADER_BYTES, stamp};
+use super::shared::{BatchMeta, Book, BookState, Queued, Segment, Shared, locked, now_ms, spool_name, token};
+use super::walk::{Damage, NO_HEADER, Walked, WalkedSegment, dead_letter_rows, spool_dirs, walk};
+use super::writer::Writer;
+use super::{
+    COLUMNS_VERSION, MAX_SPOOLS, MIN_SEGMENT_BYTES, Opened, Options, Outlet, SEGMENT_BYTES, Seen, SpoolError,
+    Tuning,
+};
+use crate::count::Counters;
+
+/// A report lists at most so many places; all are counted.
+const MAX_LISTED_DAMAGE: usize = 1000;
+/// How long opening waits for the lock: a process that was just told to end lets
+/// go within this.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// A spool that is small as a whole has shorter segments, so that space comes
+/// back in time: at least so many per spool.
+const SEGMENTS_PER_SPOOL: u64 = 4;
+
+/// What recovery found and did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RecoveryReport {
+    pub segments: u64,
+    pub bytes: u64,
+    /// Batches that wait for storage, and their rows.
+    pub batches: u64,
+    pub rows: u64,
+    /// Rows in dead letters.
+    pub dead_rows: u64,
+    /// Bytes cut from torn tails: of hits that were not answered.
+    pub torn_bytes: u64,
+    pub torn_tails: u64,
+    /// Places where something that was once durable cannot be read back.
+    pub damaged_places: u64,
+    /// Records in those places.
+    pub damaged_records: u64,
+    /// Rows that are missing from batches whose seal says how many there were. Of
+    /// a batch without a seal only `damaged_records` tells.
+    pub lost_rows: u64,
+    /// The first of those places.
+    pub damage: Vec<Damage>,
+}
+
+/// A spool as it will be worked with.
+struct Ready {
+    spool: u16,
+    book: BookState,
+    current: Option<Current>,
+    /// Seals to be written, of batches that were open.
+    seals: Vec<BatchSeal>,
+}
+
+pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) -> Result<Opened, SpoolError> {
+    if options.spools == 0 || options.spools > MAX_SPOOLS {
+        return Err(SpoolError::Spools(options.spools));
+    }
+    let disk = tuning.disk.clone();
+    let dir = options.dir.clone();
+    make_dirs(&*disk, &dir, options.spools)?;
+    let lock = lock(&dir)?;
+    let mut report = RecoveryReport::default();
+
+    let path = dir.join("checkpoint");
+    let (checkpoint, checkpoint_good) =
+        match Checkpoint::read(&path).map_err(SpoolError::io("read", &path))? {
+            Read::Good(checkpoint) => (checkpoint, true),
+            Read::Absent => (Checkpoint::default(), true),
+            Read::Damaged => {
+                note_damaged_file(&dir, &path, &mut report);
+                (Checkpoint::default(), false)
+            }
+        };
+    // With the checkpoint the highest batch number may be lost: a new node keeps
+    // new ids apart from old ones.
+    let path = dir.join("node");
+    let node = match Node::read(&path).map_err(SpoolError::io("read", &path))? {
+        Read::Good(node) if checkpoint_good => node,
+        found => {
+            if matches!(found, Read::Damaged) {
+                note_damaged_file(&dir, &path, &mut report);
+            }
+            let node = Node::random()?;
+            node.write(&*disk, &path).map_err(SpoolError::io("write", &path))?;
+            node
+        }
+    };
+
+    let seen = Seen::open(&dir.join("seen"), now_ms()).map_err(SpoolError::io("read", dir.join("seen")))?;
+    let spools = spool_dirs(&dir)?;
+    let walked: Vec<Result<Walked, SpoolError>> = std::thread::scope(|scope| {
+        let (dir, counters, seen) = (&dir, &counters, &seen);
+        let threads: Vec<_> = spools
+            .iter()
+            .map(|spool| {
+                let dir = dir.join(spool_name(*spool));
+                scope.spawn(move || walk(&dir, counters, |key, time| seen.restore(key, time)))
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("reading a spool does not panic")).collect()
+    });
+
+    let mut totals = BTreeMap::new();
+    for (site, counts) in &checkpoint.sites {
+        counters.site(site).restore(counts.stored, &counts.refused);
+        totals.insert(site.clone(), counts.stored);
+    }
+    let mut ready = Vec::new();
+    let mut waiting: BTreeMap<String, u64> = BTreeMap::new();
+    for (spool, walked) in spools.iter().zip(walked) {
+        let mark = checkpoint.spools.get(spool).cloned().unwrap_or_default();
+        let writes = usize::from(*spool) < options.spools;
+        let mut recovered =
+            settle(&dir, *spool, walked?, &mark, checkpoint_good, writes, &node, &disk, &mut report)?;
+        if !checkpoint_good {
+            for meta in recovered.noted_stored.drain(..) {
+                for (site, rows) in &meta.sites {
+                    *totals.entry(site.site().to_owned()).or_default() += u64::from(*rows);
+                    site.restore(u64::from(*rows), &BTreeMap::new());
+                }
+            }
+        }
+        for queued in recovered.ready.book.queue.values() {
+            for (site, rows) in &queued.meta.sites {
+                *waiting.entry(site.site().to_owned()).or_default() += u64::from(*rows);
+            }
+        }
+        ready.push(recovered.ready);
+    }
+    let dead = dead_letters(&dir, &ready, &*disk)?;
+    for (site, rows) in dead {
+        report.dead_rows += rows;
+        *waiting.entry(site).or_default() += rows;
+    }
+    for (site, rows) in &waiting {
+        counters.site(site).recovered(*rows);
+    }
+    start(options, tuning, counters, lock, node, seen, ready, totals, waiting, report)
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one value, each made by an earlier step of opening"
+)]
+fn start(
+    options: Options,
+    tuning: Tuning,
+    counters: Arc<Counters>,
+    lock: File,
+    node: Node,
+    seen: Seen,
+    mut ready: Vec<Ready>,
+    totals: BTreeMap<String, u64>,
+    counts_waiting: BTreeMap<String, u64>,
+    report: RecoveryReport,
+) -> Result<Opened, SpoolError> {
+    let shares = options.spools as u64 * SEGMENTS_PER_SPOOL;
+    let segment_bytes = tuning
+        .segment_bytes
+        .unwrap_or(SEGMENT_BYTES.min(options.max_bytes / shares))
+        .max(MIN_SEGMENT_BYTES)
+        .next_multiple_of(4096);
+    let (jobs, jobs_out) = mpsc::channel();
+    let (fatal, fatal_out) = watch::channel(None);
+    let mut parts = Vec::new();
+    let mut books = BTreeMap::new();
+    let mut used = 0;
+    for Ready { spool, book, current, seals } in ready.drain(..) {
+        used += book.segments.values().map(|segment| segment.used).sum::<u64>();
+        parts.push((spool, current, seals));
+        books.insert(spool, Book { state: Mutex::new(book), spare: Mutex::default() });
+    }
+    let shared = Arc::new(Shared {
+        dir: options.dir.clone(),
+        node,
+        disk: tuning.disk,
+        counters,
+        seen: Arc::new(seen),
+        durability: options.durability,
+        seal_interval: options.seal_interval,
+        batch_rows: options.batch_rows,
+        max_bytes: options.max_bytes,
+        segment_bytes,
+        used: AtomicU64::new(used),
+        dead_rows: AtomicU64::new(report.dead_rows),
+        damaged_rows: AtomicU64::new(report.lost_rows),
+        books,
+        sealed: Notify::new(),
+        fatal,
+        failed: AtomicBool::new(false),
+        keeper: jobs,
+        totals: Mutex::new(totals),
+        _lock: lock,
+    });
+    keeper::start(&shared, jobs_out).map_err(SpoolError::io("start a thread for", &options.dir))?;
+    let mut writers = Vec::new();
+    let mut cores = Vec::new();
+    for (spool, current, seals) in parts {
+        if usize::from(spool) >= options.spools {
+            continue;
+        }
+        let mut log = Log { shared: shared.clone(), spool, current };
+        write_seals(&mut log, seals)?;
+        let (next_lsn, next_batch) = {
+            let state = shared.book(spool).state();
+            (state.next_lsn, state.next_batch)
+        };
+        // A first segment now: the first hit should not wait for zeros. With a full
+        // disk the first hit will say so.
+        match log.make_room(0, next_lsn, false) {
+            Ok(()) | Err(LogError::NoSpace) => {}
+            Err(LogError::Fatal(why)) => return Err(fatal_error(&options.dir, why)),
+        }
+        let writer = Writer::start(log, next_lsn, next_batch)
+            .map_err(SpoolError::io("start a thread for", &options.dir))?;
+        cores.push(writer.core());
+        writers.push(writer);
+    }
+    shared.keep_reserve();
+    let floors = {
+        let totals = locked(&shared.totals);
+        shared.write_checkpoint(&totals, None)
+    };
+    match floors {
+        Ok(floors) => drop(shared.keeper.send(Job::Release(floors))),
+        Err(error) => tracing::warn!(%error, "no checkpoint could be written at the start"),
+    }
+    Ok(Opened {
+        writers,
+        seen: shared.seen.clone(),
+        outlet: Outlet::new(shared, cores),
+        counts_waiting,
+        report,
+        fatal: fatal_out,
+    })
+}
+
+/// Seals the batches that an earlier process left open. Without room this is left
+/// to the next start: the token follows from the rows.
+fn write_seals(log: &mut Log, seals: Vec<BatchSeal>) -> Result<(), SpoolError> {
+    for seal in seals {
+        let mut lsn = log.shared.book(log.spool).state().next_lsn;
+        let mut record = Vec::new();
+        seal.append(lsn, &mut record);
+        record[17] |= GROUP_START;
+        let written = log.make_room(record.len() as u64, lsn, true).and_then(|()| {
+            let seed = log.current.as_ref().map_or(0, |current| current.seed);
+            stamp(&mut record, seed);
+            log.write(&record)
+        });
+        match written {
+            Ok(()) => lsn += 1,
+            Err(LogError::NoSpace) => return Ok(()),
+            Err(LogError::Fatal(why)) => return Err(fatal_error(&log.shared.dir, why)),
+        }
+        let mut state = log.shared.book(log.spool).state();
+        state.next_lsn = lsn;
+        if let Some(current) = &log.current
+            && let Some(segment) = state.segments.get_mut(&current.number)
+        {
+            segment.used = current.offset;
+        }
+    }
+    Ok(())
+}
+
+struct Settled {
+    ready: Ready,
+    /// Batches that only the log says are stored.
+    noted_stored: Vec<BatchMeta>,
+}
+
+/// Repairs what the walk found and decides what waits.
+#[expect(clippy::too_many_arguments, reason = "one step of opening, with what the steps before it made")]
+fn settle(
+    dir: &Path,
+    spool: u16,
+    mut walked: Walked,
+    mark: &Mark,
+    checkpoint_good: bool,
+    writes: bool,
+    node: &Node,
+    disk: &Arc<dyn Disk>,
+    report: &mut RecoveryReport,
+) -> Result<Settled, SpoolError> {
+    let spool_dir = dir.join(spool_name(spool));
+    for (_, damage) in &walked.damage {
+        report.damaged_places += 1;
+        report.damaged_records += damage.records;
+        tracing::error!(
+            spool,
+            file = damage.file,
+            from = damage.from,
+            to = damage.to,
+            records = damage.records,
+            "{} damaged",
+            damage.what
+        );
+        if report.damage.len() < MAX_LISTED_DAMAGE {
+            report.damage.push(damage.clone());
+        }
+        let path = spool_dir.join(&damage.file);
+        if damage.what == NO_HEADER {
+            // It cannot be read, now or later: it is only kept.
+            let target = quarantined(dir, spool, &path);
+            disk.rename(&path, &target).map_err(SpoolError::io("move", path))?;
+            disk.sync_dir(&spool_dir).map_err(SpoolError::io("sync", &spool_dir))?;
+        } else {
+            quarantine(dir, spool, &path);
+        }
+    }
+    for entry in std::fs::read_dir(&spool_dir).map_err(SpoolError::io("list", &spool_dir))?.flatten() {
+        let path = entry.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "old" || extension == "spare" || extension == "new")
+        {
+            disk.remove(&path).map_err(SpoolError::io("remove", path))?;
+        }
+    }
+
+    let mut book = BookState {
+        next_batch: mark.next_batch.max(walked.highest_batch + 1).max(1),
+        next_segment: mark.next_segment.max(1),
+        next_lsn: mark.next_lsn.max(1),
+        ..BookState::default()
+    };
+    let done = |number: u32| {
+        number < mark.floor
+            || mark.acked.contains(&number)
+            || (!checkpoint_good && walked.noted.contains_key(&number))
+    };
+    let mut seals = Vec::new();
+    let mut noted_stored = Vec::new();
+    let last_number = walked.batches.last().map(BatchMeta::number);
+    for mut meta in std::mem::take(&mut walked.batches) {
+        let number = meta.number();
+        if done(number) {
+            book.acked.insert(number);
+            if walked.noted.get(&number) == Some(&false) {
+                noted_stored.push(meta);
+            }
+            continue;
+        }
+        if walked.unsealed.contains(&number) {
+            meta.token = token(node, meta.id, meta.first_lsn, meta.last_lsn, &meta.content);
+            if Some(number) == last_number {
+                seals.push(meta.seal());
+            }
+        }
+        if meta.rows > 0 {
+            report.batches += 1;
+            report.rows += u64::from(meta.rows);
+            book.queue.insert(number, Queued { meta: Arc::new(meta), leased: false });
+        }
+    }
+    report.lost_rows +=
+        walked.missing.iter().filter(|(number, _)| !done(**number)).map(|(_, rows)| rows).sum::<u64>();
+
+    let mut current = None;
+    let count = walked.segments.len();
+    for (index, segment) in walked.segments.into_iter().enumerate() {
+        let WalkedSegment { path, header, end, length, last_batch, has_keys } = segment;
+        report.segments += 1;
+        report.bytes += end.offset;
+        book.next_segment = book.next_segment.max(header.number + 1);
+        book.next_lsn = book.next_lsn.max(end.next_lsn);
+        if index + 1 == count {
+            let file = disk.open(&path).map_err(SpoolError::io("open", &path))?;
+            if end.dirty_until > end.offset {
+                write_zeros(&**disk, &file, end.offset, end.dirty_until)
+                    .and_then(|()| datasync(&**disk, &file))
+                    .map_err(SpoolError::io("cut", &path))?;
+                report.torn_tails += 1;
+                report.torn_bytes += end.dirty_until - end.offset;
+                tracing::warn!(
+                    spool,
+                    bytes = end.dirty_until - end.offset,
+                    "a torn tail was cut from the spool"
+                );
+            }
+            // Groups must stay contiguous in LSN within a segment.
+            if writes && header.columns_version == COLUMNS_VERSION && end.next_lsn == book.next_lsn {
+                book.current = Some(header.number);
+                current = Some(Current {
+                    file,
+                    number: header.number,
+                    seed: header.seed(),
+                    offset: end.offset.max(SEGMENT_HEADER_BYTES as u64),
+                    length,
+                    dirty_until: 0,
+                    spare_asked: false,
+                });
+            }
+        }
+        book.segments.insert(header.number, Segment { path, used: end.offset, last_batch, has_keys });
+    }
+    let floor = book.mark(None).floor;
+    book.acked = book.acked.split_off(&floor);
+    Ok(Settled { ready: Ready { spool, book, current, seals }, noted_stored })
+}
+
+/// Counts the rows of dead letters per site. One whose batch still waits was
+/// written just before a crash: the batch is what counts.
+fn dead_letters(dir: &Path, ready: &[Ready], disk: &dyn Disk) -> Result<BTreeMap<String, u64>, SpoolError> {
+    let mut rows = BTreeMap::new();
+    let dead = dir.join("dead");
+    for entry in std::fs::read_dir(&dead).map_err(SpoolError::io("list", &dead))?.flatten() {
+        let path = entry.path();
+        let id = path.file_stem().and_then(|stem| u64::from_str_radix(stem.to_str()?, 16).ok());
+        let (Some(id), Some(true)) = (id, path.extension().map(|extension| extension == "dead")) else {
+            continue;
+        };
+        let waits =
+            ready.iter().flat_map(|ready| ready.book.queue.values()).any(|queued| queued.meta.id == id);
+        if waits {
+            disk.remove(&path).map_err(SpoolError::io("remove", path))?;
+            continue;
+        }
+        for (site, count) in dead_letter_rows(&path).map_err(SpoolError::io("read", &path))? {
+            *rows.entry(site).or_default() += count;
+        }
+    }
+    Ok(rows)
+}
+
+fn note_damaged_file(dir: &Path, path: &Path, report: &mut RecoveryReport) {
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    tracing::error!(file = name, "a file of the spool is damaged");
+    let target = dir.join("quarantine").join(format!("{name}-{}", now_ms()));
+    if let Err(error) = std::fs::copy(path, target) {
+        tracing::error!(file = name, %error, "a damaged file could not be copied to quarantine");
+    }
+    report.damaged_places += 1;
+    report.damage.push(Damage { file: name, from: 0, to: 0, records: 0, what: "the file" });
+}
+
+fn make_dirs(disk: &dyn Disk, dir: &Path, spools: usize) -> Result<(), SpoolError> {
+    let mut wanted: Vec<PathBuf> = vec![dir.to_owned()];
+    wanted.extend(["dead", "quarantine", "seen"].map(|name| dir.join(name)));
+    wanted.extend((0..spools).map(|spool| dir.join(spool_name(spool as u16))));
+    for dir in wanted {
+        let mut missing: Vec<&Path> = Vec::new();
+        let mut at = dir.as_path();
+        while !at.exists() && !at.as_os_str().is_empty() {
+            missing.push(at);
+            at = at.parent().unwrap_or(Path::new(""));
+        }
+        for made in missing.into_iter().rev() {
+            match DirBuilder::new().mode(0o700).create(made) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(SpoolError::io("make", made)(error));
+                }
+                _ => {}
+            }
+            let parent =
+                made.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            disk.sync_dir(parent).map_err(SpoolError::io("sync", parent))?;
+        }
+    }
+    Ok(())
+}
+
+fn lock(dir: &Path) -> Result<File, SpoolError> {
+    let path = dir.join("lock");
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(SpoolError::io("open", &path))?;
+    let until = Instant::now() + LOCK_WAIT;
+    loop {
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(SpoolError::Locked(dir.to_owned())),
+            Err(error) => return Err(SpoolError::io("lock", &path)(error.into())),
+        }
+    }
+}
+
+fn fatal_error(dir: &Path, why: String) -> SpoolError {
+    SpoolError::Io { action: "write to", path: dir.to_owned(), source: io::Error::other(why) }
+}
+
+/// Copies a damaged file aside, once.
+pub(super) fn quarantine(dir: &Path, spool: u16, path: &Path) {
+    let target = quarantined(dir, spool, path);
+    if !target.exists()
+        && let Err(error) = std::fs::copy(path, &target)
+    {
+        tracing::error!(path = %path.display(), %error, "a damaged file could not be copied to quarantine");
+    }
+}
+
+fn quarantined(dir: &Path, spool: u16, path: &Path) -> PathBuf {
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    dir.join("quarantine").join(format!("{}-{name}", spool_name(spool)))
+}

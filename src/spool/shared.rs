@@ -1,0 +1,342 @@
+//! What the threads of one open spool share: for each spool a *book* (its
+//! segments, the batches that wait, what is done with), the bytes in use, and
+//! the checkpoint made of the books.
+//!
+//! Lock order: `totals`, then one book's `state`. Hit threads take neither.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, watch};
+
+use super::checkpoint::{Checkpoint, Mark, Node, SiteTotals};
+use super::disk::{Disk, datasync, is_no_space, write_zeros};
+use super::keeper::Job;
+use super::record::{BatchOpen, BatchSeal, SegmentHeader};
+use super::{Durability, Seen, SpoolError};
+use crate::count::{Counters, SiteCounters};
+
+/// Set aside so that a checkpoint can be written, and thereby space be freed, on
+/// a disk that is full to the last block: more than the largest checkpoint.
+const RESERVE_BYTES: u64 = 256 << 10;
+
+pub(super) struct Shared {
+    pub dir: PathBuf,
+    pub node: Node,
+    pub disk: Arc<dyn Disk>,
+    pub counters: Arc<Counters>,
+    pub seen: Arc<Seen>,
+    pub durability: Durability,
+    pub seal_interval: Duration,
+    pub batch_rows: u32,
+    pub max_bytes: u64,
+    pub segment_bytes: u64,
+    /// Bytes of records in segments that are not released.
+    pub used: AtomicU64,
+    /// Rows in dead letters.
+    pub dead_rows: AtomicU64,
+    /// Rows found damaged, by recovery and since.
+    pub damaged_rows: AtomicU64,
+    pub books: BTreeMap<u16, Book>,
+    /// Rung when a batch was sealed or came back.
+    pub sealed: Notify,
+    pub fatal: watch::Sender<Option<String>>,
+    /// The same, for the hit path.
+    pub failed: AtomicBool,
+    pub keeper: mpsc::Sender<Job>,
+    /// Acknowledged rows per site over the life of the data directory.
+    pub totals: Mutex<BTreeMap<String, u64>>,
+    /// Held while the spool is open.
+    pub _lock: File,
+}
+
+/// One spool's book.
+#[derive(Default)]
+pub(super) struct Book {
+    pub state: Mutex<BookState>,
+    /// A zeroed segment, ready to be used next.
+    pub spare: Mutex<Option<Spare>>,
+}
+
+#[derive(Default)]
+pub(super) struct BookState {
+    /// All segments that are not released, by number.
+    pub segments: BTreeMap<u64, Segment>,
+    /// The one that is written to.
+    pub current: Option<u64>,
+    /// Sealed batches that are not done with, by number.
+    pub queue: BTreeMap<u32, Queued>,
+    /// Batches done with, above the floor.
+    pub acked: BTreeSet<u32>,
+    /// The durable batch that is not sealed, and when it was opened.
+    pub open: Option<(u32, u64)>,
+    pub next_batch: u32,
+    pub next_segment: u64,
+    pub next_lsn: u64,
+}
+
+pub(super) struct Segment {
+    pub path: PathBuf,
+    /// The length of header and records.
+    pub used: u64,
+    /// No batch above this number has anything in it, and no batch below an
+    /// earlier segment's.
+    pub last_batch: u32,
+    pub has_keys: bool,
+}
+
+pub(super) struct Queued {
+    pub meta: Arc<BatchMeta>,
+    /// Handed out, and not yet given back.
+    pub leased: bool,
+}
+
+pub(super) struct Spare {
+    pub file: File,
+    pub path: PathBuf,
+    pub length: u64,
+}
+
+/// A batch, as it lies in its spool.
+#[derive(Clone)]
+pub(super) struct BatchMeta {
+    pub id: u64,
+    pub columns_version: u16,
+    pub month: u32,
+    pub opened_ms: u64,
+    pub first_lsn: u64,
+    pub last_lsn: u64,
+    pub rows: u32,
+    pub content: [u8; 32],
+    pub token: [u8; 16],
+    pub extents: Vec<Extent>,
+    pub sites: Vec<(Arc<SiteCounters>, u32)>,
+}
+
+/// A range of one segment in which every record is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub segment: u64,
+    pub from: u64,
+    pub to: u64,
+}
+
+// === impl BatchMeta ===
+
+impl BatchMeta {
+    pub fn spool(&self) -> u16 {
+        spool_of(self.id)
+    }
+
+    pub fn number(&self) -> u32 {
+        number_of(self.id)
+    }
+
+    /// A batch of which only the open record is known.
+    pub fn opened(open: &BatchOpen, lsn: u64) -> BatchMeta {
+        BatchMeta {
+            id: open.id,
+            columns_version: open.columns_version,
+            month: open.month,
+            opened_ms: open.opened_ms,
+            first_lsn: lsn,
+            last_lsn: lsn,
+            rows: 0,
+            content: [0; 32],
+            token: [0; 16],
+            extents: Vec::new(),
+            sites: Vec::new(),
+        }
+    }
+
+    /// The seal record that says what this batch is.
+    pub fn seal(&self) -> BatchSeal {
+        BatchSeal {
+            id: self.id,
+            first_lsn: self.first_lsn,
+            last_lsn: self.last_lsn,
+            rows: self.rows,
+            content: self.content,
+            token: self.token,
+        }
+    }
+
+    /// Counts one row more for `site`.
+    pub fn count(sites: &mut Vec<(Arc<SiteCounters>, u32)>, site: &Arc<SiteCounters>) {
+        match sites.iter_mut().find(|(known, _)| Arc::ptr_eq(known, site)) {
+            Some((_, rows)) => *rows += 1,
+            None => sites.push((site.clone(), 1)),
+        }
+    }
+
+    /// Adds a record at `from..to` to the extents.
+    pub fn extend(extents: &mut Vec<Extent>, segment: u64, from: u64, to: u64) {
+        match extents.last_mut() {
+            Some(last) if last.segment == segment && last.to == from => last.to = to,
+            _ => extents.push(Extent { segment, from, to }),
+        }
+    }
+}
+
+// === impl BookState ===
+
+impl BookState {
+    /// The position, as if the batch `also` were done with.
+    pub fn mark(&self, also: Option<u32>) -> Mark {
+        let open = self.open.map_or(self.next_batch, |(number, _)| number);
+        let waiting = self.queue.keys().copied().find(|number| Some(*number) != also);
+        let floor = waiting.map_or(open, |number| number.min(open));
+        let mut acked = self.acked.clone();
+        acked.extend(also);
+        Mark {
+            floor,
+            acked: acked.range(floor..).copied().collect(),
+            next_batch: self.next_batch,
+            next_segment: self.next_segment,
+            next_lsn: self.next_lsn,
+        }
+    }
+}
+
+// === impl Book ===
+
+impl Book {
+    pub fn state(&self) -> MutexGuard<'_, BookState> {
+        locked(&self.state)
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    pub fn spool_dir(&self, spool: u16) -> PathBuf {
+        self.dir.join(spool_name(spool))
+    }
+
+    pub fn book(&self, spool: u16) -> &Book {
+        &self.books[&spool]
+    }
+
+    /// Ends acknowledgement in the whole process.
+    pub fn fail(&self, why: String) {
+        self.failed.store(true, Relaxed);
+        tracing::error!(reason = %why, "the spool's disk failed: nothing more is acknowledged");
+        self.fatal.send_if_modified(|fatal| {
+            let first = fatal.is_none();
+            fatal.get_or_insert(why);
+            first
+        });
+    }
+
+    /// Writes the checkpoint as if `also` (spool, batch) were done with, and gives
+    /// back the floor of each spool in it. The caller holds `totals`.
+    pub fn write_checkpoint(
+        &self,
+        totals: &BTreeMap<String, u64>,
+        also: Option<(u16, u32)>,
+    ) -> Result<BTreeMap<u16, u32>, SpoolError> {
+        let mut checkpoint = Checkpoint::default();
+        for (spool, book) in &self.books {
+            let also = also.filter(|(of, _)| of == spool).map(|(_, number)| number);
+            checkpoint.spools.insert(*spool, book.state().mark(also));
+        }
+        for (site, counts) in self.counters.counts() {
+            checkpoint.sites.insert(site, SiteTotals { stored: 0, refused: counts.refused });
+        }
+        for (site, stored) in totals {
+            checkpoint.sites.entry(site.clone()).or_default().stored = *stored;
+        }
+        let path = self.dir.join("checkpoint");
+        let mut written = checkpoint.write(&*self.disk, &path);
+        if written.as_ref().is_err_and(is_no_space) && self.disk.remove(&self.dir.join("reserve")).is_ok() {
+            written = checkpoint.write(&*self.disk, &path);
+            // The old checkpoint's blocks are free again, so there is room for it.
+            self.keep_reserve();
+        }
+        written.map_err(SpoolError::io("write", path))?;
+        Ok(checkpoint.spools.iter().map(|(spool, mark)| (*spool, mark.floor)).collect())
+    }
+
+    /// Sets the reserve aside, if there is room.
+    pub fn keep_reserve(&self) {
+        let path = self.dir.join("reserve");
+        if path.exists() {
+            return;
+        }
+        if let Ok(file) = self.disk.create(&path)
+            && write_zeros(&*self.disk, &file, 0, RESERVE_BYTES)
+                .and_then(|()| datasync(&*self.disk, &file))
+                .is_err()
+        {
+            let _ = self.disk.remove(&path);
+        }
+    }
+}
+
+pub(super) fn spool_name(spool: u16) -> String {
+    format!("{spool:02x}")
+}
+
+pub(super) fn segment_name(number: u64) -> String {
+    format!("{number:020}.seg")
+}
+
+pub(super) fn batch_id(node: u32, spool: u16, number: u32) -> u64 {
+    u64::from(node) << 40 | u64::from(spool & 0xff) << 32 | u64::from(number)
+}
+
+pub(super) fn spool_of(id: u64) -> u16 {
+    (id >> 32) as u16 & 0xff
+}
+
+pub(super) fn number_of(id: u64) -> u32 {
+    id as u32
+}
+
+/// What fixes a batch's identity: who made it, which one it is, and its rows.
+pub(super) fn token(node: &Node, id: u64, first_lsn: u64, last_lsn: u64, content: &[u8; 32]) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new_keyed(&node.secret);
+    hasher.update(&id.to_le_bytes());
+    hasher.update(&first_lsn.to_le_bytes());
+    hasher.update(&last_lsn.to_le_bytes());
+    hasher.update(content);
+    let mut token = [0; 16];
+    token.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    token
+}
+
+pub(super) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// A panic elsewhere must not stop acknowledged rows from being delivered: every
+/// change under these locks is complete before anything that could panic.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A header for the next segment of a spool.
+pub(super) fn new_header(
+    shared: &Shared,
+    spool: u16,
+    number: u64,
+    first_lsn: u64,
+    batch: u32,
+) -> Result<SegmentHeader, SpoolError> {
+    let mut generation = [0; 8];
+    getrandom::fill(&mut generation).map_err(|_| SpoolError::Random)?;
+    Ok(SegmentHeader {
+        columns_version: super::COLUMNS_VERSION,
+        spool,
+        node: shared.node.id,
+        generation: u64::from_le_bytes(generation),
+        number,
+        first_lsn,
+        created_ms: now_ms(),
+        batch,
+    })
+}

@@ -1,0 +1,202 @@
+//! Disks that fail as told, and say whether they did.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+
+use super::super::disk::{Disk, RealDisk};
+use super::super::{MIN_SEGMENT_BYTES, Tuning};
+
+/// What can be made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    Write,
+    Datasync,
+    SyncDir,
+    Rename,
+    Create,
+}
+
+/// Fails the nth call of one kind, and all later ones of that kind.
+pub struct FailingDisk {
+    call: Call,
+    error: fn() -> io::Error,
+    left: AtomicU64,
+    pub fired: AtomicU64,
+}
+
+/// A disk that can be filled: while it is full, files grow only into what others
+/// have left.
+#[derive(Default)]
+pub struct FullDisk {
+    pub full: AtomicBool,
+    left: AtomicU64,
+    pub fired: AtomicU64,
+}
+
+/// Writes in pieces, with interruptions.
+#[derive(Default)]
+pub struct ChoppyDisk {
+    calls: AtomicU64,
+}
+
+pub fn tuned(disk: Arc<dyn Disk>) -> Tuning {
+    Tuning { disk, segment_bytes: Some(MIN_SEGMENT_BYTES) }
+}
+
+// === impl FailingDisk ===
+
+impl FailingDisk {
+    pub fn nth(call: Call, nth: u64, error: fn() -> io::Error) -> Arc<FailingDisk> {
+        Arc::new(FailingDisk { call, error, left: AtomicU64::new(nth), fired: AtomicU64::new(0) })
+    }
+
+    fn pass(&self, call: Call) -> io::Result<()> {
+        if call != self.call {
+            return Ok(());
+        }
+        let left = self.left.fetch_update(SeqCst, SeqCst, |left| Some(left.saturating_sub(1)));
+        if left.is_ok_and(|left| left <= 1) {
+            self.fired.fetch_add(1, SeqCst);
+            return Err((self.error)());
+        }
+        Ok(())
+    }
+}
+
+impl Disk for FailingDisk {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        self.pass(Call::Create)?;
+        RealDisk.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        RealDisk.open(path)
+    }
+
+    fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.pass(Call::Write)?;
+        RealDisk.write(file, bytes, offset)
+    }
+
+    fn datasync(&self, file: &File) -> io::Result<()> {
+        self.pass(Call::Datasync)?;
+        RealDisk.datasync(file)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.pass(Call::SyncDir)?;
+        RealDisk.sync_dir(dir)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.pass(Call::Rename)?;
+        RealDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove(path)
+    }
+}
+
+// === impl FullDisk ===
+
+impl Disk for FullDisk {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        RealDisk.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        RealDisk.open(path)
+    }
+
+    fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let length = file.metadata()?.len();
+        let growth = (offset + bytes.len() as u64).saturating_sub(length);
+        if self.full.load(SeqCst) && growth > 0 {
+            let left = self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(growth));
+            // What still fits is written, as a real disk does.
+            if left.is_err() && offset < length {
+                return RealDisk.write(file, &bytes[..(length - offset) as usize], offset);
+            }
+            if left.is_err() {
+                self.fired.fetch_add(1, SeqCst);
+                return Err(rustix::io::Errno::NOSPC.into());
+            }
+        }
+        RealDisk.write(file, bytes, offset)
+    }
+
+    fn datasync(&self, file: &File) -> io::Result<()> {
+        RealDisk.datasync(file)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        RealDisk.sync_dir(dir)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.leave(to);
+        RealDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.leave(path);
+        RealDisk.remove(path)
+    }
+}
+
+impl FullDisk {
+    fn leave(&self, path: &Path) {
+        if self.full.load(SeqCst) {
+            self.left.fetch_add(std::fs::metadata(path).map_or(0, |metadata| metadata.len()), SeqCst);
+        }
+    }
+
+    /// Fills it to the last byte, or gives it room again.
+    pub fn set_full(&self, full: bool) {
+        self.left.store(0, SeqCst);
+        self.full.store(full, SeqCst);
+    }
+}
+
+// === impl ChoppyDisk ===
+
+impl Disk for ChoppyDisk {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        RealDisk.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        RealDisk.open(path)
+    }
+
+    fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        match self.calls.fetch_add(1, SeqCst) % 3 {
+            0 => Err(io::ErrorKind::Interrupted.into()),
+            1 => RealDisk.write(file, &bytes[..bytes.len().div_ceil(2)], offset),
+            _ => RealDisk.write(file, bytes, offset),
+        }
+    }
+
+    fn datasync(&self, file: &File) -> io::Result<()> {
+        match self.calls.fetch_add(1, SeqCst) % 2 {
+            0 => Err(io::ErrorKind::Interrupted.into()),
+            _ => RealDisk.datasync(file),
+        }
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        RealDisk.sync_dir(dir)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove(path)
+    }
+}

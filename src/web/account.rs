@@ -1,0 +1,261 @@
+//! Signing in and out, and the own account.
+//!
+//! `GET /api/v1/session` who am I · `POST` `{"login","password"}` or `{"code"}`
+//! signs in · `DELETE` signs out · `POST /api/v1/account` `{"login","password",
+//! "current"?}` gives the own account a new login and password; `current` is
+//! the old password where there is one. After a sign-in by code, `login` is null
+//! and `needs_password` true until that is done.
+//!
+//! An unknown login and a wrong password get the same text after the same work.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{self, HeaderMap};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::State;
+use super::access::{self, Credential};
+use super::answer::{self, Answer};
+use super::password::PasswordError;
+use super::people::{PeopleError, Person};
+use super::routes::Asked;
+
+const WRONG: &str = "the login or the password is wrong";
+const WRONG_CODE: &str = "the sign-in code is wrong, used or older than 15 minutes";
+/// How soon to come back when too many passwords are being checked.
+const BUSY_WAIT: Duration = Duration::from_secs(2);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SignIn {
+    Code(ByCode),
+    Password(ByPassword),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ByCode {
+    code: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ByPassword {
+    login: String,
+    password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    login: Option<String>,
+    password: String,
+    current: Option<String>,
+}
+
+pub async fn who(asked: Asked) -> Answer {
+    let principal = asked.principal();
+    let complete = !matches!(principal.by, Credential::Session { complete: false, .. });
+    answer::json(StatusCode::OK, &described(&principal.name, principal.role.name(), complete))
+}
+
+pub async fn sign_in(asked: Asked) -> Answer {
+    let Ok(sign_in) = serde_json::from_value::<SignIn>(asked.body.clone()) else {
+        return answer::error(StatusCode::BAD_REQUEST, "expected {\"login\", \"password\"} or {\"code\"}");
+    };
+    let state = &asked.state;
+    let source = source(state, asked.peer, &asked.headers);
+    let login = match &sign_in {
+        // Not a login that anybody can have.
+        SignIn::Code(_) => " code",
+        SignIn::Password(by) => by.login.as_str(),
+    };
+    if let Some(wait) = state.attempts.wait(login, &source) {
+        return too_many(wait);
+    }
+    let found = match &sign_in {
+        SignIn::Code(by) => {
+            let code = by.code.clone();
+            on_disk(state, move |state| state.first.redeem(&code, &state.people, state.now()))
+                .await
+                .and_then(|redeemed| redeemed.map_err(Trouble::People))
+        }
+        SignIn::Password(by) => by_password(state, &by.login, &by.password).await,
+    };
+    let person = match found {
+        Ok(Some(person)) => person,
+        Ok(None) => {
+            // Others may have used up the quota while this one was being checked.
+            let wait = state.attempts.wait(login, &source);
+            state.attempts.failed(login, &source);
+            tracing::info!(by_code = matches!(sign_in, SignIn::Code(_)), "a sign-in was refused");
+            let text = if matches!(sign_in, SignIn::Code(_)) { WRONG_CODE } else { WRONG };
+            return wait.map_or_else(|| answer::error(StatusCode::UNAUTHORIZED, text), too_many);
+        }
+        Err(trouble) => return trouble.answer(),
+    };
+    begin(&asked, person).await
+}
+
+pub async fn sign_out(asked: Asked) -> Answer {
+    let state = &asked.state;
+    if let Some(id) = access::session_id(state, &asked.headers) {
+        let ended = on_disk(state, move |state| state.sessions.end(&id, state.now())).await;
+        if let Err(trouble) = ended.and_then(|ended| ended.map_err(Trouble::Sessions)) {
+            return trouble.answer();
+        }
+    }
+    let mut answer = answer::empty(StatusCode::NO_CONTENT);
+    answer.headers_mut().insert(header::SET_COOKIE, access::ended_cookie(state));
+    answer
+}
+
+pub async fn change(asked: Asked) -> Answer {
+    let Ok(change) = serde_json::from_value::<Change>(asked.body.clone()) else {
+        return answer::error(StatusCode::BAD_REQUEST, "expected {\"login\", \"password\", \"current\"}");
+    };
+    let state = &asked.state;
+    let principal = asked.principal();
+    if matches!(principal.by, Credential::Session { complete: true, .. }) {
+        let source = source(state, asked.peer, &asked.headers);
+        if let Some(wait) = state.attempts.wait(&principal.name, &source) {
+            return too_many(wait);
+        }
+        match by_password(state, &principal.name, change.current.as_deref().unwrap_or_default()).await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                state.attempts.failed(&principal.name, &source);
+                return answer::error(StatusCode::FORBIDDEN, "the current password is wrong");
+            }
+            Err(trouble) => return trouble.answer(),
+        }
+    }
+    let hashed = match state.passwords.hash(change.password.clone()).await {
+        Ok(hashed) => hashed,
+        Err(error) => return Trouble::Password(error).answer(),
+    };
+    let Change { login, .. } = change;
+    let name = principal.name.clone();
+    let changed = on_disk(state, move |state| {
+        state.people.change(|roster| roster.set_password(&name, login.as_deref(), hashed).cloned())
+    });
+    match changed.await.and_then(|changed| changed.map_err(Trouble::People)) {
+        // A new session besides: what was known of the old one is worth nothing.
+        Ok(person) => begin(&asked, person).await,
+        Err(trouble) => trouble.answer(),
+    }
+}
+
+async fn by_password(state: &State, login: &str, password: &str) -> Result<Option<Person>, Trouble> {
+    let person = state.people.read().map_err(Trouble::People)?.person(login).cloned();
+    let stored = person.as_ref().and_then(|person| person.password.clone());
+    let fits = state.passwords.verify(password.to_owned(), stored).await.map_err(Trouble::Password)?;
+    Ok(person.filter(|_| fits))
+}
+
+/// A new session; one that the request brought along ends.
+async fn begin(asked: &Asked, person: Person) -> Answer {
+    let state = &asked.state;
+    let old = access::session_id(state, &asked.headers);
+    let described = described(&person.login, person.role.name(), person.password.is_some());
+    let begun = on_disk(state, move |state| {
+        let now = state.now();
+        if let Some(old) = old {
+            state.sessions.end(&old, now)?;
+        }
+        state.sessions.begin(&person, now)
+    });
+    match begun.await.and_then(|begun| begun.map_err(Trouble::Sessions)) {
+        Ok(id) => {
+            let mut answer = answer::json(StatusCode::OK, &described);
+            answer.headers_mut().insert(header::SET_COOKIE, access::session_cookie(state, &id));
+            answer
+        }
+        Err(trouble) => trouble.answer(),
+    }
+}
+
+/// Runs what waits for the disk, or for a command that holds the lock, where
+/// that keeps nobody else waiting.
+async fn on_disk<T: Send + 'static>(
+    state: &Arc<State>,
+    work: impl FnOnce(&State) -> T + Send + 'static,
+) -> Result<T, Trouble> {
+    let state = state.clone();
+    tokio::task::spawn_blocking(move || work(&state)).await.map_err(|_| Trouble::Panic)
+}
+
+/// The first owner has no login to show until one is chosen.
+fn described(login: &str, role: &str, complete: bool) -> serde_json::Value {
+    json!({ "login": complete.then_some(login), "role": role, "needs_password": !complete })
+}
+
+fn too_many(wait: Duration) -> Answer {
+    answer::later(StatusCode::TOO_MANY_REQUESTS, wait, "too many wrong sign-ins, try again later")
+}
+
+/// What stands for the sender in the limits: the address, of IPv6 the /64.
+fn source(state: &State, peer: IpAddr, headers: &HeaderMap) -> Vec<u8> {
+    let config = state.config.load();
+    let trusted =
+        |address: IpAddr| config.collect.trusted_proxies.iter().any(|network| network.contains(address));
+    let mut address = peer;
+    if trusted(peer) {
+        let hops = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
+        for hop in hops.into_iter().rev() {
+            let Ok(hop) = hop.parse() else { break };
+            address = hop;
+            if !trusted(hop) {
+                break;
+            }
+        }
+    }
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets()[..8].to_vec(),
+    }
+}
+
+/// Why neither yes nor no could be said.
+enum Trouble {
+    People(PeopleError),
+    Password(PasswordError),
+    Sessions(std::io::Error),
+    /// The work panicked; the panic itself is in the log.
+    Panic,
+}
+
+// === impl Trouble ===
+
+impl Trouble {
+    fn answer(self) -> Answer {
+        match self {
+            Trouble::Password(PasswordError::Busy) => {
+                answer::later(StatusCode::SERVICE_UNAVAILABLE, BUSY_WAIT, PasswordError::Busy)
+            }
+            Trouble::Password(error @ (PasswordError::Short | PasswordError::Long)) => {
+                answer::error(StatusCode::BAD_REQUEST, error)
+            }
+            Trouble::Password(PasswordError::Failed) => {
+                answer::error(StatusCode::INTERNAL_SERVER_ERROR, PasswordError::Failed)
+            }
+            Trouble::People(error @ (PeopleError::Name(_) | PeopleError::Exists(_))) => {
+                answer::error(StatusCode::BAD_REQUEST, error)
+            }
+            Trouble::Sessions(error) => {
+                tracing::error!(%error, "sessions could not be saved");
+                answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the session could not be saved")
+            }
+            Trouble::Panic => answer::error(StatusCode::INTERNAL_SERVER_ERROR, "an internal error"),
+            Trouble::People(error) => {
+                tracing::error!(%error, "people could not be read or changed");
+                answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the list of people cannot be used")
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Answers of the web address: bodies, and the headers that all of them carry.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+/// What a handler returns.
+pub type Answer = Response<Full<Bytes>>;
+
+/// For the product's own pages: everything from here, nothing from elsewhere,
+/// in nobody's frame.
+pub const OWN_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; \
+     base-uri 'none'";
+
+/// For answers that are not pages.
+const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// On every answer.
+const COMMON: [(HeaderName, &str); 7] = [
+    (header::CONTENT_SECURITY_POLICY, DATA_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "same-origin"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
+    ),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+];
+
+/// The text of every 401: whether a key is missing, wrong, expired, or good for
+/// another site only is not told.
+pub const UNAUTHORIZED: &str =
+    "the API key or session is missing or not valid, or it has no access to this site";
+
+/// JSON that nobody caches.
+pub fn json(status: StatusCode, value: &Value) -> Answer {
+    body(status, "application/json", value.to_string().into())
+}
+
+/// `{"error": text}`
+pub fn error(status: StatusCode, text: impl std::fmt::Display) -> Answer {
+    json(status, &json!({ "error": text.to_string() }))
+}
+
+/// The one 401.
+pub fn unauthorized() -> Answer {
+    let mut answer = error(StatusCode::UNAUTHORIZED, UNAUTHORIZED);
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    answer
+}
+
+/// An error that passes by itself.
+pub fn later(status: StatusCode, wait: Duration, text: impl std::fmt::Display) -> Answer {
+    let mut answer = error(status, text);
+    let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    answer
+}
+
+/// Nothing to say.
+pub fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = status;
+    set(&mut answer, header::CACHE_CONTROL, "no-store");
+    answer
+}
+
+/// Text that nobody caches.
+pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+    body(status, "text/plain; charset=utf-8", text.into())
+}
+
+/// Bytes that nobody caches.
+pub fn body(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(bytes));
+    *answer.status_mut() = status;
+    set(&mut answer, header::CONTENT_TYPE, content_type);
+    set(&mut answer, header::CACHE_CONTROL, "no-store");
+    answer
+}
+
+/// Sets a header to a constant.
+pub fn set(answer: &mut Answer, name: HeaderName, value: &'static str) {
+    answer.headers_mut().insert(name, HeaderValue::from_static(value));
+}
+
+/// Adds what every answer carries; what a handler has set itself stays.
+pub fn finish(mut answer: Answer) -> Answer {
+    for (name, value) in COMMON {
+        answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    answer
+}

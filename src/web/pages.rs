@@ -1,0 +1,221 @@
+//! Pages and files: the dashboard, the demo clinic, health, the API's description.
+//!
+//! Files are embedded with their packed forms. What vite puts into `assets/`
+//! carries a hash in its name and never changes; the rest is revalidated by
+//! its entity tag.
+
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderValue};
+use serde_json::{Value, json};
+
+use super::answer::{self, Answer};
+use super::routes::{Asked, Needs, ROUTES};
+use crate::assets::{self, Asset};
+
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+const REVALIDATE: &str = "no-cache";
+
+/// `/` and `/login`: one page, which asks `/api/v1/session` who is there.
+pub async fn dashboard(asked: Asked) -> Answer {
+    match assets::find("dashboard/index.html") {
+        Some(page) => file(page, &asked.headers, REVALIDATE),
+        None => not_built(),
+    }
+}
+
+pub async fn asset(asked: Asked) -> Answer {
+    let path = asked.uri.path();
+    let caching = if path.starts_with("/assets/") { IMMUTABLE } else { REVALIDATE };
+    match assets::find(&format!("dashboard{path}")) {
+        Some(asset) => file(asset, &asked.headers, caching),
+        None if assets::find("dashboard/index.html").is_none() => not_built(),
+        None => nothing(),
+    }
+}
+
+/// The demo clinic, with the collector as the one other origin its pages may
+/// talk to.
+pub async fn demo(asked: Asked) -> Answer {
+    if !asked.state.demo {
+        return nothing();
+    }
+    let path = asked.uri.path();
+    if path == "/demo" {
+        let mut answer = answer::empty(StatusCode::PERMANENT_REDIRECT);
+        answer::set(&mut answer, header::LOCATION, "/demo/");
+        return answer;
+    }
+    let (status, asset) = match (demo_file(path), assets::find("demo/404.html")) {
+        (Some(asset), _) => (StatusCode::OK, asset),
+        (None, Some(page)) => (StatusCode::NOT_FOUND, page),
+        (None, None) => return not_built(),
+    };
+    let collector = asked.state.collector_url();
+    let mut answer = if asset.content_type.starts_with("text/html") {
+        // The pages name the collector by a placeholder, since its address is a setting.
+        let text = String::from_utf8_lossy(asset.plain).replace(COLLECTOR_PLACEHOLDER, &collector);
+        answer::body(status, asset.content_type, text.into())
+    } else {
+        file(asset, &asked.headers, REVALIDATE)
+    };
+    let origin = origin(&collector);
+    let policy = format!(
+        "default-src 'none'; script-src 'self' {origin}; style-src 'self'; img-src 'self' data: {origin}; \
+         connect-src 'self' {origin}; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    );
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    // As on an ordinary site: the browser's default.
+    answer::set(&mut answer, header::REFERRER_POLICY, "strict-origin-when-cross-origin");
+    answer
+}
+
+/// An address without its path.
+fn origin(address: &str) -> String {
+    url::Url::parse(address).map_or_else(|_| address.to_owned(), |url| url.origin().ascii_serialization())
+}
+
+/// What the demo's pages write where the collector's address belongs.
+pub const COLLECTOR_PLACEHOLDER: &str = "{{collector}}";
+
+/// `/demo/x`, `/demo/x.html` and `/demo/x/index.html` alike; the single-page part
+/// answers for every path below it, as its script makes them up.
+fn demo_file(path: &str) -> Option<&'static Asset> {
+    let path = path.trim_start_matches('/');
+    assets::find(path)
+        .or_else(|| assets::find(&format!("{}/index.html", path.trim_end_matches('/'))))
+        .or_else(|| assets::find(&format!("{}.html", path.trim_end_matches('/'))))
+        // A single-page section: every address below it is the same page.
+        .or_else(|| path.strip_prefix("demo/spa/").and_then(|_| assets::find("demo/spa/index.html")))
+}
+
+pub async fn health(asked: Asked) -> Answer {
+    let engine = asked.state.running.engine();
+    let storage = if asked.state.archive().is_some() { "ready" } else { "not ready" };
+    answer::json(StatusCode::OK, &json!({ "status": "ok", "storage": storage, "engine": engine.state }))
+}
+
+/// What exists, from the route table itself.
+pub async fn openapi(_: Asked) -> Answer {
+    answer::json(StatusCode::OK, &description())
+}
+
+fn file(asset: &'static Asset, headers: &HeaderMap, caching: &'static str) -> Answer {
+    let header =
+        |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
+    let fresh = header(header::IF_NONE_MATCH)
+        .split(',')
+        .map(|tag| tag.trim().trim_start_matches("W/"))
+        .any(|tag| tag == asset.etag || tag == "*");
+    let (bytes, encoding) = asset.negotiate(header(header::ACCEPT_ENCODING));
+    let mut answer = if fresh {
+        answer::empty(StatusCode::NOT_MODIFIED)
+    } else {
+        answer::body(StatusCode::OK, asset.content_type, bytes::Bytes::from_static(bytes))
+    };
+    if let Some(encoding) = encoding.filter(|_| !fresh) {
+        answer::set(&mut answer, header::CONTENT_ENCODING, encoding);
+    }
+    answer::set(&mut answer, header::ETAG, asset.etag);
+    answer::set(&mut answer, header::VARY, "accept-encoding");
+    answer::set(&mut answer, header::CACHE_CONTROL, caching);
+    answer::set(&mut answer, header::CONTENT_SECURITY_POLICY, answer::OWN_POLICY);
+    answer
+}
+
+fn not_built() -> Answer {
+    answer::text(StatusCode::SERVICE_UNAVAILABLE, assets::NOT_BUILT)
+}
+
+fn nothing() -> Answer {
+    answer::error(StatusCode::NOT_FOUND, "there is nothing at this path")
+}
+
+fn description() -> Value {
+    let mut paths = serde_json::Map::new();
+    for route in ROUTES.iter().filter(|route| !route.path.ends_with('*')) {
+        let (summary, content, parameter) = described(route.path, route.method.as_str());
+        let mut operation = json!({
+            "summary": summary,
+            "responses": {
+                "200": { "description": "done", "content": { content: {} } },
+                "default": { "description": "an error, as {\"error\": text}", "content": { "application/json": {
+                    "schema": { "$ref": "#/components/schemas/Error" } } } }
+            },
+        });
+        match route.needs {
+            Needs::Nothing => operation["security"] = json!([]),
+            Needs::Session => operation["security"] = json!([{ "session": [] }]),
+            Needs::LocalOrRole(role) => {
+                operation["security"] = json!([{}, { "token": [] }, { "session": [] }]);
+                operation["x-role"] = json!(role.name());
+            }
+            Needs::Role(role) => {
+                operation["security"] = json!([{ "token": [] }, { "session": [] }]);
+                operation["x-role"] = json!(role.name());
+            }
+        }
+        if let Some(name) = parameter {
+            operation["parameters"] =
+                json!([{ "name": name, "in": "query", "schema": { "type": "string" } }]);
+        }
+        if route.method == http::Method::POST {
+            operation["requestBody"] = json!({ "required": true, "content": { "application/json": {
+                "schema": { "type": "object" } } } });
+        }
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        path[route.method.as_str().to_lowercase()] = operation;
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": "Metka", "version": env!("CARGO_PKG_VERSION"), "license": { "name": "Apache-2.0 OR MIT" } },
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": { "type": "http", "scheme": "bearer" },
+                "session": { "type": "apiKey", "in": "cookie", "name": "metka_session" },
+            },
+            "schemas": { "Error": { "type": "object", "required": ["error"],
+                "properties": { "error": { "type": "string" } } } },
+        },
+    })
+}
+
+fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'static str>) {
+    let json = "application/json";
+    match (method, path) {
+        (_, "/" | "/login") => ("The dashboard", "text/html", None),
+        (_, "/health") => ("Whether the server runs", json, None),
+        (_, "/openapi.json") => ("This description", json, None),
+        (_, "/metrics") => ("Numbers for Prometheus", "application/openmetrics-text", None),
+        (_, "/debug/hit") => ("What the collector sees of the own browser", json, Some("site_id")),
+        (_, "/api/v2/query") => ("A stats question", json, None),
+        (_, "/api/v1/sites") => ("The sites that the asker may see", json, None),
+        (_, "/api/v1/live") => ("Persons in the last five minutes", json, Some("site_id")),
+        ("GET", "/api/v1/session") => ("Who is signed in", json, None),
+        ("POST", "/api/v1/session") => {
+            ("Signs in with login and password, or with the first code", json, None)
+        }
+        ("DELETE", "/api/v1/session") => ("Signs out", json, None),
+        (_, "/api/v1/account") => ("Gives the own account a login and a password", json, None),
+        _ => ("A file", "application/octet-stream", None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_names_every_route_and_its_role() {
+        let description = description();
+        for route in ROUTES.iter().filter(|route| !route.path.ends_with('*')) {
+            let operation = &description["paths"][route.path][route.method.as_str().to_lowercase()];
+            assert!(operation.is_object(), "{} {}", route.method, route.path);
+            if let Needs::Role(role) = route.needs {
+                assert_eq!(operation["x-role"], role.name(), "{}", route.path);
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The rest of the running server, as seen from the web address and the control
+//! socket: two traits that `serve` implements over spool, engine, hit path and
+//! storage, and the plain values they give.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+use http::HeaderMap;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::config::Site;
+use crate::spool::Backlog;
+
+/// What an asynchronous method of a trait object returns.
+pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Storage, once it is there.
+pub trait Archive: Send + Sync {
+    /// Answers a stats question about one site.
+    fn query<'a>(
+        &'a self,
+        site: &'a Site,
+        question: &'a Value,
+        now: jiff::Timestamp,
+    ) -> Answering<'a, Result<Value, ArchiveError>>;
+    /// How many persons were there in the last five minutes.
+    fn live<'a>(&'a self, site: &'a Site, now: jiff::Timestamp) -> Answering<'a, Result<u64, ArchiveError>>;
+    /// Removes the made-up rows and says how many there were.
+    fn remove_demo(&self) -> Answering<'_, Result<u64, ArchiveError>>;
+}
+
+/// Why storage gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The question is not one; a line for each mistake.
+    #[error("{}", .0.join("\n"))]
+    Question(Vec<String>),
+    /// The question is one, but takes more than it may.
+    #[error("{0}")]
+    Limit(String),
+    /// Storage is away for the moment.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Storage refused or broke.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Everything else of the server.
+pub trait Running: Send + Sync {
+    fn backlog(&self) -> Backlog;
+    fn engine(&self) -> EngineStatus;
+    /// What each step of the hit path did.
+    fn steps(&self) -> Vec<StepCount>;
+    /// The background jobs, by name.
+    fn jobs(&self) -> Value {
+        Value::Object(serde_json::Map::new())
+    }
+    /// Whom the geo data asks to be named.
+    fn attribution(&self) -> Vec<String>;
+    /// What the collector would see of this request; `sites` in it is a list of
+    /// what holds on each `site`.
+    fn explain(&self, probe: &Probe) -> Value;
+    /// Reads configuration and geo data again; says what changed or what is wrong.
+    fn reload(&self) -> Result<Vec<String>, String>;
+    /// Seals what waits and returns when storage has it.
+    fn flush(&self) -> Answering<'_, Result<(), String>>;
+}
+
+/// The embedded engine, or the outside ClickHouse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EngineStatus {
+    /// `starting ready restarting stopped external`
+    pub state: &'static str,
+    /// How often it was started again.
+    pub restarts: u64,
+}
+
+/// All states of [`EngineStatus`], for a metric that has each of them.
+pub const ENGINE_STATES: [&str; 5] = ["starting", "ready", "restarting", "stopped", "external"];
+
+/// One step of the hit path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepCount {
+    pub name: &'static str,
+    pub hits: u64,
+    pub refused: u64,
+    pub seconds: f64,
+}
+
+/// A request as it reached the web address. Holds an address and cookies: not
+/// printable.
+pub struct Probe {
+    pub peer: IpAddr,
+    pub headers: HeaderMap,
+}

@@ -1,0 +1,116 @@
+//! Questions about numbers: `/api/v2/query`, the list of sites, who is there now.
+//!
+//! A site that does not exist and one that the asker may not see get the same 401.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::State;
+use super::answer::{self, Answer};
+use super::routes::Asked;
+use super::running::{Answering, ArchiveError};
+use crate::config::Site;
+
+/// How many questions are put to storage at once; more would only share its
+/// memory and cores.
+pub const MAX_QUERIES: usize = 8;
+/// How long a question waits for its turn before it is sent away.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer may take.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How soon to come back when storage is away or busy.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+pub async fn query(asked: Asked) -> Answer {
+    let config = asked.state.config.load_full();
+    let Some(id) = asked.body.get("site_id").and_then(Value::as_str) else {
+        return answer::error(StatusCode::BAD_REQUEST, "#/site_id: expected the id of a site");
+    };
+    let Some(site) = config.site(id).filter(|site| asked.principal().may_see(&site.id)) else {
+        return answer::unauthorized();
+    };
+    let Some(archive) = asked.state.archive() else { return not_ready() };
+    let question = archive.query(site, &asked.body, asked.state.timestamp());
+    match in_turn(&asked.state, question).await {
+        Ok(value) => answer::json(StatusCode::OK, &value),
+        Err(refused) => refused,
+    }
+}
+
+pub async fn live(asked: Asked) -> Answer {
+    let config = asked.state.config.load_full();
+    let Some(id) = asked.parameter("site_id") else {
+        return answer::error(StatusCode::BAD_REQUEST, "site_id: expected the id of a site");
+    };
+    let Some(site) = config.site(&id).filter(|site| asked.principal().may_see(&site.id)) else {
+        return answer::unauthorized();
+    };
+    let Some(archive) = asked.state.archive() else { return not_ready() };
+    match in_turn(&asked.state, archive.live(site, asked.state.timestamp())).await {
+        Ok(visitors) => answer::json(StatusCode::OK, &json!({ "visitors": visitors })),
+        Err(refused) => refused,
+    }
+}
+
+pub async fn sites(asked: Asked) -> Answer {
+    let config = asked.state.config.load_full();
+    let attribution = asked.state.running.attribution();
+    let described = |site: &Site| {
+        json!({
+            "id": site.id,
+            "timezone": site.timezone,
+            "hosts": site.hosts,
+            "attribution": attribution,
+            "collect_url": config.collect.public_url,
+            "script_path": config.collect.script_path,
+            "pixel_path": config.collect.pixel_path,
+        })
+    };
+    let sites: Vec<Value> =
+        config.sites.iter().filter(|site| asked.principal().may_see(&site.id)).map(described).collect();
+    answer::json(StatusCode::OK, &Value::Array(sites))
+}
+
+/// Puts one question to storage: in turn, within the time, and measured.
+async fn in_turn<T>(state: &State, question: Answering<'_, Result<T, ArchiveError>>) -> Result<T, Answer> {
+    let turn = tokio::time::timeout(QUEUE_TIMEOUT, state.queries.acquire()).await;
+    let Ok(Ok(_turn)) = turn else { return Err(unavailable("too many questions at once")) };
+    let begun = std::time::Instant::now();
+    let found = tokio::time::timeout(QUERY_TIMEOUT, question).await;
+    let outcome = match &found {
+        Ok(Ok(_)) => "ok",
+        Ok(Err(ArchiveError::Question(_))) => "refused",
+        Ok(Err(_)) => "failed",
+        Err(_) => "timeout",
+    };
+    state.metrics.query(outcome, begun.elapsed());
+    match found {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error @ ArchiveError::Question(_))) => Err(answer::error(StatusCode::BAD_REQUEST, error)),
+        Ok(Err(error @ ArchiveError::Limit(_))) => {
+            Err(answer::error(StatusCode::UNPROCESSABLE_ENTITY, error))
+        }
+        Ok(Err(ArchiveError::Unavailable(reason))) => {
+            tracing::warn!(reason, "storage was away for a question");
+            Err(unavailable("storage is away at the moment"))
+        }
+        Ok(Err(ArchiveError::Failed(reason))) => {
+            tracing::error!(reason, "a question failed");
+            Err(answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the question could not be answered"))
+        }
+        Err(_) => Err(answer::error(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format_args!("the question took longer than {} seconds", QUERY_TIMEOUT.as_secs()),
+        )),
+    }
+}
+
+fn not_ready() -> Answer {
+    unavailable("storage is not ready yet")
+}
+
+fn unavailable(text: &str) -> Answer {
+    answer::later(StatusCode::SERVICE_UNAVAILABLE, RETRY_AFTER, text)
+}

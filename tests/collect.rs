@@ -1,0 +1,50 @@
+//! The collect address from outside: a table of hostile requests, each with its
+//! answer, and what of them was stored; then drains, limits, cookies, consent.
+
+#[path = "support/collector.rs"]
+mod collector;
+#[path = "support/http.rs"]
+mod http;
+
+#[path = "collect/hostile.rs"]
+mod hostile;
+#[path = "collect/visitors.rs"]
+mod visitors;
+#[path = "collect/wire.rs"]
+mod wire;
+
+/// The sites that the tests use.
+pub const SITES: &str = r#"
+[[site]]
+id = "clinic"
+hosts = ["clinic.example", "*.clinic.example"]
+query_parameters = ["page"]
+policy_version = "2024-04-01"
+policy_url = "https://clinic.example/policy"
+contact = "Privacy <privacy@clinic.example>"
+
+[[site]]
+id = "strict"
+hosts = ["strict.example"]
+preset = "ru-152fz"
+
+[[site]]
+id = "optin"
+hosts = ["optin.example"]
+consent = "opt-in"
+
+[[site]]
+id = "cookieless"
+hosts = ["cookieless.example"]
+consent = "cookieless"
+
+[[site]]
+id = "dropper"
+hosts = ["dropper.example"]
+signals = "drop"
+"#;
+
+/// One thread, so that the order of rows is the order of requests, and no rate limits.
+pub fn unlimited() -> String {
+    format!("[collect]\nthreads = 1\nrate_limit_per_minute = 0\nrate_limit_network_per_minute = 0\n{SITES}")
+}

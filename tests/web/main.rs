@@ -1,0 +1,499 @@
+//! The web address from outside: who gets in, what each answer looks like.
+
+mod control;
+mod server;
+
+use http::{Method, StatusCode};
+use metka::web::role::Role;
+use metka::web::routes::{Needs, ROUTES, Route};
+use metka::web::{attempts, sessions};
+use serde_json::{Value, json};
+
+use server::{CLOCK_OFFSET, PASSWORD, Server};
+
+fn question(site: &str) -> Value {
+    json!({ "site_id": site, "metrics": ["visitors"], "date_range": "7d" })
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+#[tokio::test]
+async fn the_first_owner_signs_in_with_the_code_and_chooses_a_password() {
+    let server = Server::start().await;
+    let offer = server.state.first.offer(&server.state.people, false, server.state.now()).expect("offered");
+    let path = server.data.path().join("first-sign-in");
+    assert_eq!(offer, metka::web::first::Offer::File(path.clone()));
+    let code = std::fs::read_to_string(&path).expect("readable");
+
+    let wrong = server.post("/api/v1/session", &[], &json!({ "code": "AAAA-AAAA-AAAA-AAAA" })).await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    let reply = server.post("/api/v1/session", &[], &json!({ "code": code.trim() })).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    assert_eq!(reply.json(), json!({ "login": null, "role": "owner", "needs_password": true }));
+    assert!(!path.exists());
+    let again = server.post("/api/v1/session", &[], &json!({ "code": code.trim() })).await;
+    assert_eq!(again.status, StatusCode::UNAUTHORIZED);
+
+    let cookie = reply.cookie();
+    let sites = server.get("/api/v1/sites", &[("cookie", &cookie)]).await;
+    assert_eq!(sites.status, StatusCode::OK);
+    let short = server
+        .post("/api/v1/account", &[("cookie", &cookie)], &json!({ "login": "olga", "password": "short" }))
+        .await;
+    assert_eq!(short.status, StatusCode::BAD_REQUEST);
+    let chosen = server
+        .post("/api/v1/account", &[("cookie", &cookie)], &json!({ "login": "olga", "password": PASSWORD }))
+        .await;
+    assert_eq!(chosen.json(), json!({ "login": "olga", "role": "owner", "needs_password": false }));
+    assert_ne!(chosen.cookie(), cookie);
+    assert_eq!(server.get("/api/v1/session", &[("cookie", &cookie)]).await.status, StatusCode::UNAUTHORIZED);
+    let sites = server.get("/api/v1/sites", &[("cookie", &chosen.cookie())]).await;
+    assert_eq!(sites.status, StatusCode::OK);
+    server.sign_in("olga").await;
+}
+
+#[tokio::test]
+async fn an_own_password_is_changed_with_the_current_one_and_ends_other_sessions() {
+    let server = Server::start().await;
+    server.add("olga", Role::Viewer);
+    let here = server.sign_in("olga").await;
+    let elsewhere = server.sign_in("olga").await;
+    let change = |current: Value| json!({ "password": "another long one", "current": current });
+    for current in [Value::Null, json!("wrong password")] {
+        let refused = server.post("/api/v1/account", &[("cookie", &here)], &change(current)).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text());
+    }
+    let changed = server.post("/api/v1/account", &[("cookie", &here)], &change(json!(PASSWORD))).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.text());
+    for (cookie, expected) in [(elsewhere, 401), (here, 401), (changed.cookie(), 200)] {
+        assert_eq!(server.get("/api/v1/session", &[("cookie", &cookie)]).await.status, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_session_has_a_new_id_at_every_sign_in_and_ends_at_sign_out() {
+    let server = Server::start().await;
+    server.add("olga", Role::Owner);
+    let planted = "metka_session=0000000000000000000000000000000000000000000000000000000000000000";
+    let credentials = json!({ "login": "olga", "password": PASSWORD });
+    let reply = server.post("/api/v1/session", &[("cookie", planted)], &credentials).await;
+    let first = reply.cookie();
+    assert_ne!(first, planted);
+    assert_eq!(server.get("/api/v1/session", &[("cookie", planted)]).await.status, StatusCode::UNAUTHORIZED);
+    // Signing in again from the same browser ends the session it had.
+    let second = server.post("/api/v1/session", &[("cookie", &first)], &credentials).await.cookie();
+    assert_eq!(server.get("/api/v1/session", &[("cookie", &first)]).await.status, StatusCode::UNAUTHORIZED);
+    let out = server.send(Method::DELETE, "/api/v1/session", &[("cookie", &second)], "".into()).await;
+    assert_eq!(out.status, StatusCode::NO_CONTENT);
+    assert!(out.header("set-cookie").contains("Max-Age=0"), "{}", out.header("set-cookie"));
+    assert_eq!(server.get("/api/v1/session", &[("cookie", &second)]).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn sessions_survive_a_restart_and_end_with_their_person() {
+    let server = Server::start().await;
+    server.add("olga", Role::Owner);
+    server.add("ivan", Role::Viewer);
+    let (olga, ivan) = (server.sign_in("olga").await, server.sign_in("ivan").await);
+    let server = Server::with(server.stop().await, "").await;
+    assert_eq!(server.get("/api/v1/session", &[("cookie", &olga)]).await.json()["login"], "olga");
+    server.people(|roster| roster.remove("ivan"));
+    assert_eq!(server.get("/api/v1/session", &[("cookie", &ivan)]).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_cookie_is_out_of_reach_of_scripts_and_other_sites() {
+    for (settings, name, secure) in [
+        ("", "metka_session=", false),
+        ("web.public_url = \"https://stats.example\"", "__Host-metka_session=", true),
+    ] {
+        let server = Server::with(tempfile::tempdir().expect("a directory"), settings).await;
+        server.add("olga", Role::Owner);
+        let reply =
+            server.post("/api/v1/session", &[], &json!({ "login": "olga", "password": PASSWORD })).await;
+        let cookie = reply.header("set-cookie");
+        assert!(cookie.starts_with(name), "{cookie}");
+        for part in ["; Path=/", "; HttpOnly", "; SameSite=Strict"] {
+            assert!(cookie.contains(part), "{cookie}");
+        }
+        assert_eq!(cookie.contains("; Secure"), secure, "{cookie}");
+        assert!(!cookie.contains("Domain"), "{cookie}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_login_and_a_wrong_password_get_the_same_answer_and_then_wait() {
+    let server = Server::start().await;
+    server.add("olga", Role::Owner);
+    let mut texts = Vec::new();
+    for login in ["olga", "nobody"] {
+        let mut waited = None;
+        for number in 0..=attempts::ACCOUNT_BURST + 1 {
+            // Each from another address behind the proxy, so that only the account's limit counts.
+            let source = format!("192.0.2.{number}");
+            let body = json!({ "login": login, "password": "not this one" });
+            let reply = server.post("/api/v1/session", &[("x-forwarded-for", &source)], &body).await;
+            if reply.status == StatusCode::TOO_MANY_REQUESTS {
+                assert!(reply.header("retry-after").parse::<u32>().expect("seconds") <= 60);
+                waited = Some(number);
+                break;
+            }
+            assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+            texts.push(reply.text());
+        }
+        assert!(waited.is_some(), "{login} was never stopped");
+    }
+    texts.dedup();
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    // Even the right password waits now, and another account does not.
+    let right = json!({ "login": "olga", "password": PASSWORD });
+    assert_eq!(server.post("/api/v1/session", &[], &right).await.status, StatusCode::TOO_MANY_REQUESTS);
+    server.add("ivan", Role::Viewer);
+    server.sign_in("ivan").await;
+}
+
+#[tokio::test]
+async fn requests_from_other_sites_change_nothing() {
+    let server = Server::start().await;
+    server.add("olga", Role::Owner);
+    let cookie = server.sign_in("olga").await;
+    let own = format!("http://{}", server.address);
+    let check = async |headers: &[(&str, &str)], expected: u16| {
+        let mut all = vec![("cookie", cookie.as_str())];
+        all.extend_from_slice(headers);
+        let reply = server.post("/api/v2/query", &all, &question("clinic")).await;
+        assert_eq!(reply.status, expected, "{headers:?}: {}", reply.text());
+    };
+    check(&[], 200).await;
+    check(&[("origin", &own)], 200).await;
+    check(&[("sec-fetch-site", "same-origin"), ("origin", &own)], 200).await;
+    check(&[("origin", "https://evil.example")], 403).await;
+    check(&[("origin", "null")], 403).await;
+    check(&[("sec-fetch-site", "cross-site")], 403).await;
+    check(&[("sec-fetch-site", "same-site")], 403).await;
+    check(&[("sec-fetch-site", "none")], 403).await;
+    check(&[("sec-fetch-site", "cross-site"), ("origin", &own)], 403).await;
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", ""] {
+        let reply = server
+            .send(
+                Method::POST,
+                "/api/v2/query",
+                &[("cookie", &cookie), ("content-type", content_type)],
+                question("clinic").to_string().into(),
+            )
+            .await;
+        assert_eq!(reply.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{content_type:?}");
+    }
+    let signed_out = server
+        .send(
+            Method::DELETE,
+            "/api/v1/session",
+            &[("cookie", &cookie), ("origin", "https://evil.example")],
+            "".into(),
+        )
+        .await;
+    assert_eq!(signed_out.status, StatusCode::FORBIDDEN);
+    assert_eq!(server.get("/api/v1/session", &[("cookie", &cookie)]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn missing_wrong_expired_and_foreign_keys_get_the_same_text() {
+    let server = Server::start().await;
+    let now = server.state.now();
+    let site_token = server.token(Role::Owner, Some("shop"));
+    let expired =
+        server.people(|roster| roster.create_token("old", Role::Owner, None, Some(now - 1), now - 2)).1;
+    let revoked = server.people(|roster| {
+        let made = roster.create_token("revoked", Role::Owner, None, None, now)?;
+        roster.revoke_token("revoked")?;
+        Ok(made.1)
+    });
+    let any = server.token(Role::Viewer, None);
+    let mut texts = Vec::new();
+    for (authorization, site) in [
+        (String::new(), "clinic"),
+        (bearer("mtk_00"), "clinic"),
+        ("Basic b2xnYTpvbGdh".to_owned(), "clinic"),
+        (bearer(&expired), "clinic"),
+        (bearer(&revoked), "clinic"),
+        (bearer(&site_token), "clinic"),
+        (bearer(&any), "no-such-site"),
+    ] {
+        let headers = [("authorization", authorization.as_str())];
+        let headers = if authorization.is_empty() { &[][..] } else { &headers };
+        let reply = server.post("/api/v2/query", headers, &question(site)).await;
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{authorization} {site}");
+        assert!(reply.json()["error"].is_string());
+        texts.push(reply.text());
+    }
+    texts.dedup();
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    let reply =
+        server.post("/api/v2/query", &[("authorization", &bearer(&site_token))], &question("shop")).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    let sites = server.get("/api/v1/sites", &[("authorization", &bearer(&site_token))]).await.json();
+    assert_eq!(sites.as_array().expect("a list").len(), 1);
+    assert_eq!(sites[0]["id"], "shop");
+    assert_eq!(sites[0]["attribution"], json!(["geo data by somebody"]));
+}
+
+/// Every cell of role × route, from the route table itself.
+#[tokio::test]
+async fn each_route_admits_whom_its_table_entry_declares() {
+    let server = Server::start().await;
+    let mut askers: Vec<(Option<Role>, Vec<(&str, String)>)> = vec![
+        (None, vec![]),
+        (None, vec![("authorization", bearer("mtk_wrong"))]),
+        (None, vec![("cookie", "metka_session=wrong".to_owned())]),
+    ];
+    for role in Role::ALL {
+        askers.push((Some(role), vec![("authorization", bearer(&server.token(role, None)))]));
+        server.add(role.name(), role);
+    }
+    for role in Role::ALL {
+        let cookie = server.sign_in(role.name()).await;
+        askers.push((Some(role), vec![("cookie", cookie)]));
+    }
+    for route in ROUTES.iter().filter(|route| route.method != Method::DELETE) {
+        for (role, credentials) in &askers {
+            let by_token = credentials.iter().any(|(name, _)| *name == "authorization");
+            let expected = match (route.needs, role) {
+                (Needs::Nothing, _) => None,
+                (_, None) => Some(401),
+                (Needs::Session, Some(_)) if by_token => Some(403),
+                (Needs::Role(needed) | Needs::LocalOrRole(needed), Some(role)) if !role.includes(needed) => {
+                    Some(403)
+                }
+                _ => None,
+            };
+            let status = ask(&server, route, credentials).await;
+            match expected {
+                Some(expected) => assert_eq!(status, expected, "{} {} {role:?}", route.method, route.path),
+                // The body is nonsense for some of them; that is judged after the asker.
+                None => assert!(
+                    (status != 401 && status != 403)
+                        || route.path == "/api/v1/session"
+                        || route.path == "/api/v1/account",
+                    "{} {} {role:?}: {status}",
+                    route.method,
+                    route.path
+                ),
+            }
+        }
+    }
+}
+
+async fn ask(server: &Server, route: &Route, credentials: &[(&str, String)]) -> u16 {
+    let mut headers: Vec<(&str, &str)> =
+        credentials.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    // As if from elsewhere, so that being local opens nothing.
+    headers.push(("x-forwarded-for", "192.0.2.7"));
+    let path = route.path.replace('*', "x");
+    let reply = if route.method == Method::POST {
+        server.post(&path, &headers, &question("clinic")).await
+    } else {
+        server.get(&format!("{path}?site_id=clinic"), &headers).await
+    };
+    reply.status.as_u16()
+}
+
+#[tokio::test]
+async fn questions_reach_storage_and_its_mistakes_come_back_line_by_line() {
+    let server = Server::start().await;
+    let token = bearer(&server.token(Role::Viewer, None));
+    let headers = [("authorization", token.as_str())];
+    let reply = server.post("/api/v2/query", &headers, &question("clinic")).await;
+    assert_eq!(reply.json()["site"], "clinic");
+    let reply = server.post("/api/v2/query", &headers, &json!({ "site_id": "clinic" })).await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+    assert_eq!(reply.json(), json!({ "error": "#/metrics: is required\n#/x" }));
+    for (body, expected) in [
+        ("{}".to_owned(), 400),
+        ("[1]".to_owned(), 400),
+        ("{\"site_id\":".to_owned(), 400),
+        (format!("{{\"site_id\":\"{}\"}}", "x".repeat(70_000)), 413),
+    ] {
+        let headers = [("authorization", token.as_str()), ("content-type", "application/json")];
+        let reply = server.send(Method::POST, "/api/v2/query", &headers, body.clone().into()).await;
+        assert_eq!(reply.status, expected, "{}", &body[..body.len().min(40)]);
+        assert!(reply.json()["error"].is_string());
+    }
+    let live = server.get("/api/v1/live?site_id=clinic", &headers).await;
+    assert_eq!(live.json(), json!({ "visitors": 3 }));
+}
+
+#[tokio::test]
+async fn unknown_paths_and_wrong_methods_are_told_apart() {
+    let server = Server::start().await;
+    assert_eq!(server.get("/api/v3/query", &[]).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(server.get("/../etc/passwd", &[]).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        server.get("/assets/../index.html", &[]).await.status.as_u16() / 100,
+        if built() { 4 } else { 5 }
+    );
+    let reply = server.get("/api/v2/query", &[]).await;
+    assert_eq!(reply.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(reply.header("allow"), "POST");
+    let head = server.send(Method::HEAD, "/health", &[], "".into()).await;
+    assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_protective_headers() {
+    let server = Server::start().await;
+    for path in ["/", "/login", "/health", "/nothing", "/openapi.json", "/api/v1/session", "/metrics"] {
+        let reply = server.get(path, &[]).await;
+        let policy = reply.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'"), "{path}: {policy}");
+        assert!(policy.contains("frame-ancestors 'none'") && policy.contains("base-uri 'none'"), "{path}");
+        assert!(!policy.contains("unsafe"), "{path}: {policy}");
+        for (name, expected) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "same-origin"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(reply.header(name), expected, "{path}: {name}");
+        }
+        assert!(!reply.header("permissions-policy").is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn files_are_packed_as_accepted_and_revalidated() {
+    let server = Server::start().await;
+    let reply = server.get("/", &[]).await;
+    if !built() {
+        assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(reply.text().contains("make build"));
+        return;
+    }
+    assert_eq!(reply.status, StatusCode::OK);
+    assert!(reply.header("content-type").starts_with("text/html"));
+    let tag = reply.header("etag");
+    let again = server.get("/", &[("if-none-match", tag)]).await;
+    assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0));
+    assert_eq!(reply.header("cache-control"), "no-cache");
+    assert_eq!(server.get("/login", &[]).await.body, reply.body);
+    let text = reply.text();
+    let script = text.split('"').find(|part| part.starts_with("/assets/")).expect("a script");
+    let script = server.get(script, &[("accept-encoding", "gzip, br")]).await;
+    assert_eq!(script.status, StatusCode::OK);
+    assert!(script.header("cache-control").contains("immutable"));
+    assert_eq!(script.header("vary"), "accept-encoding");
+}
+
+#[tokio::test]
+async fn the_demo_clinic_names_the_collector_and_may_reach_nothing_else() {
+    let server = Server::start().await;
+    let reply = server.get("/demo/", &[]).await;
+    if metka::assets::find("demo/index.html").is_none() {
+        assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+        return;
+    }
+    assert_eq!(server.get("/demo", &[]).await.header("location"), "/demo/");
+    let collector = &server.state.config.load().collect.public_url.clone();
+    for (path, status) in
+        [("/demo/", 200), ("/demo/ceny", 200), ("/demo/spa/lico", 200), ("/demo/nowhere", 404)]
+    {
+        let reply = server.get(path, &[]).await;
+        assert_eq!(reply.status, status, "{path}");
+        assert!(reply.text().contains(&format!("{collector}/pixel.js")), "{path}");
+        assert!(!reply.text().contains("{{"), "{path}");
+        let policy = reply.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{path}: {policy}");
+        assert!(policy.contains(&format!("connect-src 'self' {collector};")), "{path}: {policy}");
+        // The image of visitors without scripts tells its page by this.
+        assert_eq!(reply.header("referrer-policy"), "strict-origin-when-cross-origin");
+    }
+}
+
+fn built() -> bool {
+    metka::assets::find("dashboard/index.html").is_some()
+}
+
+#[tokio::test]
+async fn metrics_are_for_this_machine_or_a_token_and_name_every_count() {
+    let server = Server::start().await;
+    let site = server.state.counters.site("clinic");
+    for _ in 0..3 {
+        site.arrived();
+    }
+    site.durable();
+    site.refused(metka::reject::Reason::ForeignHost);
+    let text = server.get("/metrics", &[]).await.text();
+    for line in [
+        "metka_hits_received_total{site=\"clinic\"} 3",
+        "metka_hits_stored_total{site=\"clinic\"} 0",
+        "metka_hits_waiting{site=\"clinic\"} 1",
+        "metka_hits_in_flight{site=\"clinic\"} 1",
+        "metka_hits_refused_total{site=\"clinic\",reason=\"foreign-host\"} 1",
+        "metka_hits_received_total{site=\"shop\"} 0",
+        "metka_backlog_rows 5",
+        "metka_backlog_size_bytes 600",
+        "# TYPE metka_backlog_oldest_seconds gauge",
+        "metka_backlog_dead_rows 1",
+        "metka_engine_state{state=\"ready\"} 1",
+        "metka_engine_state{state=\"stopped\"} 0",
+        "metka_engine_restarts_total 2",
+        "metka_step_hits_total{step=\"put_place\"} 4",
+        "metka_step_time_seconds_total{step=\"put_place\"} 0.25",
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
+    }
+    let elsewhere = [("x-forwarded-for", "192.0.2.1")];
+    assert_eq!(server.get("/metrics", &elsewhere).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(server.get("/metrics", &[("host", "rebound.example")]).await.status, StatusCode::UNAUTHORIZED);
+    let token = bearer(&server.token(Role::Viewer, None));
+    let with_token = [("x-forwarded-for", "192.0.2.1"), ("authorization", token.as_str())];
+    assert_eq!(server.get("/metrics", &with_token).await.status, StatusCode::OK);
+    server.post("/api/v2/query", &[("authorization", &token)], &question("clinic")).await;
+    let text = server.get("/metrics", &[]).await.text();
+    assert!(text.contains("metka_query_duration_seconds_count{outcome=\"ok\"} 1"), "{text}");
+}
+
+#[tokio::test]
+async fn one_s_own_hit_is_explained_as_json_and_as_a_page() {
+    let server = Server::start().await;
+    let token = bearer(&server.token(Role::Viewer, None));
+    let reply = server.get("/debug/hit?site_id=clinic", &[("authorization", &token)]).await;
+    assert_eq!(reply.json(), json!({ "loopback": true, "sites": [{ "site": "clinic" }] }));
+    let shop = bearer(&server.token(Role::Viewer, Some("shop")));
+    let reply = server.get("/debug/hit", &[("authorization", &shop)]).await;
+    assert_eq!(reply.json()["sites"], json!([{ "site": "shop" }]));
+    let page = server.get("/debug/hit", &[("authorization", &token), ("accept", "text/html,*/*")]).await;
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert_eq!(page.header("cache-control"), "no-store");
+    let foreign = server.get("/debug/hit?site_id=nowhere", &[("authorization", &token)]).await;
+    assert_eq!(foreign.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_drain_answers_what_was_asked_and_takes_nothing_new() {
+    let server = Server::start().await;
+    let address = server.address;
+    let idle = tokio::net::TcpStream::connect(address).await.expect("connected");
+    server.stop().await;
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    drop(idle);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_time() {
+    // A directory and a server of its own; the clock is shared, and moves forward
+    // far less than any other session's life.
+    let server = Server::start().await;
+    server.add("olga", Role::Owner);
+    let id = {
+        let roster = server.state.people.read().expect("readable");
+        let person = roster.person("olga").expect("added");
+        // As if signed in almost the whole idle time ago.
+        server.state.sessions.begin(person, server.state.now() - sessions::IDLE + 60_000).expect("begun")
+    };
+    let cookie = format!("metka_session={id}");
+    CLOCK_OFFSET.store(61_000, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(server.get("/api/v1/session", &[("cookie", &cookie)]).await.status, StatusCode::UNAUTHORIZED);
+}
