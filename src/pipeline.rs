@@ -20,8 +20,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::accept::{Settings, Shared};
-use crate::enrich::{self, user_agent::UserAgent};
 use crate::config::Consent;
+use crate::enrich::{self, user_agent::UserAgent};
 use crate::event::{Client, ConsentState, Hit, Identity, IdentityKind};
 use crate::identify::consent::{self, Answer, Terms};
 use crate::identify::sites::SiteState;
@@ -247,7 +247,8 @@ fn put_user_key(passage: &mut Passage) -> Result<(), Reason> {
         return Ok(());
     }
     let id = &site.site.id;
-    let verified = site.user_key_secret.as_deref().and_then(|secret| KeyRing::verify_user_key(secret, id, value).ok());
+    let verified =
+        site.user_key_secret.as_deref().and_then(|secret| KeyRing::verify_user_key(secret, id, value).ok());
     match verified {
         Some(key) => passage.identity.user_key = passage.shared.keys.user_key_hash(id, key),
         None => passage.note = Some(Reason::BadUserKey),

@@ -36,6 +36,28 @@ const SITES = [
   { id: 'new', timezone: 'Asia/Kolkata', hosts: ['new.example'], attribution: [] },
 ];
 
+const OWN_HIT = {
+  address: '198.51.100.24',
+  peer: '192.0.2.10',
+  peer_trusted: false,
+  read_from: 'x-forwarded-for',
+  after_proxy: null,
+  warnings: ['x-forwarded-for came from 192.0.2.10, which is not in collect.trusted_proxies'],
+  cookie_name: 'metka',
+  cookie: 'absent',
+  opted_out: false,
+  gpc: true,
+  dnt: false,
+  language: 'ru',
+  browser: 'Chrome',
+  os: 'Linux',
+  device: 'desktop',
+  bot: '',
+  country: 'RU',
+  city: 'Yaroslavl',
+  sites: [{ site: 'clinic', mode: 'implied', consent: 'unstated', identity: 'cookieless', mints: true, refused: null }],
+};
+
 const SHARES = {
   'event:page': {
     '/': 30,
@@ -144,6 +166,7 @@ createServer(async (request, response) => {
 async function route(request, response, url) {
   const { method } = request;
   const { pathname } = url;
+  if (pathname === '/debug/hit') return answer(response, 200, OWN_HIT);
   if (!pathname.startsWith('/api/')) return file(response, pathname);
   if (pathname === '/api/v1/session') {
     if (method === 'POST') {

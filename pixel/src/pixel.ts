@@ -151,7 +151,7 @@ if (!window.metka?.consent) {
     const now = performance.now();
     const moved = path != location.pathname;
     if (since) engaged += now - since;
-    since = !page.hidden && page.hasFocus() && now;
+    since = page.hasFocus() && !page.hidden && now;
     lowest = Math.max(lowest, scrollY + innerHeight);
     // The page's router draws and names the new page first.
     if (moved) setTimeout(arrive);
@@ -173,8 +173,8 @@ if (!window.metka?.consent) {
         const watch = (_: unknown): void => {
           clearTimeout(timer as number);
           timer =
-            half &&
             !page.hidden &&
+            half &&
             setTimeout(() => {
               observer.disconnect();
               half = false;
@@ -236,5 +236,6 @@ if (!window.metka?.consent) {
   if (status) happened(status, { path: path! });
   early?.map(values => metka!(...values));
   scan();
-  new MutationObserver(scan).observe(page, { childList: true, subtree: true });
+  // Later, so that what a router draws belongs to the page it has gone to.
+  new MutationObserver(() => setTimeout(scan)).observe(page, { childList: true, subtree: true });
 }

@@ -80,7 +80,13 @@ pub fn allow_origin(answer: &mut Answer, origin: Option<&HeaderValue>) {
 
 /// Sets what the hits of the request decided. The visitor's cookie goes only
 /// with a kept row that carries its hash.
-pub fn set_cookies(answer: &mut Answer, cookies: &Cookies, shared: &Shared, settings: &Settings, now: Timestamp) {
+pub fn set_cookies(
+    answer: &mut Answer,
+    cookies: &Cookies,
+    shared: &Shared,
+    settings: &Settings,
+    now: Timestamp,
+) {
     let mut lines: Vec<String> = cookies
         .said
         .iter()

@@ -16,11 +16,11 @@
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use http::StatusCode;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE, ALLOW,
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN,
 };
-use http::StatusCode;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use serde_json::{Value, json};
@@ -98,9 +98,8 @@ where
     if tally.accepted > 0 {
         answer::set_cookies(&mut answer, &cookies, context.shared, &settings, request.now);
     }
-    let origin = headers
-        .get(ORIGIN)
-        .filter(|origin| named.iter().any(|site| is_own_origin(origin, &site.site)));
+    let origin =
+        headers.get(ORIGIN).filter(|origin| named.iter().any(|site| is_own_origin(origin, &site.site)));
     answer::allow_origin(&mut answer, origin);
     answer
 }
@@ -181,8 +180,9 @@ fn content_reason(headers: &HeaderMap) -> Option<Reason> {
             kind.eq_ignore_ascii_case("text/plain") || kind.eq_ignore_ascii_case("application/json")
         }
     };
-    let packed =
-        headers.get(CONTENT_ENCODING).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let packed = headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
     (!plain_or_json || packed).then_some(Reason::BadRequest)
 }
 

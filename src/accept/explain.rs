@@ -81,8 +81,10 @@ pub fn explain(shared: &Shared, headers: &HeaderMap, peer: IpAddr, now: Timestam
     let peer_trusted = is_trusted(&peer_ip, &collect.trusted_proxies);
     let agent = shared.enricher.classify_user_agent(&client.user_agent);
     let place = shared.enricher.locate(&client.ip);
-    let verified =
-        client.cookie.as_deref().map(|value| shared.keys.verify_cookie(value, now.to_zoned(TimeZone::UTC).date()));
+    let verified = client
+        .cookie
+        .as_deref()
+        .map(|value| shared.keys.verify_cookie(value, now.to_zoned(TimeZone::UTC).date()));
     let valid = matches!(verified, Some(Ok(_)));
     let mut sites: Vec<SiteExplanation> = settings
         .sites
@@ -110,7 +112,10 @@ pub fn explain(shared: &Shared, headers: &HeaderMap, peer: IpAddr, now: Timestam
                     IdentityKind::Cookie => "cookie",
                     IdentityKind::Cookieless => "cookieless",
                 },
-                mints: refused.is_none() && terms.cookie && kind == IdentityKind::Cookieless && agent.bot.is_empty(),
+                mints: refused.is_none()
+                    && terms.cookie
+                    && kind == IdentityKind::Cookieless
+                    && agent.bot.is_empty(),
                 refused,
             }
         })
@@ -163,13 +168,21 @@ fn warnings(settings: &Settings, headers: &HeaderMap, peer_trusted: bool, is_pee
     for (header, present) in present {
         let name = name(header);
         if present && header != how {
-            warnings.push(format!("{name} was sent and is ignored, because collect.client_address is {:?}", self::name(how)));
+            warnings.push(format!(
+                "{name} was sent and is ignored, because collect.client_address is {:?}",
+                self::name(how)
+            ));
         } else if present && !peer_trusted {
-            warnings.push(format!("{name} was sent and is ignored, because the peer is not in collect.trusted_proxies"));
+            warnings.push(format!(
+                "{name} was sent and is ignored, because the peer is not in collect.trusted_proxies"
+            ));
         } else if present && is_peer {
-            warnings.push(format!("{name} was sent by a trusted proxy, and holds no address at its right end"));
+            warnings
+                .push(format!("{name} was sent by a trusted proxy, and holds no address at its right end"));
         } else if !present && header == how && peer_trusted {
-            warnings.push(format!("the peer is a trusted proxy and sent no {name}: all visitors would share its address"));
+            warnings.push(format!(
+                "the peer is a trusted proxy and sent no {name}: all visitors would share its address"
+            ));
         }
     }
     warnings

@@ -17,7 +17,6 @@ pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
     let probe = socket(address)?;
     probe.bind(&address.into())?;
     let address = probe.local_addr()?.as_socket().unwrap_or(address);
-    drop(probe);
     let mut listeners = Vec::with_capacity(count.max(1));
     for _ in 0..count.max(1) {
         let socket = socket(address)?;
@@ -26,6 +25,8 @@ pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
         socket.listen(BACKLOG)?;
         listeners.push(socket.into());
     }
+    // Until here it held the port, so that nobody could be given it in between.
+    drop(probe);
     Ok(listeners)
 }
 

@@ -28,6 +28,7 @@ pub mod limits;
 pub mod listen;
 pub mod pixel;
 pub mod privacy_page;
+mod privacy_words;
 pub mod proxy;
 pub mod route;
 pub mod script;

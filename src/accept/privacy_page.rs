@@ -5,17 +5,21 @@
 //!
 //! It says only what the product does, field by field as the site collects it.
 
-use http::header::{
-    ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN, REFERER,
-    REFERRER_POLICY, SET_COOKIE, VARY,
-};
 use http::StatusCode;
+use std::sync::Arc;
+
+use http::header::{
+    ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN,
+    REFERER, REFERRER_POLICY, SET_COOKIE, VARY,
+};
 
 use super::Settings;
 use super::answer::{self, Answer};
+use super::privacy_words::{ENGLISH, RUSSIAN, Words};
 use super::route::Context;
-use crate::config::{Consent, IpStorage, Site};
+use crate::config::{Consent, Fields, IpStorage, Site};
 use crate::identify::consent::{OptOut, forget_visitor, opt_out_cookie};
+use crate::identify::sites::SiteState;
 use crate::parse;
 
 pub const PRIVACY_PATH: &str = "/privacy";
@@ -83,12 +87,15 @@ fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {
         })
 }
 
-fn site(settings: &Settings, headers: &HeaderMap, query: &str) -> Option<std::sync::Arc<crate::identify::sites::SiteState>> {
+fn site(settings: &Settings, headers: &HeaderMap, query: &str) -> Option<Arc<SiteState>> {
     let named = query.split('&').find_map(|pair| pair.strip_prefix("s="));
     if let Some(site) = named.and_then(|id| settings.sites.get(id)) {
         return Some(site.clone());
     }
-    let referer = headers.get(REFERER).and_then(|value| value.to_str().ok()).and_then(|text| url::Url::parse(text).ok());
+    let referer = headers
+        .get(REFERER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| url::Url::parse(text).ok());
     if let Some(host) = referer.as_ref().and_then(url::Url::host_str)
         && let Some(site) = settings.sites.iter().find(|site| site.site.has_host(host))
     {
@@ -107,112 +114,7 @@ fn prefers_russian(headers: &HeaderMap) -> bool {
         .is_some_and(|language| language.eq_ignore_ascii_case("ru"))
 }
 
-/// The page's text in one language.
-struct Words {
-    language: &'static str,
-    title: &'static str,
-    intro: &'static str,
-    always: &'static [&'static str],
-    ip: [&'static str; 3],
-    consent: [&'static str; 3],
-    /// In the order of `Fields::NAMES`.
-    fields: [&'static str; 8],
-    kept: &'static str,
-    days: &'static str,
-    policy: &'static str,
-    version: &'static str,
-    contact: &'static str,
-    counted: &'static str,
-    opted_out: &'static str,
-    opt_out: &'static str,
-    opt_in: &'static str,
-}
-
-static RUSSIAN: Words = Words {
-    language: "ru",
-    title: "Статистика посещений и ваши данные",
-    intro: "Этот адрес собирает статистику посещений сайта. При просмотре страницы или рекламного блока записываются:",
-    always: &[
-        "время обращения по часам сервера;",
-        "адрес страницы и адрес страницы, с которой вы пришли, без лишних параметров;",
-        "браузер, операционная система, вид устройства и язык — без самой строки браузера;",
-        "страна, регион, город и сеть, определённые по IP-адресу;",
-        "рекламный блок и название события, если они были.",
-    ],
-    ip: [
-        "IP-адрес — только в зашифрованном виде.",
-        "IP-адрес — без последней части и только в зашифрованном виде.",
-        "IP-адрес не записывается.",
-    ],
-    consent: [
-        "Чтобы узнать браузер при следующем посещении, ставится cookie; записывается только её необратимый отпечаток.",
-        "Cookie ставится только после вашего согласия; записывается только её необратимый отпечаток.",
-        "Cookie для узнавания не ставится.",
-    ],
-    fields: [
-        "Кроме того: заголовок страницы.",
-        "Кроме того: класс ширины экрана.",
-        "Кроме того: глубина прокрутки.",
-        "Кроме того: время активного чтения.",
-        "Кроме того: переходы на другие сайты.",
-        "Кроме того: скачивания файлов.",
-        "Кроме того: свойства событий.",
-        "Кроме того: часовой пояс браузера.",
-    ],
-    kept: "Записи хранятся, дней:",
-    days: "из них IP-адрес:",
-    policy: "Политика конфиденциальности",
-    version: "Редакция политики:",
-    contact: "Вопросы и обращения:",
-    counted: "Этот браузер учитывается в статистике.",
-    opted_out: "Вы отказались: обращения этого браузера не записываются.",
-    opt_out: "Не учитывать меня",
-    opt_in: "Снова учитывать",
-};
-
-static ENGLISH: Words = Words {
-    language: "en",
-    title: "Visit statistics and your data",
-    intro: "This address collects the site's visit statistics. When a page or an ad block is viewed, it records:",
-    always: &[
-        "the time, by the server's clock;",
-        "the address of the page and of the page you came from, without needless parameters;",
-        "browser, operating system, kind of device and language, but not the browser's own text;",
-        "country, region, city and network, as looked up from the IP address;",
-        "the ad block and the event's name, where there is one.",
-    ],
-    ip: [
-        "The IP address, only in encrypted form.",
-        "The IP address without its last part, and only in encrypted form.",
-        "The IP address is not recorded.",
-    ],
-    consent: [
-        "A cookie is set to know the browser again; only an irreversible hash of it is recorded.",
-        "A cookie is set only after your consent; only an irreversible hash of it is recorded.",
-        "No cookie is set to know you again.",
-    ],
-    fields: [
-        "Also: the page's title.",
-        "Also: the class of your screen's width.",
-        "Also: how far a page was scrolled.",
-        "Also: how long a page was actively read.",
-        "Also: links followed to other sites.",
-        "Also: files downloaded.",
-        "Also: properties of events.",
-        "Also: the browser's time zone.",
-    ],
-    kept: "Records are kept for this many days:",
-    days: "the IP address among them:",
-    policy: "Privacy policy",
-    version: "Version of the policy:",
-    contact: "Questions and requests:",
-    counted: "This browser is counted.",
-    opted_out: "You have opted out: nothing is recorded about this browser's visits.",
-    opt_out: "Do not count me",
-    opt_in: "Count me again",
-};
-
-fn render(words: &Words, site: Option<&crate::identify::sites::SiteState>, opted_out: bool) -> String {
+fn render(words: &Words, site: Option<&SiteState>, opted_out: bool) -> String {
     let mut html = format!(
         "<!doctype html>\n<html lang=\"{}\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"robots\" content=\"noindex\">\n<title>{title}</title>\n<main>\n<h1>{title}</h1>\n",
         words.language,
@@ -233,12 +135,28 @@ fn render(words: &Words, site: Option<&crate::identify::sites::SiteState>, opted
 }
 
 fn describe(html: &mut String, words: &Words, site: &Site) {
-    let mut item = |text: &str| html.push_str(&format!("<li>{text}</li>\n"));
-    let mut fields = site.fields;
-    let on: Vec<bool> = crate::config::Fields::NAMES
-        .iter()
-        .map(|name| fields.flag(name).is_some_and(|flag| *flag))
-        .collect();
+    html.push_str(&format!("<p>{}</p>\n<ul>\n", words.intro));
+    for line in recorded(words, site) {
+        html.push_str(&format!("<li>{line}</li>\n"));
+    }
+    html.push_str(&format!("</ul>\n<p>{} {}", words.kept, site.retention.raw_days));
+    if site.ip != IpStorage::None {
+        html.push_str(&format!("; {} {}", words.days, site.retention.ip_days));
+    }
+    html.push_str(".</p>\n");
+    let is_web = url::Url::parse(&site.policy_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    if is_web {
+        html.push_str(&format!("<p><a href=\"{}\">{}</a></p>\n", escape(&site.policy_url), words.policy));
+    }
+    for (label, value) in [(words.version, &site.policy_version), (words.contact, &site.contact)] {
+        if !value.is_empty() {
+            html.push_str(&format!("<p>{label} {}</p>\n", escape(value)));
+        }
+    }
+}
+
+/// What is recorded on the site, a line each.
+fn recorded(words: &Words, site: &Site) -> Vec<&'static str> {
     let ip = match site.ip {
         IpStorage::Encrypted => words.ip[0],
         IpStorage::Truncated => words.ip[1],
@@ -249,29 +167,18 @@ fn describe(html: &mut String, words: &Words, site: &Site) {
         Consent::OptIn => words.consent[1],
         Consent::Cookieless => words.consent[2],
     };
-    let lines = words.always.iter().copied().chain([ip, consent]);
-    let extra = words.fields.iter().zip(&on).filter(|(_, on)| **on).map(|(text, _)| *text);
-    let all: Vec<&str> = lines.chain(extra).collect();
-    for line in all {
-        item(line);
+    let mut lines = words.always.to_vec();
+    lines.extend([ip, consent, words.without_cookie]);
+    if site.user_key_secret_file.is_some() {
+        lines.push(words.user_key);
     }
-    let list = std::mem::take(html);
-    let (head, items) = list.split_at(list.find("<li>").unwrap_or(list.len()));
-    html.push_str(&format!("{head}<p>{}</p>\n<ul>\n{items}</ul>\n", words.intro));
-    let mut days = format!("<p>{} {}", words.kept, site.retention.raw_days);
-    if site.ip != IpStorage::None {
-        days.push_str(&format!("; {} {}", words.days, site.retention.ip_days));
-    }
-    html.push_str(&format!("{days}.</p>\n"));
-    let web = url::Url::parse(&site.policy_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-    if web {
-        html.push_str(&format!("<p><a href=\"{}\">{}</a></p>\n", escape(&site.policy_url), words.policy));
-    }
-    for (label, value) in [(words.version, &site.policy_version), (words.contact, &site.contact)] {
-        if !value.is_empty() {
-            html.push_str(&format!("<p>{label} {}</p>\n", escape(value)));
+    let mut fields = site.fields;
+    for (name, text) in Fields::NAMES.iter().zip(words.fields) {
+        if fields.flag(name).is_some_and(|collected| *collected) {
+            lines.push(text);
         }
     }
+    lines
 }
 
 fn escape(text: &str) -> String {

@@ -1,10 +1,11 @@
 //! `GET` script path: the embedded script, packed where the browser takes it.
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY,
-};
 use http::StatusCode;
+use http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
+    IF_NONE_MATCH, VARY,
+};
 use http_body_util::Full;
 
 use super::answer::{self, Answer, CROSS_ORIGIN_RESOURCE_POLICY};

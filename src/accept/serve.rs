@@ -67,13 +67,7 @@ pub async fn serve(
     mut shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let server = Rc::new(Server {
-        thread,
-        shared,
-        writer,
-        open: Cell::new(0),
-        one_closed: Notify::new(),
-    });
+    let server = Rc::new(Server { thread, shared, writer, open: Cell::new(0), one_closed: Notify::new() });
     let stop = shutdown.clone();
     let mut stopping = pin!(async move {
         // An error means that whoever would say stop is gone.
@@ -108,7 +102,12 @@ pub async fn serve(
     };
     if timeout(drain, emptied).await.is_err() {
         let connections = server.open.get();
-        tracing::warn!(thread, connections, drain_ms = drain.as_millis() as u64, "the drain ended with open connections");
+        tracing::warn!(
+            thread,
+            connections,
+            drain_ms = drain.as_millis() as u64,
+            "the drain ended with open connections"
+        );
     }
     Ok(())
 }
@@ -197,14 +196,16 @@ impl Server {
     }
 
     async fn answer(&self, peer: IpAddr, request: Request<Incoming>) -> Answer {
-        let context =
-            Context { shared: &self.shared, writer: &self.writer, thread: self.thread, peer };
+        let context = Context { shared: &self.shared, writer: &self.writer, thread: self.thread, peer };
         match CatchPanic(Box::pin(route(&context, request))).await {
             Ok(answer) => answer,
             Err(Panicked) => {
                 self.shared.panics.fetch_add(1, Relaxed);
                 tracing::error!(thread = self.thread, "a request panicked; it was answered 500");
-                answer::close(answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the collector made a mistake\n"))
+                answer::close(answer::text(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the collector made a mistake\n",
+                ))
             }
         }
     }

@@ -266,7 +266,7 @@ impl<R: Read> BlockReader<R> {
         };
         let method = header[CHECKSUM_BYTES];
         let (size, raw_size) = (field(CHECKSUM_BYTES + 1), field(CHECKSUM_BYTES + 5));
-        if size < HEADER_BYTES || size > MAX_BLOCK_BYTES || raw_size > MAX_BLOCK_BYTES {
+        if !(HEADER_BYTES..=MAX_BLOCK_BYTES).contains(&size) || raw_size > MAX_BLOCK_BYTES {
             return Err(refused(
                 Code::TooLargeSizeCompressed,
                 format_args!(

@@ -134,6 +134,7 @@ impl Directory {
                 eprintln!("engine: waiting: {locked}");
                 said = true;
             }
+            #[expect(clippy::disallowed_methods, reason = "the start of a process has nothing else to do")]
             std::thread::sleep(LOCK_POLL);
         }
         lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(io(&path))?;

@@ -381,7 +381,7 @@ impl Drop for Answer {
 
 impl Rows<'_> {
     /// The next piece; `None` at the end.
-    pub fn next(&mut self) -> Result<Option<Answer>, Exception> {
+    pub fn fetch(&mut self) -> Result<Option<Answer>, Exception> {
         if self.finished {
             return Ok(None);
         }

@@ -200,6 +200,9 @@ impl Statement<'_> {
             self.summary.take(&answer);
             return self.finish(&format, Vec::new());
         }
+        if statement::is_empty(&text) {
+            return Err(Exception::new(Code::SyntaxError, "Syntax error: Empty query"));
+        }
         if statement::has_second(&text) {
             return Err(Exception::new(Code::SyntaxError, "Syntax error (Multi-statements are not allowed)"));
         }
@@ -278,7 +281,7 @@ impl Statement<'_> {
         let mut held_bytes = 0;
         let mut output: Option<Writer> = None;
         let outcome = loop {
-            let piece = match rows.next() {
+            let piece = match rows.fetch() {
                 Ok(None) => break Ok(()),
                 Ok(Some(piece)) => self.summary.piece(piece, trimmer.as_mut()),
                 Err(exception) => Err(exception),

@@ -12,7 +12,7 @@
 //! refused with exception 373, as ClickHouse does.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::exception::{Code, Exception};
@@ -21,6 +21,10 @@ use super::request::{Request, Session};
 
 /// Sessions with a state; each holds a connection, some 100 kB.
 pub const MAX_SESSIONS: usize = 64;
+
+/// A statement's answer is out a moment before its settings are put back; the
+/// next statement of the same client waits for that.
+const SESSION_WAIT: Duration = Duration::from_secs(1);
 
 /// Where the engine differs from a server, and what must hold whatever its
 /// defaults become: an acknowledged insert is written, a typing error is not a
@@ -132,7 +136,7 @@ impl Lease {
                 work(&mut connection)
             }
             Lease::Kept(connection) => {
-                let mut connection = connection.try_lock().map_err(|_| {
+                let mut connection = locked(&connection).ok_or_else(|| {
                     Exception::new(Code::SessionIsLocked, "Session is locked by a concurrent client")
                 })?;
                 let mut settings = request.settings.clone();
@@ -162,6 +166,23 @@ impl Lease {
                 apply(&mut connection, database.as_deref(), &before)?;
                 outcome
             }
+        }
+    }
+}
+
+/// The connection, if it gets free within [`SESSION_WAIT`].
+fn locked(connection: &Mutex<Connection>) -> Option<MutexGuard<'_, Connection>> {
+    let begun = Instant::now();
+    loop {
+        match connection.try_lock() {
+            Ok(locked) => return Some(locked),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if begun.elapsed() > SESSION_WAIT => return None,
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a statement's thread may block, and a mutex has no timed lock"
+            )]
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
         }
     }
 }

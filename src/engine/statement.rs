@@ -85,6 +85,12 @@ pub fn has_second(text: &[u8]) -> bool {
     false
 }
 
+/// Whether there is no statement at all.
+pub fn is_empty(text: &[u8]) -> bool {
+    let mut lexer = Lexer { text, at: 0 };
+    !std::iter::from_fn(|| lexer.next()).any(|(token, _)| token != Token::Semicolon)
+}
+
 /// Whether the statement calls the table function `input`, which would read
 /// the rows from the standard input of the process.
 pub fn calls_input(text: &[u8]) -> bool {

@@ -22,7 +22,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -228,9 +228,8 @@ impl Keeper {
             Err(error) => return End::Exited(Err(error)),
         };
         self.state.send_modify(|state| state.pid = child.id());
-        // Held here until the engine has ended: waiting for a child closes the pipe it still has.
-        let (Some(_pipe), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return End::Exited(Err(std::io::Error::other("no pipe to the engine")));
+        let (Some(output), Some(pipe)) = (child.stdout.take(), child.stdin.take()) else {
+            return End::Exited(Err(std::io::Error::other("no pipes to the engine")));
         };
         let mut line = String::new();
         let mut output = BufReader::new(tokio::io::AsyncReadExt::take(output, MAX_LINE_BYTES));
@@ -238,27 +237,28 @@ impl Keeper {
             read = timeout(START_TIMEOUT, output.read_line(&mut line)) => Some(matches!(read, Ok(Ok(1..)))),
             () = told(&mut self.stop) => None,
         };
-        let Some(ready) = ready else { return stop(child).await };
+        let Some(ready) = ready else { return stop(child, pipe).await };
         if !ready {
             let _ = child.start_kill();
             return End::Exited(child.wait().await);
         }
         self.state.send_modify(|state| state.phase = Phase::Ready);
         tracing::info!(pid = child.id(), "the engine is ready");
-        self.watch(child).await
+        self.watch(child, pipe).await
     }
 
-    async fn watch(&mut self, mut child: Child) -> End {
+    /// `pipe` is held apart from the child, whose `wait` would close it.
+    async fn watch(&mut self, mut child: Child, pipe: ChildStdin) -> End {
         let mut refused = 0;
         loop {
             tokio::select! {
                 status = child.wait() => return End::Exited(status),
-                () = told(&mut self.stop) => return stop(child).await,
+                () = told(&mut self.stop) => return stop(child, pipe).await,
                 () = sleep(HEARTBEAT) => {}
             }
             let beat = tokio::select! {
                 status = child.wait() => return End::Exited(status),
-                () = told(&mut self.stop) => return stop(child).await,
+                () = told(&mut self.stop) => return stop(child, pipe).await,
                 beat = timeout(HUNG_AFTER, beat(&self.socket, &self.secret)) => beat,
             };
             let hung = match beat {
@@ -289,7 +289,8 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 }
 
 /// Ends an engine: first by asking, at last by force.
-async fn stop(mut child: Child) -> End {
+async fn stop(mut child: Child, pipe: ChildStdin) -> End {
+    drop(pipe);
     if let Some(pid) = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }

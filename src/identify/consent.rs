@@ -85,7 +85,9 @@ pub fn consent_cookie(site: &str, state: ConsentState, secure: bool) -> String {
         ConsentState::Granted => "granted",
         ConsentState::Denied => "denied",
         ConsentState::Marketing => "marketing",
-        ConsentState::Unstated => return cookie(format!("{CONSENT_COOKIE_PREFIX}{site}"), String::new(), 0, secure),
+        ConsentState::Unstated => {
+            return cookie(format!("{CONSENT_COOKIE_PREFIX}{site}"), String::new(), 0, secure);
+        }
     };
     cookie(format!("{CONSENT_COOKIE_PREFIX}{site}"), value.to_owned(), COOKIE_DAYS, secure)
 }
@@ -189,7 +191,10 @@ mod tests {
         assert_eq!(plain, "metka=v; HttpOnly; SameSite=Lax; Path=/; Max-Age=34214400");
         let host = visitor_cookie("__Host-metka", "v".to_owned(), true);
         assert_eq!(host, "__Host-metka=v; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34214400");
-        assert!(consent_cookie("clinic", ConsentState::Denied, false).starts_with("metka_consent_clinic=denied; "));
+        assert!(
+            consent_cookie("clinic", ConsentState::Denied, false)
+                .starts_with("metka_consent_clinic=denied; ")
+        );
         assert!(forget_visitor("metka", false).ends_with("Max-Age=0"));
     }
 }

@@ -115,7 +115,8 @@ mod tests {
     fn a_flood_from_everywhere_is_held_in_bounded_memory_and_limited() {
         let limits = RateLimits::new(1, 0);
         let keys = (MAX_KEYS * 2) as u64;
-        let admitted = (0..keys).filter(|key| limits.admit(|| key.wrapping_mul(0x9E37_79B9_7F4A_7C15), || 0)).count();
+        let admitted =
+            (0..keys).filter(|key| limits.admit(|| key.wrapping_mul(0x9E37_79B9_7F4A_7C15), || 0)).count();
         assert!(limits.remembered() <= MAX_KEYS + CHECKS_PER_SHRINK as usize + SHARED_BUCKETS as usize);
         assert!(admitted < keys as usize, "the shared buckets limited nothing");
     }

@@ -94,7 +94,9 @@ mod tests {
         std::fs::write(dir.path().join("good"), "0123456789abcdef0123\n").expect("file");
         std::fs::write(dir.path().join("short"), "abc\n").expect("file");
         let text = |name: &str| {
-            format!("[[site]]\nid = \"clinic\"\nhosts = [\"clinic.example\"]\nuser_key_secret_file = \"{name}\"")
+            format!(
+                "[[site]]\nid = \"clinic\"\nhosts = [\"clinic.example\"]\nuser_key_secret_file = \"{name}\""
+            )
         };
         let load = |name: &str| {
             let config = Config::parse(&text(name), [], dir.path()).expect("valid");

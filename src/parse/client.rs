@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn cookies_are_found_by_the_name_that_the_public_url_gives() {
-        let lines = [("cookie", "a=b; metka=plain; metka=second"), ("cookie", "__Host-metka=host; metka_optout=1")];
+        let lines =
+            [("cookie", "a=b; metka=plain; metka=second"), ("cookie", "__Host-metka=host; metka_optout=1")];
         let http = read("http://stats.example", &lines);
         assert_eq!((http.cookie.as_deref(), http.opted_out), (Some("plain"), true));
         assert_eq!(read("https://stats.example", &lines).cookie.as_deref(), Some("host"));
@@ -120,7 +121,8 @@ mod tests {
 
     #[test]
     fn consent_is_remembered_for_its_own_site() {
-        let client = read("http://x.example", &[("cookie", "metka_consent_clinic=denied; metka_consent_other=what")]);
+        let client =
+            read("http://x.example", &[("cookie", "metka_consent_clinic=denied; metka_consent_other=what")]);
         assert_eq!(stored_consent(&client, "clinic"), ConsentState::Denied);
         assert_eq!(stored_consent(&client, "other"), ConsentState::Unstated);
     }

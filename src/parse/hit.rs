@@ -33,7 +33,7 @@ pub fn hit(report: &Report, header: Option<&str>, site: &Site) -> Result<Hit, Re
     let referrer = page::referrer(&report.referrer, site)?;
     let kind = report.kind.unwrap_or(Kind::Pageview);
     let (name, ad) = (name(&report.name)?, name(&report.ad)?);
-        let fields = site.fields;
+    let fields = site.fields;
 
     let complete = match kind {
         Kind::Pageview => true,
@@ -83,7 +83,6 @@ fn name(text: &str) -> Result<String, Reason> {
     if cleaned.len() > MAX_NAME_BYTES { Err(Reason::TooLarge) } else { Ok(cleaned.into_owned()) }
 }
 
-
 fn props(report: &Report, kind: Kind, event: &str, site: &Site) -> Result<Vec<(String, String)>, Reason> {
     let is_link = kind == Kind::Event && (event == OUTBOUND || event == DOWNLOAD);
     let mut props: Vec<(String, String)> = Vec::new();
@@ -126,7 +125,15 @@ mod tests {
     #[test]
     fn every_kind_needs_what_it_is_about() {
         let all = site(Fields::ALL);
-        for (kind, complete) in [(Kind::Pageview, true), (Kind::Engagement, true), (Kind::Event, false), (Kind::AdView, false), (Kind::AdViewable, false), (Kind::AdClick, false), (Kind::Consent, false)] {
+        for (kind, complete) in [
+            (Kind::Pageview, true),
+            (Kind::Engagement, true),
+            (Kind::Event, false),
+            (Kind::AdView, false),
+            (Kind::AdViewable, false),
+            (Kind::AdClick, false),
+            (Kind::Consent, false),
+        ] {
             assert_eq!(hit(&report(kind), None, &all).is_ok(), complete, "{}", kind.name());
         }
         let control_only = Report { name: "\u{0}\n".into(), ..report(Kind::Event) };
@@ -145,13 +152,39 @@ mod tests {
             ..report(Kind::Pageview)
         };
         let none = hit(&full, None, &site(Fields::NONE)).expect("kept");
-        assert_eq!((none.title.as_str(), none.props.len(), none.width, none.engaged_ms, none.scroll, none.timezone.as_str()), ("", 0, 0, 0, None, ""));
+        assert_eq!(
+            (
+                none.title.as_str(),
+                none.props.len(),
+                none.width,
+                none.engaged_ms,
+                none.scroll,
+                none.timezone.as_str()
+            ),
+            ("", 0, 0, 0, None, "")
+        );
         let all = hit(&full, None, &site(Fields::ALL)).expect("kept");
-        assert_eq!((all.title.as_str(), all.props.len(), all.width, all.engaged_ms, all.scroll, all.timezone.as_str()), ("t", 1, 100, 5, Some(7), "Europe/Moscow"));
+        assert_eq!(
+            (
+                all.title.as_str(),
+                all.props.len(),
+                all.width,
+                all.engaged_ms,
+                all.scroll,
+                all.timezone.as_str()
+            ),
+            ("t", 1, 100, 5, Some(7), "Europe/Moscow")
+        );
         for (report, fields) in [
             (report(Kind::Engagement), Fields::NONE),
-            (Report { name: OUTBOUND.into(), ..report(Kind::Event) }, Fields { outbound: false, ..Fields::ALL }),
-            (Report { name: DOWNLOAD.into(), ..report(Kind::Event) }, Fields { downloads: false, ..Fields::ALL }),
+            (
+                Report { name: OUTBOUND.into(), ..report(Kind::Event) },
+                Fields { outbound: false, ..Fields::ALL },
+            ),
+            (
+                Report { name: DOWNLOAD.into(), ..report(Kind::Event) },
+                Fields { downloads: false, ..Fields::ALL },
+            ),
         ] {
             assert_eq!(hit(&report, None, &site(fields)).err(), Some(Reason::BadRequest));
         }
@@ -161,7 +194,8 @@ mod tests {
     fn names_are_bounded_and_text_is_cut() {
         let all = site(Fields::ALL);
         let long = "я".repeat(MAX_TITLE_BYTES);
-        let titled = Report { title: long.as_str().into(), timezone: "Mars/Olympus".into(), ..report(Kind::Pageview) };
+        let titled =
+            Report { title: long.as_str().into(), timezone: "Mars/Olympus".into(), ..report(Kind::Pageview) };
         let titled = hit(&titled, None, &all).expect("kept");
         assert_eq!((titled.title.len(), titled.timezone.as_str()), (MAX_TITLE_BYTES, ""));
         for oversized in [
@@ -177,7 +211,10 @@ mod tests {
     #[test]
     fn the_referer_header_is_the_page_when_none_is_named() {
         let bare = Report::default();
-        assert_eq!(hit(&bare, Some("https://clinic.example/a"), &site(Fields::ALL)).expect("kept").page.path, "/a");
+        assert_eq!(
+            hit(&bare, Some("https://clinic.example/a"), &site(Fields::ALL)).expect("kept").page.path,
+            "/a"
+        );
         assert_eq!(hit(&bare, None, &site(Fields::ALL)).err(), Some(Reason::BadRequest));
     }
 

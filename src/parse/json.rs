@@ -52,7 +52,7 @@ enum Plain<'a> {
 }
 
 /// The properties of an event.
-struct Props<'a>(Result<Vec<(Cow<'a, str>, Cow<'a, str>)>, Reason>);
+struct Props<'a>(Result<report::Props<'a>, Reason>);
 
 struct ElementsVisitor;
 struct ElementVisitor;
@@ -234,7 +234,7 @@ impl<'de> Visitor<'de> for PropsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut props: Vec<(Cow<str>, Cow<str>)> = Vec::new();
+        let mut props = report::Props::new();
         let mut refused = None;
         while let Some(Key(key)) = map.next_key()? {
             if props.len() == MAX_PROPS {
@@ -349,17 +349,33 @@ mod tests {
         assert_eq!((report.width, report.engaged_ms, report.scroll), (1536, 86_400_000, Some(100)));
         assert_eq!(report.id, Some(255));
 
-        let many = parse(br#" [{"s":"a"}, 5, null, "x", [], {"s":1}, {"s":"b","s":"b"}, {"s":"c"}] "#).expect("valid");
-        let sites: Vec<_> =
-            many.elements.iter().map(|element| element.as_ref().map(|report| report.site.as_ref()).ok()).collect();
+        let many = parse(br#" [{"s":"a"}, 5, null, "x", [], {"s":1}, {"s":"b","s":"b"}, {"s":"c"}] "#)
+            .expect("valid");
+        let sites: Vec<_> = many
+            .elements
+            .iter()
+            .map(|element| element.as_ref().map(|report| report.site.as_ref()).ok())
+            .collect();
         assert_eq!(sites, [Some("a"), None, None, None, None, None, None, Some("c")]);
     }
 
     #[test]
     fn a_body_that_cannot_be_told_apart_is_refused_whole() {
         for body in [
-            &b""[..], b"{", b"5", b"null", b"\"x\"", b"[{\"s\":\"a\"}", b"{} {}", b"{\"s\":\"\\ud800\"}", b"{\"s\":NaN}",
-            b"\xff\xfe", b"{\"t\":\"\xc0\x80\"}", b"{'s':'a'}", b"{\"s\":\"a\",}", b"{\"s\":\"a\nb\"}",
+            &b""[..],
+            b"{",
+            b"5",
+            b"null",
+            b"\"x\"",
+            b"[{\"s\":\"a\"}",
+            b"{} {}",
+            b"{\"s\":\"\\ud800\"}",
+            b"{\"s\":NaN}",
+            b"\xff\xfe",
+            b"{\"t\":\"\xc0\x80\"}",
+            b"{'s':'a'}",
+            b"{\"s\":\"a\",}",
+            b"{\"s\":\"a\nb\"}",
         ] {
             assert_eq!(parse(body).err(), Some(Reason::BadRequest), "{}", body.escape_ascii());
         }
@@ -369,7 +385,8 @@ mod tests {
 
     #[test]
     fn depth_costs_nothing() {
-        for (key, expected) in [("x", None), ("t", Some(Reason::BadRequest)), ("p", Some(Reason::BadRequest))] {
+        for (key, expected) in [("x", None), ("t", Some(Reason::BadRequest)), ("p", Some(Reason::BadRequest))]
+        {
             let body = format!("{{\"{key}\":{}{}}}", "[".repeat(400_000), "]".repeat(400_000));
             let parsed = parse(body.as_bytes()).expect("readable");
             assert_eq!(parsed.elements[0].as_ref().err().copied(), expected, "{key}");
@@ -381,9 +398,24 @@ mod tests {
     #[test]
     fn an_element_with_a_wrong_type_refuses_itself() {
         for element in [
-            r#"{"s":1}"#, r#"{"k":"view"}"#, r#"{"w":"1920"}"#, r#"{"w":-1}"#, r#"{"w":1e9}"#, r#"{"sd":101}"#,
-            r#"{"d":-5}"#, r#"{"t":{}}"#, r#"{"t":true}"#, r#"{"p":[]}"#, r#"{"p":"x"}"#, r#"{"p":{"a":{}}}"#,
-            r#"{"p":{"a":1,"a":2}}"#, r#"{"c":"yes"}"#, r#"{"c":1}"#, r#"{"i":"xyz"}"#, r#"{"i":5}"#, r#"{"u":1}"#,
+            r#"{"s":1}"#,
+            r#"{"k":"view"}"#,
+            r#"{"w":"1920"}"#,
+            r#"{"w":-1}"#,
+            r#"{"w":1e9}"#,
+            r#"{"sd":101}"#,
+            r#"{"d":-5}"#,
+            r#"{"t":{}}"#,
+            r#"{"t":true}"#,
+            r#"{"p":[]}"#,
+            r#"{"p":"x"}"#,
+            r#"{"p":{"a":{}}}"#,
+            r#"{"p":{"a":1,"a":2}}"#,
+            r#"{"c":"yes"}"#,
+            r#"{"c":1}"#,
+            r#"{"i":"xyz"}"#,
+            r#"{"i":5}"#,
+            r#"{"u":1}"#,
         ] {
             let body = parse(element.as_bytes()).expect("readable");
             assert_eq!(body.elements[0], Err(Reason::BadRequest), "{element}");

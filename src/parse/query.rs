@@ -92,8 +92,23 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_refused() {
         for query in [
-            "s=a&s=a", "s=%", "s=%4", "s=%zz", "t=%ff", "t=%C0%80", "t=%ED%A0%80", "k=view", "k=", "w=-1", "w=1e3",
-            "w=99999999999", "w=", "i=1", "i=000000000000000g", "i=+000000000000001", "i=00000000000000001",
+            "s=a&s=a",
+            "s=%",
+            "s=%4",
+            "s=%zz",
+            "t=%ff",
+            "t=%C0%80",
+            "t=%ED%A0%80",
+            "k=view",
+            "k=",
+            "w=-1",
+            "w=1e3",
+            "w=99999999999",
+            "w=",
+            "i=1",
+            "i=000000000000000g",
+            "i=+000000000000001",
+            "i=00000000000000001",
         ] {
             assert_eq!(parse(query).err(), Some(Reason::BadRequest), "{query}");
         }

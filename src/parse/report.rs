@@ -16,6 +16,9 @@ pub const MAX_ENGAGED_MS: u32 = 24 * 60 * 60 * 1000;
 /// A hit id has so many hex digits.
 pub const HIT_ID_DIGITS: usize = 16;
 
+/// Names and values, in their order.
+pub type Props<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
 /// One hit as its page reported it.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Report<'a> {
@@ -26,7 +29,7 @@ pub struct Report<'a> {
     pub referrer: Cow<'a, str>,
     pub title: Cow<'a, str>,
     pub name: Cow<'a, str>,
-    pub props: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    pub props: Props<'a>,
     pub ad: Cow<'a, str>,
     pub width: u32,
     pub engaged_ms: u32,

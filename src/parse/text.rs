@@ -40,7 +40,11 @@ pub fn clean(text: &str) -> Cow<'_, str> {
 /// The longest beginning of the text that ends at a character and is no longer
 /// than `bytes`.
 pub fn cut(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
+    if text.len() <= bytes {
+        return text;
+    }
+    let end = (0..=bytes).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    &text[..end]
 }
 
 /// Cleaned, then cut.
@@ -74,7 +78,9 @@ mod tests {
 
     #[test]
     fn text_is_cut_at_a_character() {
-        for (input, bytes, expected) in [("приём", 4, "пр"), ("приём", 5, "пр"), ("ab", 9, "ab"), ("ab", 0, "")] {
+        for (input, bytes, expected) in
+            [("приём", 4, "пр"), ("приём", 5, "пр"), ("ab", 9, "ab"), ("ab", 0, "")]
+        {
             assert_eq!(cut(input, bytes), expected);
         }
     }

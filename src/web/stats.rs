@@ -64,6 +64,8 @@ pub async fn sites(asked: Asked) -> Answer {
             "hosts": site.hosts,
             "attribution": attribution,
             "collect_url": config.collect.public_url,
+            "script_path": config.collect.script_path,
+            "pixel_path": config.collect.pixel_path,
         })
     };
     let sites: Vec<Value> =

@@ -156,8 +156,18 @@ fn event_cases() -> Vec<Case> {
     const LARGE: &[(u64, &str)] = &[(0, "too-large")];
     vec![
         case("one object", one(""), Event(202, &[]), ok(json!({"path": "/e", "kind": 1}))),
-        case("an array", event(&format!("[{{{page}}},{{{page},\"k\":\"event\",\"n\":\"x\"}}]"), &[]), Event(202, &[]), vec![json!({"kind": 1}), json!({"kind": 2, "name": "x"})]),
-        case("an array with one bad element", event(&format!("[{{{page}}},5,{{\"s\":\"nobody\",\"u\":\"https://clinic.example/\"}}]"), &[]), Event(202, &[(1, "bad-request"), (2, "unknown-site")]), ok(json!({"path": "/e"}))),
+        case(
+            "an array",
+            event(&format!("[{{{page}}},{{{page},\"k\":\"event\",\"n\":\"x\"}}]"), &[]),
+            Event(202, &[]),
+            vec![json!({"kind": 1}), json!({"kind": 2, "name": "x"})],
+        ),
+        case(
+            "an array with one bad element",
+            event(&format!("[{{{page}}},5,{{\"s\":\"nobody\",\"u\":\"https://clinic.example/\"}}]"), &[]),
+            Event(202, &[(1, "bad-request"), (2, "unknown-site")]),
+            ok(json!({"path": "/e"})),
+        ),
         case("an empty array", event("[]", &[]), Event(400, &[]), vec![]),
         case("an empty body", event("", &[]), Event(400, BAD), vec![]),
         case("an empty object", event("{}", &[]), Event(400, &[(0, "unknown-site")]), vec![]),
@@ -173,22 +183,57 @@ fn event_cases() -> Vec<Case> {
         case("a leading surrogate", one(r#","t":"\ud800""#), Event(400, BAD), vec![]),
         case("a trailing surrogate", one(r#","t":"\udc00x""#), Event(400, BAD), vec![]),
         case("a raw control character", one(",\"t\":\"a\u{1}b\""), Event(400, BAD), vec![]),
-        case("a body that is no UTF-8", request("POST", "/event", &[("Content-Type", "application/json")], b"{\"s\":\"\xff\"}"), Event(400, BAD), vec![]),
+        case(
+            "a body that is no UTF-8",
+            request("POST", "/event", &[("Content-Type", "application/json")], b"{\"s\":\"\xff\"}"),
+            Event(400, BAD),
+            vec![],
+        ),
         case("UTF-16", request("POST", "/event", &[], b"\xff\xfe{\0}\0"), Event(400, BAD), vec![]),
-        case("depth", one(&format!(",\"x\":{}{}", "[".repeat(200_000), "]".repeat(200_000))), Event(202, &[]), ok(json!({"path": "/e"}))),
-        case("depth in a known key", one(&format!(",\"t\":{}{}", "[".repeat(200_000), "]".repeat(200_000))), Event(400, BAD), vec![]),
+        case(
+            "depth",
+            one(&format!(",\"x\":{}{}", "[".repeat(200_000), "]".repeat(200_000))),
+            Event(202, &[]),
+            ok(json!({"path": "/e"})),
+        ),
+        case(
+            "depth in a known key",
+            one(&format!(",\"t\":{}{}", "[".repeat(200_000), "]".repeat(200_000))),
+            Event(400, BAD),
+            vec![],
+        ),
         case("depth without an end", event(&"[".repeat(500_000), &[]), Event(400, BAD), vec![]),
-        case("many unknown keys", one(&(0..30_000).map(|index| format!(",\"x{index}\":{index}")).collect::<String>()), Event(202, &[]), ok(json!({"path": "/e"}))),
+        case(
+            "many unknown keys",
+            one(&(0..30_000).map(|index| format!(",\"x{index}\":{index}")).collect::<String>()),
+            Event(202, &[]),
+            ok(json!({"path": "/e"})),
+        ),
         case("a known key twice", one(r#","s":"strict""#), Event(400, BAD), vec![]),
         case("a key twice, once escaped", one(r#","\u0073":"strict""#), Event(400, BAD), vec![]),
-        case("a site that is a number", event(r#"{"s":1,"u":"https://clinic.example/"}"#, &[]), Event(400, BAD), vec![]),
-        case("a page that is a list", event(r#"{"s":"clinic","u":["https://clinic.example/"]}"#, &[]), Event(400, BAD), vec![]),
+        case(
+            "a site that is a number",
+            event(r#"{"s":1,"u":"https://clinic.example/"}"#, &[]),
+            Event(400, BAD),
+            vec![],
+        ),
+        case(
+            "a page that is a list",
+            event(r#"{"s":"clinic","u":["https://clinic.example/"]}"#, &[]),
+            Event(400, BAD),
+            vec![],
+        ),
         case("a width that is text", one(r#","w":"1920""#), Event(400, BAD), vec![]),
         case("a negative width", one(r#","w":-5"#), Event(400, BAD), vec![]),
         case("an infinite width", one(r#","w":1e999"#), Event(400, BAD), vec![]),
         case("scroll beyond the page", one(r#","k":"engagement","sd":101"#), Event(400, BAD), vec![]),
         case("engaged time before zero", one(r#","k":"engagement","d":-1"#), Event(400, BAD), vec![]),
-        case("engaged time beyond a day is a day", one(r#","k":"engagement","d":1e15,"sd":50"#), Event(202, &[]), ok(json!({"engaged_ms": 86_400_000, "scroll": 50}))),
+        case(
+            "engaged time beyond a day is a day",
+            one(r#","k":"engagement","d":1e15,"sd":50"#),
+            Event(202, &[]),
+            ok(json!({"engaged_ms": 86_400_000, "scroll": 50})),
+        ),
         case("an unknown kind", one(r#","k":"page_view""#), Event(400, BAD), vec![]),
         case("consent in other words", one(r#","k":"consent","c":"yes""#), Event(400, BAD), vec![]),
         case("properties that are a list", one(r#","p":[1]"#), Event(400, BAD), vec![]),
@@ -196,35 +241,159 @@ fn event_cases() -> Vec<Case> {
         case("a property twice", one(r#","p":{"a":1,"a":2}"#), Event(400, BAD), vec![]),
         case("a property twice after cleaning", one(r#","p":{"a":1,"a\u0000":2}"#), Event(400, BAD), vec![]),
         case("a property without a name", one(r#","p":{"":1}"#), Event(400, BAD), vec![]),
-        case("too many properties", one(&format!(",\"p\":{{{}}}", props.join(","))), Event(413, LARGE), vec![]),
-        case("a property name too long", one(&format!(",\"p\":{{\"{}\":1}}", "k".repeat(200))), Event(413, LARGE), vec![]),
-        case("property values are cut and cleaned", one(&format!(r#","p":{{"a":"{}","b":"x\u0000\u202ey","n":9007199254740993,"t":true,"z":null}}"#, "v".repeat(400))), Event(202, &[]), ok(json!({"props": {"a": "v".repeat(256), "b": "x y", "n": "9007199254740993", "t": "true"}}))),
-        case("a name too long", one(&format!(",\"k\":\"event\",\"n\":\"{}\"", "n".repeat(129))), Event(413, LARGE), vec![]),
-        case("NUL in a name", one(r#","k":"event","n":"a\u0000b""#), Event(202, &[]), ok(json!({"name": "a b"}))),
-        case("NUL in the page", event(r#"{"s":"clinic","u":"https://clinic.example/\u0000"}"#, &[]), Event(400, BAD), vec![]),
-        case("a foreign page", event(r#"{"s":"clinic","u":"https://evil.example/"}"#, &[]), Event(400, &[(0, "foreign-host")]), vec![]),
-        case("a time zone that is none", one(r#","z":"Mars/Olympus""#), Event(202, &[]), ok(json!({"timezone": ""}))),
-        case("a time zone that is a path", one(r#","z":"../../etc/passwd""#), Event(202, &[]), ok(json!({"timezone": ""}))),
-        case("a time zone that is one", one(r#","z":"Asia/Yekaterinburg""#), Event(202, &[]), ok(json!({"timezone": "Asia/Yekaterinburg"}))),
-        case("a user key nobody signed", one(r#","uk":"somebody.00""#), Event(202, &[]), ok(json!({"user_key": 0}))),
-        case("an opted-out browser", event(&format!("{{{page}}}"), &[("Cookie", "metka_optout=1")]), Event(400, &[(0, "opted-out")]), vec![]),
-        case("one hit id twice in a request", event(&format!("[{{{page},\"i\":\"00000000000000aa\"}},{{{page},\"i\":\"00000000000000aa\"}}]"), &[]), Event(202, &[(1, "duplicate")]), ok(json!({"path": "/e"}))),
-        case("the same hit id again", one(r#","i":"00000000000000AA""#), Event(400, &[(0, "duplicate")]), vec![]),
-        case("an outbound link loses its query", one(r#","k":"event","n":"outbound","p":{"url":"https://u:p@vk.com/x?token=1#f"}"#), Event(202, &[]), ok(json!({"props": {"url": "https://vk.com/x"}}))),
-        case("an outbound link to a mailbox", one(r#","k":"event","n":"outbound","p":{"url":"mailto:somebody@clinic.example"}"#), Event(202, &[]), ok(json!({"props": {"url": ""}}))),
-        case("a form", request("POST", "/event", &[("Content-Type", "application/x-www-form-urlencoded")], b"s=clinic"), Event(400, BAD), vec![]),
-        case("XML", request("POST", "/event", &[("Content-Type", "text/xml")], b"<s/>"), Event(400, BAD), vec![]),
-        case("a packed body", request("POST", "/event", &[("Content-Encoding", "gzip")], b"\x1f\x8b\x08\0"), Event(400, BAD), vec![]),
-        case("no content type", request("POST", "/event", &[], format!("{{{page}}}").as_bytes()), Event(202, &[]), ok(json!({"path": "/e"}))),
-        case("too many elements", event(&format!("[{}]", vec!["{}"; 101].join(",")), &[]), Event(413, LARGE), vec![]),
-        case("a body too long", event(&format!("{{{page},\"x\":\"{}\"}}", "x".repeat(1_000_000)), &[]), Event(413, LARGE), vec![]),
-        case("a body said to be far too long", b"POST /event HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n".to_vec(), Event(413, LARGE), vec![]),
+        case(
+            "too many properties",
+            one(&format!(",\"p\":{{{}}}", props.join(","))),
+            Event(413, LARGE),
+            vec![],
+        ),
+        case(
+            "a property name too long",
+            one(&format!(",\"p\":{{\"{}\":1}}", "k".repeat(200))),
+            Event(413, LARGE),
+            vec![],
+        ),
+        case(
+            "property values are cut and cleaned",
+            one(&format!(
+                r#","p":{{"a":"{}","b":"x\u0000\u202ey","n":9007199254740993,"t":true,"z":null}}"#,
+                "v".repeat(400)
+            )),
+            Event(202, &[]),
+            ok(json!({"props": {"a": "v".repeat(256), "b": "x y", "n": "9007199254740993", "t": "true"}})),
+        ),
+        case(
+            "a name too long",
+            one(&format!(",\"k\":\"event\",\"n\":\"{}\"", "n".repeat(129))),
+            Event(413, LARGE),
+            vec![],
+        ),
+        case(
+            "NUL in a name",
+            one(r#","k":"event","n":"a\u0000b""#),
+            Event(202, &[]),
+            ok(json!({"name": "a b"})),
+        ),
+        case(
+            "NUL in the page",
+            event(r#"{"s":"clinic","u":"https://clinic.example/\u0000"}"#, &[]),
+            Event(400, BAD),
+            vec![],
+        ),
+        case(
+            "a foreign page",
+            event(r#"{"s":"clinic","u":"https://evil.example/"}"#, &[]),
+            Event(400, &[(0, "foreign-host")]),
+            vec![],
+        ),
+        case(
+            "a time zone that is none",
+            one(r#","z":"Mars/Olympus""#),
+            Event(202, &[]),
+            ok(json!({"timezone": ""})),
+        ),
+        case(
+            "a time zone that is a path",
+            one(r#","z":"../../etc/passwd""#),
+            Event(202, &[]),
+            ok(json!({"timezone": ""})),
+        ),
+        case(
+            "a time zone that is one",
+            one(r#","z":"Asia/Yekaterinburg""#),
+            Event(202, &[]),
+            ok(json!({"timezone": "Asia/Yekaterinburg"})),
+        ),
+        case(
+            "a user key nobody signed",
+            one(r#","uk":"somebody.00""#),
+            Event(202, &[]),
+            ok(json!({"user_key": 0})),
+        ),
+        case(
+            "an opted-out browser",
+            event(&format!("{{{page}}}"), &[("Cookie", "metka_optout=1")]),
+            Event(400, &[(0, "opted-out")]),
+            vec![],
+        ),
+        case(
+            "one hit id twice in a request",
+            event(
+                &format!("[{{{page},\"i\":\"00000000000000aa\"}},{{{page},\"i\":\"00000000000000aa\"}}]"),
+                &[],
+            ),
+            Event(202, &[(1, "duplicate")]),
+            ok(json!({"path": "/e"})),
+        ),
+        case(
+            "the same hit id again",
+            one(r#","i":"00000000000000AA""#),
+            Event(400, &[(0, "duplicate")]),
+            vec![],
+        ),
+        case(
+            "an outbound link loses its query",
+            one(r#","k":"event","n":"outbound","p":{"url":"https://u:p@vk.com/x?token=1#f"}"#),
+            Event(202, &[]),
+            ok(json!({"props": {"url": "https://vk.com/x"}})),
+        ),
+        case(
+            "an outbound link to a mailbox",
+            one(r#","k":"event","n":"outbound","p":{"url":"mailto:somebody@clinic.example"}"#),
+            Event(202, &[]),
+            ok(json!({"props": {"url": ""}})),
+        ),
+        case(
+            "a form",
+            request("POST", "/event", &[("Content-Type", "application/x-www-form-urlencoded")], b"s=clinic"),
+            Event(400, BAD),
+            vec![],
+        ),
+        case(
+            "XML",
+            request("POST", "/event", &[("Content-Type", "text/xml")], b"<s/>"),
+            Event(400, BAD),
+            vec![],
+        ),
+        case(
+            "a packed body",
+            request("POST", "/event", &[("Content-Encoding", "gzip")], b"\x1f\x8b\x08\0"),
+            Event(400, BAD),
+            vec![],
+        ),
+        case(
+            "no content type",
+            request("POST", "/event", &[], format!("{{{page}}}").as_bytes()),
+            Event(202, &[]),
+            ok(json!({"path": "/e"})),
+        ),
+        case(
+            "too many elements",
+            event(&format!("[{}]", vec!["{}"; 101].join(",")), &[]),
+            Event(413, LARGE),
+            vec![],
+        ),
+        case(
+            "a body too long",
+            event(&format!("{{{page},\"x\":\"{}\"}}", "x".repeat(1_000_000)), &[]),
+            Event(413, LARGE),
+            vec![],
+        ),
+        case(
+            "a body said to be far too long",
+            b"POST /event HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n".to_vec(),
+            Event(413, LARGE),
+            vec![],
+        ),
     ]
 }
 
 fn wire_cases() -> Vec<Case> {
     let body = r#"{"s":"clinic","u":"https://clinic.example/w"}"#;
-    let chunked = format!("POST /event HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let chunked = format!(
+        "POST /event HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    );
     let raw = |text: &str| text.as_bytes().to_vec();
     let many = (0..150).map(|index| format!("X-{index}: 1\r\n")).collect::<String>();
     vec![
@@ -241,31 +410,118 @@ fn wire_cases() -> Vec<Case> {
         case("health by POST", request("POST", "/health", &[], b""), Status(405), vec![]),
         case("the script by POST", request("POST", "/pixel.js", &[], b""), Status(405), vec![]),
         case("opting out by GET", get("/privacy/opt-out", &[]), Status(405), vec![]),
-        case("opting somebody out from elsewhere", request("POST", "/privacy/opt-out", &[("Origin", "https://evil.example")], b""), Status(403), vec![]),
-        case("opting out without an origin", request("POST", "/privacy/opt-out", &[], b""), Status(403), vec![]),
+        case(
+            "opting somebody out from elsewhere",
+            request("POST", "/privacy/opt-out", &[("Origin", "https://evil.example")], b""),
+            Status(403),
+            vec![],
+        ),
+        case(
+            "opting out without an origin",
+            request("POST", "/privacy/opt-out", &[], b""),
+            Status(403),
+            vec![],
+        ),
         case("TRACE", request("TRACE", "/", &[], b""), Status(404), vec![]),
-        case("a target too long for any page", get(&format!("/x?{}", "a".repeat(25_000)), &[]), Status(414), vec![]),
+        case(
+            "a target too long for any page",
+            get(&format!("/x?{}", "a".repeat(25_000)), &[]),
+            Status(414),
+            vec![],
+        ),
         case("giant headers", get("/health", &[("X-Big", &"a".repeat(100_000))]), Closed(431), vec![]),
         case("a giant target", get(&format!("/health?{}", "a".repeat(70_000)), &[]), Closed(431), vec![]),
-        case("too many headers", raw(&format!("GET /health HTTP/1.1\r\nHost: x\r\n{many}\r\n")), Closed(431), vec![]),
+        case(
+            "too many headers",
+            raw(&format!("GET /health HTTP/1.1\r\nHost: x\r\n{many}\r\n")),
+            Closed(431),
+            vec![],
+        ),
         case("no Host", raw("GET /health HTTP/1.1\r\n\r\n"), Closed(400), vec![]),
         case("two Hosts", raw("GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), Closed(400), vec![]),
         case("no HTTP at all", raw("hello\r\n\r\n"), Closed(400), vec![]),
-        case("TLS on a plain port", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(), Closed(400), vec![]),
+        case(
+            "TLS on a plain port",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
+            Closed(400),
+            vec![],
+        ),
         case("HTTP/2 without being asked", raw("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Closed(400), vec![]),
         case("HTTP/3.7", raw("GET /health HTTP/3.7\r\nHost: x\r\n\r\n"), Closed(400), vec![]),
-        case("a header name with a space", raw("GET /health HTTP/1.1\r\nHost: x\r\nBad Name: 1\r\n\r\n"), Closed(400), vec![]),
-        case("a space before the colon", raw("POST /event HTTP/1.1\r\nHost: x\r\nContent-Length : 5\r\n\r\nhello"), Closed(400), vec![]),
-        case("NUL in a header", raw("GET /health HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n"), Closed(400), vec![]),
-        case("a folded header", raw("GET /health HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n"), Closed(400), vec![]),
-        case("NUL in the target", raw("GET /pixel.gif?s=\0 HTTP/1.1\r\nHost: x\r\n\r\n"), Closed(400), vec![]),
-        case("two lengths", raw("POST /event HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}}"), Closed(400), vec![]),
-        case("a negative length", raw("POST /event HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"), Closed(400), vec![]),
-        case("a length with a sign", raw("POST /event HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\n{}"), Closed(400), vec![]),
-        case("an unknown transfer encoding", raw("POST /event HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n{}"), Closed(400), vec![]),
-        case("a transfer encoding in HTTP/1.0", raw("POST /event HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), Closed(400), vec![]),
-        case("a chunk size that is no number", raw("POST /event HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"), Closed(400), vec![]),
-        case("a chunk size beyond 64 bits", raw("POST /event HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n{}\r\n0\r\n\r\n"), Closed(400), vec![]),
+        case(
+            "a header name with a space",
+            raw("GET /health HTTP/1.1\r\nHost: x\r\nBad Name: 1\r\n\r\n"),
+            Closed(400),
+            vec![],
+        ),
+        case(
+            "a space before the colon",
+            raw("POST /event HTTP/1.1\r\nHost: x\r\nContent-Length : 5\r\n\r\nhello"),
+            Closed(400),
+            vec![],
+        ),
+        case(
+            "NUL in a header",
+            raw("GET /health HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n"),
+            Closed(400),
+            vec![],
+        ),
+        case(
+            "a folded header",
+            raw("GET /health HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n"),
+            Closed(400),
+            vec![],
+        ),
+        case(
+            "NUL in the target",
+            raw("GET /pixel.gif?s=\0 HTTP/1.1\r\nHost: x\r\n\r\n"),
+            Closed(400),
+            vec![],
+        ),
+        case(
+            "two lengths",
+            raw("POST /event HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}}"),
+            Closed(400),
+            vec![],
+        ),
+        case(
+            "a negative length",
+            raw("POST /event HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"),
+            Closed(400),
+            vec![],
+        ),
+        case(
+            "a length with a sign",
+            raw("POST /event HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\n{}"),
+            Closed(400),
+            vec![],
+        ),
+        case(
+            "an unknown transfer encoding",
+            raw("POST /event HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n{}"),
+            Closed(400),
+            vec![],
+        ),
+        case(
+            "a transfer encoding in HTTP/1.0",
+            raw("POST /event HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            Closed(400),
+            vec![],
+        ),
+        case(
+            "a chunk size that is no number",
+            raw("POST /event HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"),
+            Closed(400),
+            vec![],
+        ),
+        case(
+            "a chunk size beyond 64 bits",
+            raw(
+                "POST /event HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n{}\r\n0\r\n\r\n",
+            ),
+            Closed(400),
+            vec![],
+        ),
     ]
 }
 
@@ -324,7 +580,9 @@ fn check(collector: &Collector, case: &Case) -> Result<(), String> {
             if reply.body.len() != length || reply.header("content-length") != Some("43") {
                 return found("not 43 bytes");
             }
-            if reply.header("cache-control") != Some("no-store") || reply.header("content-type") != Some("image/gif") {
+            if reply.header("cache-control") != Some("no-store")
+                || reply.header("content-type") != Some("image/gif")
+            {
                 return found("wrong headers");
             }
         }

@@ -43,8 +43,12 @@ fn the_first_hit_of_a_browser_carries_the_hash_of_the_cookie_it_gets() {
     let mut altered = cookie.clone();
     let last = altered.pop().expect("a character");
     altered.push(if last == '0' { '1' } else { '0' });
-    assert!(pixel(&collector, "clinic", &[("Cookie", &altered)]).cookie("metka").is_some(), "an altered cookie is replaced");
-    let crawler = [("User-Agent", "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)")];
+    assert!(
+        pixel(&collector, "clinic", &[("Cookie", &altered)]).cookie("metka").is_some(),
+        "an altered cookie is replaced"
+    );
+    let crawler =
+        [("User-Agent", "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)")];
     assert!(pixel(&collector, "clinic", &crawler).all("set-cookie").is_empty(), "a crawler got a cookie");
     assert_eq!(collector.shared.counts().cookies_refused, 1);
 
@@ -76,8 +80,10 @@ fn without_cookies_a_visitor_is_the_same_by_address_and_browser() {
     }
     let rows = collector.finish();
     let visitors: Vec<u64> = rows.iter().map(|row| number(row, "visitor")).collect();
-    let first: Vec<usize> =
-        visitors.iter().map(|visitor| visitors.iter().position(|other| other == visitor).expect("itself")).collect();
+    let first: Vec<usize> = visitors
+        .iter()
+        .map(|visitor| visitors.iter().position(|other| other == visitor).expect("itself"))
+        .collect();
     assert_eq!(first, [0, 0, 2, 3, 4, 4, 6]);
     assert!(visitors.iter().all(|visitor| *visitor != 0));
     // The address is stored, but not in the clear.
@@ -137,7 +143,12 @@ fn opt_in_sets_nothing_before_the_visitor_agrees_and_forgets_when_they_withdraw(
     assert!(pixel(&collector, "optin", &[("Cookie", &visitor)]).all("set-cookie").is_empty());
     let withdrawn = say(&collector, "optin", "denied", &[("Cookie", &both)]);
     assert_eq!(withdrawn.cookie("metka_consent_optin").as_deref(), Some("metka_consent_optin=denied"));
-    assert!(withdrawn.all("set-cookie").iter().any(|line| line.starts_with("metka=;") && line.contains("Max-Age=0")));
+    assert!(
+        withdrawn
+            .all("set-cookie")
+            .iter()
+            .any(|line| line.starts_with("metka=;") && line.contains("Max-Age=0"))
+    );
     let rows = collector.finish();
     let found: Vec<(u64, bool, u64)> = rows
         .iter()
@@ -183,21 +194,32 @@ fn a_user_key_counts_only_with_the_clinics_signature() {
     let secrets = tempfile::tempdir().expect("a directory");
     let file = secrets.path().join("secret");
     std::fs::write(&file, "0123456789abcdef0123456789abcdef\n").expect("a file");
-    let config = format!("[collect]\nthreads = 1\n{SITES}\n").replace(
-        "policy_version",
-        &format!("user_key_secret_file = {file:?}\npolicy_version"),
-    );
+    let config = format!("[collect]\nthreads = 1\n{SITES}\n")
+        .replace("policy_version", &format!("user_key_secret_file = {file:?}\npolicy_version"));
     let collector = Collector::start(&config, Limits::default());
     // HMAC-SHA-256 of `clinic:client-17` under the secret.
     let good = format!("client-17.{}", mac(b"0123456789abcdef0123456789abcdef", b"clinic:client-17"));
     let other_site = format!("client-17.{}", mac(b"0123456789abcdef0123456789abcdef", b"strict:client-17"));
-    let hits: Vec<_> = [good.as_str(), &other_site, "client-17.00", "client-17", ".", "", &good.replace("client-17", "client-18")]
-        .iter()
-        .map(|key| json!({"s": "clinic", "u": "https://clinic.example/", "uk": key}))
-        .collect();
+    let hits: Vec<_> = [
+        good.as_str(),
+        &other_site,
+        "client-17.00",
+        "client-17",
+        ".",
+        "",
+        &good.replace("client-17", "client-18"),
+    ]
+    .iter()
+    .map(|key| json!({"s": "clinic", "u": "https://clinic.example/", "uk": key}))
+    .collect();
     let reply = exchange(collector.address, &event(&json!(hits).to_string(), &[]));
     assert_eq!(reply.json()["accepted"], 7, "{:?}", reply.json());
-    let noted: Vec<u64> = reply.json()["notes"].as_array().expect("notes").iter().map(|note| note["index"].as_u64().expect("index")).collect();
+    let noted: Vec<u64> = reply.json()["notes"]
+        .as_array()
+        .expect("notes")
+        .iter()
+        .map(|note| note["index"].as_u64().expect("index"))
+        .collect();
     assert_eq!(noted, [1, 2, 3, 4, 6]);
     let rows = collector.finish();
     let keyed: Vec<bool> = rows.iter().map(|row| number(row, "user_key") != 0).collect();
@@ -211,21 +233,34 @@ fn the_privacy_page_says_what_is_recorded_and_opts_out() {
     let english = show(&[]);
     let text = String::from_utf8(english.body.clone()).expect("text");
     assert_eq!(english.status, 200);
-    assert!(text.contains("lang=\"en\"") && text.contains("Privacy &lt;privacy@clinic.example&gt;") && text.contains("2024-04-01"));
-    assert!(english.header("content-security-policy").is_some_and(|policy| policy.contains("default-src 'none'")));
+    assert!(
+        text.contains("lang=\"en\"")
+            && text.contains("Privacy &lt;privacy@clinic.example&gt;")
+            && text.contains("2024-04-01")
+    );
+    assert!(
+        english.header("content-security-policy").is_some_and(|policy| policy.contains("default-src 'none'"))
+    );
     let russian = String::from_utf8(show(&[("Accept-Language", "ru")]).body).expect("text");
     assert!(russian.contains("lang=\"ru\"") && russian.contains("Не учитывать меня"));
 
     let origin = format!("http://{}", "stats.clinic.example");
-    let opted = exchange(collector.address, &request("POST", "/privacy/opt-out", &[("Origin", &origin)], b""));
+    let opted =
+        exchange(collector.address, &request("POST", "/privacy/opt-out", &[("Origin", &origin)], b""));
     assert_eq!((opted.status, opted.header("location")), (303, Some("/privacy")));
     let cookie = opted.cookie("metka_optout").expect("a cookie");
     assert_eq!(cookie, "metka_optout=1");
     assert!(String::from_utf8_lossy(&show(&[("Cookie", &cookie)]).body).contains("You have opted out"));
-    let hit = exchange(collector.address, &get("/pixel.gif?s=clinic&u=https%3A%2F%2Fclinic.example%2F", &[("Cookie", &cookie)]));
+    let hit = exchange(
+        collector.address,
+        &get("/pixel.gif?s=clinic&u=https%3A%2F%2Fclinic.example%2F", &[("Cookie", &cookie)]),
+    );
     assert_eq!(hit.header("x-metka"), Some("opted-out"));
     let back = exchange(collector.address, &request("POST", "/privacy/opt-in", &[("Origin", &origin)], b""));
-    assert!(back.all("set-cookie")[0].starts_with("metka_optout=;") && back.all("set-cookie")[0].contains("Max-Age=0"));
+    assert!(
+        back.all("set-cookie")[0].starts_with("metka_optout=;")
+            && back.all("set-cookie")[0].contains("Max-Age=0")
+    );
     assert!(collector.finish().is_empty());
 }
 
@@ -235,7 +270,10 @@ fn an_https_address_gets_a_host_cookie() {
     let collector = Collector::start(&config, Limits::default());
     let reply = pixel(&collector, "clinic", &[("Cookie", "metka=ignored")]);
     let lines = reply.all("set-cookie");
-    assert!(lines.len() == 1 && lines[0].starts_with("__Host-metka=v1.") && lines[0].contains("; Secure; Path=/"), "{lines:?}");
+    assert!(
+        lines.len() == 1 && lines[0].starts_with("__Host-metka=v1.") && lines[0].contains("; Secure; Path=/"),
+        "{lines:?}"
+    );
     let cookie = reply.cookie("__Host-metka").expect("a cookie");
     assert!(pixel(&collector, "clinic", &[("Cookie", &cookie)]).all("set-cookie").is_empty());
 }
@@ -244,11 +282,15 @@ fn an_https_address_gets_a_host_cookie() {
 fn a_reload_takes_sites_over_and_keeps_what_is_running() {
     let collector = Collector::start(&unlimited(), Limits::default());
     pixel(&collector, "clinic", &[]);
-    let text = format!("{}\n[[site]]\nid = \"new\"\nhosts = [\"new.example\"]\n", unlimited().replace("hosts = [\"strict.example\"]", "hosts = [\"moved.example\"]"));
+    let text = format!(
+        "{}\n[[site]]\nid = \"new\"\nhosts = [\"new.example\"]\n",
+        unlimited().replace("hosts = [\"strict.example\"]", "hosts = [\"moved.example\"]")
+    );
     let config = metka::config::Config::parse(&text, [], std::path::Path::new("/srv")).expect("valid");
     collector.shared.reload(std::sync::Arc::new(config)).expect("reloads");
     pixel(&collector, "new", &[]);
-    let moved = exchange(collector.address, &get("/pixel.gif?s=strict&u=https%3A%2F%2Fstrict.example%2F", &[]));
+    let moved =
+        exchange(collector.address, &get("/pixel.gif?s=strict&u=https%3A%2F%2Fstrict.example%2F", &[]));
     assert_eq!(moved.header("x-metka"), Some("foreign-host"));
     assert_eq!(collector.finish().len(), 2);
 }

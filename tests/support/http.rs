@@ -7,6 +7,10 @@ use std::time::Duration;
 /// Longer than any answer takes; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The user agent of a person: without one, or with a tool's, a hit is a machine's.
+const BROWSER: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
+
 /// One answer.
 #[derive(Debug, Clone, Default)]
 pub struct Reply {
@@ -58,9 +62,10 @@ impl Connection {
         Connection { stream, unread: Vec::new() }
     }
 
-    /// Sends bytes; a peer that has closed already is not a mistake here.
-    pub fn send(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
+    /// Sends bytes, and says whether the peer took them: that it has closed
+    /// already is not a mistake here.
+    pub fn send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
     }
 
     /// Ends what is sent.
@@ -127,6 +132,9 @@ pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Reply {
 /// A request with headers and a body.
 pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut text = format!("{method} {target} HTTP/1.1\r\nHost: stats.clinic.example\r\n");
+    if !headers.iter().any(|(name, _)| *name == "User-Agent") {
+        text.push_str(&format!("User-Agent: {BROWSER}\r\n"));
+    }
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }

@@ -5,7 +5,7 @@
  *
  * Does not retry: the person, or the next refresh, does.
  */
-import type { Answer, Live, Query, Session, Site } from './types';
+import type { Answer, Live, OwnHit, Query, Session, Site } from './types';
 
 /** How long one request may take, in milliseconds: above the server's own limit for a query. */
 const TIMEOUT_MS = 60_000;
@@ -68,6 +68,10 @@ export function live(site: string, signal?: AbortSignal): Promise<Live> {
   return request('GET', `/api/v1/live?site_id=${encodeURIComponent(site)}`, { signal });
 }
 
+export function ownHit(site: string, signal?: AbortSignal): Promise<OwnHit> {
+  return request('GET', `/debug/hit?site_id=${encodeURIComponent(site)}`, { signal });
+}
+
 export function ask(query: Query, signal?: AbortSignal): Promise<Answer> {
   return request('POST', '/api/v2/query', { body: query, signal });
 }
@@ -88,7 +92,10 @@ async function request<T>(method: string, path: string, options: RequestOptions 
       method,
       credentials: 'same-origin',
       cache: 'no-store',
-      headers: options.body === undefined ? {} : { 'Content-Type': 'application/json' },
+      headers: {
+        Accept: 'application/json',
+        ...(options.body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      },
       body: options.body === undefined ? null : JSON.stringify(options.body),
       signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,
     });

@@ -66,6 +66,38 @@ export interface Site {
   readonly attribution?: string | readonly (string | Attribution)[] | null;
   /** The collect address, for the snippet to embed; a placeholder is shown without it. */
   readonly collect_url?: string;
+  readonly script_path?: string;
+  readonly pixel_path?: string;
+}
+
+/** `GET /debug/hit` as JSON: what the collector would see of this request. */
+export interface OwnHit {
+  readonly address: string;
+  readonly peer: string;
+  readonly peer_trusted: boolean;
+  readonly read_from: string;
+  readonly after_proxy: string | null;
+  readonly warnings: readonly string[];
+  readonly cookie_name: string;
+  /** `absent`, `valid` or `refused` */
+  readonly cookie: string;
+  readonly opted_out: boolean;
+  readonly gpc: boolean;
+  readonly dnt: boolean;
+  readonly language: string;
+  readonly browser: string;
+  readonly os: string;
+  readonly device: string;
+  readonly bot: string;
+  readonly country: string;
+  readonly city: string;
+  readonly sites: readonly {
+    readonly site: string;
+    /** `cookie` or `cookieless` */
+    readonly identity: string;
+    readonly mints: boolean;
+    readonly refused: string | null;
+  }[];
 }
 
 /** `GET /api/v1/live?site_id=`: a guarded number under the smallest group reads `"<10"`. */

@@ -21,10 +21,11 @@ interface Props {
   /** The chosen period has nothing in it: the site may be new. */
   readonly suspect: boolean;
   readonly onArrived: () => void;
+  readonly onOwnHit: () => void;
   readonly children: ComponentChildren;
 }
 
-export function FirstVisit({ site, suspect, onArrived, children }: Props) {
+export function FirstVisit({ site, suspect, onArrived, onOwnHit, children }: Props) {
   const [isNew, setNew] = useState(false);
 
   useEffect(() => {
@@ -52,14 +53,14 @@ export function FirstVisit({ site, suspect, onArrived, children }: Props) {
     };
   }, [site.id, suspect, isNew, onArrived]);
 
-  return isNew ? <Snippet site={site} /> : <>{children}</>;
+  return isNew ? <Snippet site={site} onOwnHit={onOwnHit} /> : <>{children}</>;
 }
 
-function Snippet({ site }: { readonly site: Site }) {
+function Snippet({ site, onOwnHit }: Pick<Props, 'site' | 'onOwnHit'>) {
   const { t } = useWords();
-  const origin = site.collect_url?.replace(/\/$/, '') ?? PLACEHOLDER;
-  const script = `<script defer src="${origin}/pixel.js" data-site="${site.id}"></script>`;
-  const image = `<noscript><img src="${origin}/pixel.gif?s=${site.id}" alt="" referrerpolicy="no-referrer-when-downgrade"></noscript>`;
+  const origin = site.collect_url?.replace(/\/$/, '') || PLACEHOLDER;
+  const script = `<script defer src="${origin}${site.script_path ?? '/pixel.js'}" data-site="${site.id}"></script>`;
+  const image = `<noscript><img src="${origin}${site.pixel_path ?? '/pixel.gif'}?s=${site.id}" alt="" referrerpolicy="no-referrer-when-downgrade"></noscript>`;
   return (
     <section class="card notice" data-region="first-visit" aria-labelledby="first-visit-title">
       <h2 id="first-visit-title">{t('empty.title')}</h2>
@@ -73,7 +74,9 @@ function Snippet({ site }: { readonly site: Site }) {
         {t('empty.waiting')}
       </p>
       <p>
-        <a href="/debug/hit">{t('empty.check')}</a>
+        <button type="button" class="link" onClick={onOwnHit}>
+          {t('empty.check')}
+        </button>
       </p>
     </section>
   );

@@ -22,6 +22,11 @@ const NARROW = 560;
 /** Space for one label of the x axis, in CSS pixels. */
 const TICK_WIDTH = { wide: 84, narrow: 74 };
 
+/** Space for the y axis, so that the first label of the x axis is not cut, in CSS pixels. */
+const MIN_AXIS_WIDTH = 36;
+/** Up to so many hours are one day: no need to name it (25 where the clock goes back). */
+const HOURS_OF_A_DAY = 25;
+
 interface Props {
   readonly metric: MetricName;
   readonly interval: Interval;
@@ -98,7 +103,8 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
             ticks: { show: false },
             splits: () =>
               ticks(labels, interval, element.clientWidth / (narrow() ? TICK_WIDTH.narrow : TICK_WIDTH.wide)),
-            values: (_, at) => at.map((index) => format.tick(labels[index] ?? '', interval)),
+            values: (_, at) =>
+              at.map((index) => format.tick(labels[index] ?? '', interval, labels.length <= HOURS_OF_A_DAY)),
           },
           {
             stroke: colors.faint,
@@ -107,7 +113,7 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
             size: (self, values) => {
               self.ctx.font = colors.font;
               const widest = Math.max(0, ...(values ?? []).map((text) => self.ctx.measureText(text).width));
-              return Math.ceil(widest) + 16;
+              return Math.max(MIN_AXIS_WIDTH, Math.ceil(widest) + 16);
             },
             grid: { stroke: colors.grid, width: 1 },
             ticks: { show: false },

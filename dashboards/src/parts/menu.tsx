@@ -13,9 +13,11 @@ interface Props {
   readonly onLanguage: (language: Language) => void;
   readonly onAccount: () => void;
   readonly onSignOut: () => void;
+  /** Absent where no site is chosen. */
+  readonly onOwnHit?: () => void;
 }
 
-export function Menu({ session, onLanguage, onAccount, onSignOut }: Props) {
+export function Menu({ session, onLanguage, onAccount, onSignOut, onOwnHit }: Props) {
   const { t } = useWords();
   return (
     <Popover label={<Icon name="more" />} name={t('app.menu')} class="menu" align="end">
@@ -32,9 +34,20 @@ export function Menu({ session, onLanguage, onAccount, onSignOut }: Props) {
                 {t('account.title')}
               </button>
             )}
-            <a data-item class="item" href="/debug/hit">
-              {t('app.debug_hit')}
-            </a>
+            {onOwnHit && (
+              <button
+                type="button"
+                data-item
+                data-own-hit-open
+                class="item"
+                onClick={() => {
+                  close();
+                  onOwnHit();
+                }}
+              >
+                {t('app.debug_hit')}
+              </button>
+            )}
             <button
               type="button"
               data-item

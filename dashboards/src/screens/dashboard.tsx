@@ -15,6 +15,7 @@ import { readView, writeView, type View } from '../model/view';
 import { BreakdownPanel } from '../panels/breakdown';
 import { FirstVisit } from '../panels/first-visit';
 import { Headline } from '../panels/headline';
+import { OwnHitDialog } from '../panels/own-hit';
 import { Failure } from '../parts/failure';
 import { Filters } from '../parts/filters';
 import { Icon, Mark } from '../parts/icons';
@@ -97,6 +98,7 @@ interface SiteProps extends Props {
 function SiteDashboard({ sites, site, view, onView, session, onLanguage, onAccount, onSignOut }: SiteProps) {
   const { t } = useWords();
   const [refresh, refreshed, doRefresh] = useRefresh();
+  const [ownHit, setOwnHit] = useState(false);
   const now = useMemo<Now>(() => {
     const [today, time] = wallClock(refreshed, site.timezone);
     return { today, time, timezone: site.timezone };
@@ -130,13 +132,19 @@ function SiteDashboard({ sites, site, view, onView, session, onLanguage, onAccou
             onPeriod={(period) => onView({ ...view, period, interval: null })}
             onCompare={(compare) => onView({ ...view, compare })}
           />
-          <Menu session={session} onLanguage={onLanguage} onAccount={onAccount} onSignOut={onSignOut} />
+          <Menu
+            session={session}
+            onLanguage={onLanguage}
+            onAccount={onAccount}
+            onSignOut={onSignOut}
+            onOwnHit={() => setOwnHit(true)}
+          />
         </div>
         <Filters view={view} onView={onView} />
       </header>
       <main id="numbers" class="page" tabIndex={-1} data-site={site.id}>
         <h1 class="visually-hidden">{site.id}</h1>
-        <FirstVisit site={site} suspect={nothing} onArrived={doRefresh}>
+        <FirstVisit site={site} suspect={nothing} onArrived={doRefresh} onOwnHit={() => setOwnHit(true)}>
           {totals.state === 'failed' ? (
             <section class="card" data-region="headline" data-state="failed">
               <Failure error={totals.error} retry={totals.retry} />
@@ -162,6 +170,7 @@ function SiteDashboard({ sites, site, view, onView, session, onLanguage, onAccou
           )}
         </FirstVisit>
       </main>
+      {ownHit && <OwnHitDialog site={site} onClose={() => setOwnHit(false)} />}
       <Foot site={site} refreshed={refreshed} onRefresh={doRefresh} />
     </>
   );

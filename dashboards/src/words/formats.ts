@@ -27,8 +27,8 @@ export interface Formats {
   days(days: Days): string;
   /** A bucket of the graph, in full. */
   bucket(label: string, interval: Interval): string;
-  /** A bucket on the axis. */
-  tick(label: string, interval: Interval): string;
+  /** A bucket on the axis; `oneDay`: all hours are of the same day. */
+  tick(label: string, interval: Interval, oneDay: boolean): string;
   time(instant: Date, timezone: string): string;
   country(code: string): string;
 }
@@ -105,9 +105,9 @@ export function formats(language: string, t: (key: MessageKey, params?: Params) 
           return monthFull.format(at);
       }
     },
-    tick: (label, interval) => {
+    tick: (label, interval, oneDay) => {
       const at = asUtcDate(label);
-      if (interval === 'hour') return label.slice(11) === '00:00:00' ? dayShort.format(at) : hour.format(at);
+      if (interval === 'hour') return label.slice(11) === '00:00:00' && !oneDay ? dayShort.format(at) : hour.format(at);
       if (interval !== 'month') return dayShort.format(at);
       return at.getUTCMonth() === 0 ? String(at.getUTCFullYear()) : monthShort.format(at);
     },

@@ -14,9 +14,16 @@ const FLAGS = [
   '--disable-sync',
 ];
 
+const executablePath = () => {
+  const path = process.env.METKA_CHROMIUM ?? PLACES.find(existsSync);
+  if (!path) throw new Error(`no Chromium at ${PLACES.join(', ')}: install it, or name it in METKA_CHROMIUM`);
+  return path;
+};
+
 /** `ignored` are flags of the driver's own set that a test can do without. */
-export function launch({ ignored = [] } = {}) {
-  const executablePath = process.env.METKA_CHROMIUM ?? PLACES.find(existsSync);
-  if (!executablePath) throw new Error(`no Chromium at ${PLACES.join(', ')}: install it, or name it in METKA_CHROMIUM`);
-  return chromium.launch({ executablePath, args: FLAGS, ignoreDefaultArgs: ignored });
-}
+export const launch = ({ ignored = [] } = {}) =>
+  chromium.launch({ executablePath: executablePath(), args: FLAGS, ignoreDefaultArgs: ignored });
+
+/** A browser with a profile of its own, and its only context. */
+export const launchWith = (profile, options) =>
+  chromium.launchPersistentContext(profile, { executablePath: executablePath(), args: FLAGS, ...options });

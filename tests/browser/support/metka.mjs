@@ -1,0 +1,99 @@
+// The real binary, on free ports and in a data directory of its own.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { until } from './poll.mjs';
+
+const BINARY = resolve(process.env.METKA_BIN ?? join(import.meta.dirname, '../../../target/release/metka'));
+/** The engine starts and the demo's months are loaded meanwhile, on a machine that may be busy. */
+const START = 120_000;
+
+export class Metka {
+  #process;
+  #log = [];
+
+  /** Starts `metka serve --demo` with one more site, whose hosts are this machine. */
+  static async start({ site }) {
+    if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: run make build, or name it in METKA_BIN`);
+    const metka = new Metka();
+    metka.dir = mkdtempSync(join(tmpdir(), 'metka-browser-'));
+    metka.config = join(metka.dir, 'metka.toml');
+    writeFileSync(
+      metka.config,
+      `[collect]
+listen = "127.0.0.1:0"
+[web]
+listen = "127.0.0.1:0"
+[ship]
+interval = "200ms"
+[[site]]
+id = "${site}"
+hosts = ["127.0.0.1", "localhost"]
+timezone = "Europe/Moscow"
+# The journey is of four people, and reads exact numbers as a viewer.
+min_group = 0
+`,
+    );
+    metka.#process = spawn(BINARY, metka.#options('serve', '--demo'), { stdio: ['ignore', 'pipe', 'pipe'] });
+    metka.#process.stdout.on('data', data => metka.#log.push(String(data)));
+    metka.#process.stderr.on('data', data => metka.#log.push(String(data)));
+    const ended = new Promise(done => metka.#process.once('exit', code => done(code ?? 'a signal')));
+    metka.ended = ended;
+    let early;
+    ended.then(code => (early = code));
+    const line = name => new RegExp(`^${name} +(http://\\S+?)/?$`, 'm').exec(metka.log)?.[1];
+    try {
+      await until('the addresses that serve prints', () => {
+        if (early !== undefined) throw new Error(`serve ended with ${early}`);
+        return line('dashboard') && line('collector') && line('demo');
+      }, START);
+      metka.web = line('dashboard');
+      metka.collector = line('collector');
+      metka.demo = line('demo');
+      await until('the engine', async () => (await (await fetch(`${metka.web}/health`)).json()).engine === 'ready', START);
+    } catch (error) {
+      await metka.stop();
+      throw new Error(`${error.message}\n${metka.log}`, { cause: error.cause });
+    }
+    return metka;
+  }
+
+  get log() {
+    return this.#log.join('');
+  }
+
+  /** Runs a command beside the server, and returns what it printed. */
+  run(args, input = '') {
+    const done = spawnSync(BINARY, this.#options(...args), { input, encoding: 'utf8' });
+    if (done.status !== 0) throw new Error(`metka ${args.join(' ')}: ${done.status}\n${done.stdout}${done.stderr}`);
+    return done.stdout;
+  }
+
+  token(role = 'owner') {
+    return JSON.parse(this.run(['token', 'create', '--name', `browser-${role}`, '--role', role, '--json'])).token;
+  }
+
+  /** Asks one stats question; returns the rows as `[...dimensions, ...metrics]`. */
+  async query(token, question) {
+    const response = await fetch(`${this.web}/api/v2/query`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(question),
+    });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(`${response.status}: ${JSON.stringify(answer)} to ${JSON.stringify(question)}`);
+    return answer.results.map(row => [...row.dimensions, ...row.metrics]);
+  }
+
+  async stop() {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) this.#process.kill('SIGTERM');
+    const code = await this.ended;
+    rmSync(this.dir, { recursive: true, force: true });
+    return code;
+  }
+
+  #options(...args) {
+    return [...args, '--config', this.config, '--data', join(this.dir, 'data')];
+  }
+}
