@@ -2,26 +2,26 @@
 CREATE TABLE IF NOT EXISTS {{database}}.hits {{on_cluster}}
 (
     site            LowCardinality(String),
-    time            DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    time            DateTime64(3, 'UTC') CODEC(Delta, ZSTD(3)),
     kind            Enum8('pageview' = 1, 'event' = 2, 'ad_view' = 3, 'ad_viewable' = 4, 'ad_click' = 5, 'engagement' = 6, 'consent' = 7),
-    visitor         UInt64 CODEC(ZSTD(1)),
+    visitor         UInt64 CODEC(ZSTD(3)),
     identity        Enum8('cookieless' = 0, 'cookie' = 1),
-    minted          UInt64 CODEC(ZSTD(1)),
+    minted          UInt64 CODEC(ZSTD(3)),
     user_key        UInt64 TTL toDateTime(time) + toIntervalDay(if(hold, 3650, user_key_days)),
     host            LowCardinality(String),
-    path            String CODEC(ZSTD(3)),
+    path            LowCardinality(String) CODEC(ZSTD(3)),
     query           String CODEC(ZSTD(3)),
-    title           String CODEC(ZSTD(3)),
-    referrer_host   String CODEC(ZSTD(3)),
-    referrer_path   String CODEC(ZSTD(3)),
-    source          String CODEC(ZSTD(3)),
+    title           LowCardinality(String) CODEC(ZSTD(3)),
+    referrer_host   LowCardinality(String) CODEC(ZSTD(3)),
+    referrer_path   LowCardinality(String) CODEC(ZSTD(3)),
+    source          LowCardinality(String) CODEC(ZSTD(3)),
     channel         LowCardinality(String),
-    utm_source      String CODEC(ZSTD(3)),
-    utm_medium      String CODEC(ZSTD(3)),
-    utm_campaign    String CODEC(ZSTD(3)),
-    utm_content     String CODEC(ZSTD(3)),
-    utm_term        String CODEC(ZSTD(3)),
-    ip              FixedString(16) CODEC(ZSTD(1)) TTL toDateTime(time) + toIntervalDay(if(hold, 3650, ip_days)),
+    utm_source      LowCardinality(String),
+    utm_medium      LowCardinality(String),
+    utm_campaign    LowCardinality(String),
+    utm_content     LowCardinality(String),
+    utm_term        LowCardinality(String),
+    ip              FixedString(16) CODEC(ZSTD(3)) TTL toDateTime(time) + toIntervalDay(if(hold, 3650, ip_days)),
     ip_key          UInt32,
     country         LowCardinality(String),
     region          LowCardinality(String),
@@ -36,10 +36,10 @@ CREATE TABLE IF NOT EXISTS {{database}}.hits {{on_cluster}}
     bot             LowCardinality(String),
     language        LowCardinality(String),
     screen          LowCardinality(String),
-    ad              String CODEC(ZSTD(3)),
-    name            String CODEC(ZSTD(3)),
+    ad              LowCardinality(String),
+    name            LowCardinality(String),
     props           Map(String, String) CODEC(ZSTD(3)) TTL toDateTime(time) + toIntervalDay(if(hold, 3650, props_days)),
-    engaged_ms      UInt32 CODEC(ZSTD(1)),
+    engaged_ms      UInt32 CODEC(T64, ZSTD(1)),
     scroll          UInt8,
     timezone        LowCardinality(String),
     consent         Enum8('unstated' = 0, 'granted' = 1, 'denied' = 2, 'marketing' = 3),
@@ -52,11 +52,14 @@ CREATE TABLE IF NOT EXISTS {{database}}.hits {{on_cluster}}
     hold            Bool,
     demo            Bool,
     batch           UInt64 CODEC(Delta, ZSTD(1)),
-    row             UInt32 CODEC(Delta, ZSTD(1))
+    row             UInt32 CODEC(Delta, ZSTD(3))
 )
 ENGINE = {{merge_tree}}
 PARTITION BY toYYYYMM(time)
-ORDER BY (site, toDate(time), visitor, time)
+ORDER BY (
+    site, toDate(time),
+    asn, region, browser, browser_version, os, os_version, screen, language, timezone,
+    time)
 TTL toDateTime(time) + toIntervalDay(if(hold, 3650, keep_days))
 SETTINGS
     non_replicated_deduplication_window = 10000,

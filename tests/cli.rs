@@ -234,7 +234,8 @@ fn status_without_a_server_tells_what_the_last_one_left() {
         let writer = opened.writers.into_iter().next().expect("one writer");
         for _ in 0..3 {
             site.arrived();
-            let ticket = writer.append(&site, 24_311, |_, out| out.extend_from_slice(b"\x06clinic")).expect("room");
+            let ticket =
+                writer.append(&site, 24_311, |_, out| out.extend_from_slice(b"\x06clinic")).expect("room");
             ticket.await.expect("durable");
         }
         site.arrived();
@@ -253,4 +254,116 @@ fn status_without_a_server_tells_what_the_last_one_left() {
     let stat = metka.json(&["spool", "stat"]);
     assert_eq!(stat["waiting"], json!({ "clinic": 3 }));
     assert_eq!(metka.json(&["spool", "verify"])["ok"], true);
+}
+
+#[test]
+fn check_says_each_fault_and_whether_it_is_the_configuration_s() {
+    let metka = Metka::new();
+    let no_library = ("METKA_ENGINE__LIBRARY", "missing.so");
+    let check = |environment: &[(&str, &str)]| {
+        metka.run_with(&["--config", "metka.toml", "--json", "check"], "", environment)
+    };
+    let ended = check(&[no_library]);
+    assert_eq!(ended.code, 1, "storage is a matter of the moment: {}{}", ended.out, ended.err);
+    let found = ended.json();
+    assert_eq!(found["ok"], false);
+    let state = |what: &str| {
+        let findings = found["findings"].as_array().expect("a list");
+        findings.iter().find(|one| one["what"] == what).map(|one| one["state"].clone())
+    };
+    assert_eq!(state("storage"), Some(json!("WRONG")));
+    for what in ["sites", "data directory", "people", "keys"] {
+        assert_eq!(state(what), Some(json!("ok")), "{what}");
+    }
+    assert!(!metka.data().exists(), "a check makes nothing");
+    let ended = check(&[no_library, ("METKA_GEO__FILES", "[\"missing.mmdb\"]")]);
+    assert_eq!(ended.code, 2, "{}{}", ended.out, ended.err);
+    assert!(ended.out.contains("missing.mmdb"), "{}", ended.out);
+}
+
+#[test]
+fn serve_without_a_site_is_a_fault_of_the_configuration() {
+    let metka = Metka::new();
+    let ended = metka.run(&["serve"]);
+    assert_eq!((ended.code, ended.err.contains("[[site]]")), (2, true), "{}", ended.err);
+}
+
+/// Ends the server when a test fails.
+struct Serving(std::process::Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One request to the web address; the answer as text.
+fn ask(address: &str, request: &str) -> String {
+    use std::io::Read;
+    let mut stream = std::net::TcpStream::connect(address).expect("the server listens");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    text
+}
+
+#[test]
+fn a_server_is_signed_in_to_with_its_code_and_ends_cleanly_even_without_storage() {
+    use std::io::{BufRead, BufReader};
+    let metka = Metka::new();
+    let child = Command::new(env!("CARGO_BIN_EXE_metka"))
+        .args(["--config", "metka.toml", "serve"])
+        .current_dir(metka.dir.path())
+        .env_clear()
+        .env("METKA_COLLECT__LISTEN", "127.0.0.1:0")
+        .env("METKA_WEB__LISTEN", "127.0.0.1:0")
+        .env("METKA_ENGINE__LIBRARY", "missing.so")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary runs");
+    let mut serving = Serving(child);
+    let lines: Vec<String> = BufReader::new(serving.0.stdout.take().expect("piped"))
+        .lines()
+        .map_while(Result::ok)
+        .take(3)
+        .collect();
+    let address = lines[0].strip_prefix("dashboard  http://").expect("its address").trim_end_matches('/');
+    let file = metka.data().join("first-sign-in");
+    assert!(lines[2].contains("first-sign-in"), "{lines:?}");
+    assert_eq!(mode(&file), 0o600);
+    let code = std::fs::read_to_string(&file).expect("readable");
+
+    let body = json!({ "code": code.trim() }).to_string();
+    let answer = ask(
+        address,
+        &format!(
+            "POST /api/v1/session HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    );
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("\"role\":\"owner\""), "{answer}");
+    assert!(!file.exists());
+
+    let made = metka.json(&["token", "create", "--name", "x", "--role", "viewer"]);
+    let answer = ask(
+        address,
+        &format!(
+            "GET /api/v1/live?site_id=clinic HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+             authorization: Bearer {}\r\n\r\n",
+            made["token"].as_str().expect("a token")
+        ),
+    );
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("storage is not ready yet"), "{answer}");
+    assert!(answer.contains("retry-after: "), "{answer}");
+    assert_eq!(metka.json(&["status"])["sites"]["clinic"]["received"], 0);
+
+    let pid = rustix::process::Pid::from_child(&serving.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+    assert!(serving.0.wait().expect("it ends").success());
+    assert!(!metka.data().join("control.sock").exists());
 }

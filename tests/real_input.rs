@@ -23,6 +23,46 @@ use serde::Deserialize;
 
 /// How many misses of each kind are printed.
 const SHOWN: usize = 25;
+/// What uap-core calls the browsers that people use.
+const BROWSERS: [&str; 30] = [
+    "Chrome",
+    "Chrome Mobile",
+    "Chrome Mobile iOS",
+    "Chrome Mobile WebView",
+    "Chromium",
+    "Safari",
+    "Mobile Safari",
+    "Mobile Safari UI/WKWebView",
+    "Firefox",
+    "Firefox Mobile",
+    "Firefox iOS",
+    "Edge",
+    "Edge Mobile",
+    "IE",
+    "IE Mobile",
+    "Opera",
+    "Opera Mobile",
+    "Opera Mini",
+    "Yandex Browser",
+    "YandexSearch",
+    "Samsung Internet",
+    "UC Browser",
+    "MiuiBrowser",
+    "Huawei Browser",
+    "Vivaldi",
+    "DuckDuckGo Mobile",
+    "Android",
+    "BlackBerry WebKit",
+    "Amazon Silk",
+    "QQ Browser Mobile",
+];
+/// uap-core's files that name browsers.
+const BROWSER_FILES: [&str; 4] = [
+    "tests/test_ua.yaml",
+    "test_resources/firefox_user_agent_strings.yaml",
+    "test_resources/opera_mini_user_agent_strings.yaml",
+    "test_resources/pgts_browser_list.yaml",
+];
 /// How long a condition is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -93,9 +133,10 @@ fn user_agents_of_uap_core_are_classified_as_its_own_tests_expect() {
     for case in cases("tests/test_ua.yaml") {
         let expected = names::browser(&case.family).into_owned();
         let version = names::version(&dotted(&case));
-        for (tallies, found) in
-            [(&mut full, rules.classify(cut(&case.user_agent_string))), (&mut quick, classify_quickly(&case.user_agent_string))]
-        {
+        for (tallies, found) in [
+            (&mut full, rules.classify(cut(&case.user_agent_string))),
+            (&mut quick, classify_quickly(&case.user_agent_string)),
+        ] {
             // A crawler's name is not kept, and unknown ("Other") is not a name to agree with.
             if found.bot == "crawler" || expected.is_empty() {
                 continue;
@@ -109,9 +150,10 @@ fn user_agents_of_uap_core_are_classified_as_its_own_tests_expect() {
     for case in cases("tests/test_os.yaml") {
         let (expected, version) =
             names::os(&case.family, case.major.as_deref().unwrap_or(""), case.minor.as_deref().unwrap_or(""));
-        for (tallies, found) in
-            [(&mut full, rules.classify(cut(&case.user_agent_string))), (&mut quick, classify_quickly(&case.user_agent_string))]
-        {
+        for (tallies, found) in [
+            (&mut full, rules.classify(cut(&case.user_agent_string))),
+            (&mut quick, classify_quickly(&case.user_agent_string)),
+        ] {
             if expected.is_empty() {
                 continue;
             }
@@ -123,9 +165,10 @@ fn user_agents_of_uap_core_are_classified_as_its_own_tests_expect() {
     }
     for case in cases("tests/test_device.yaml") {
         let Some(expected) = device_class(&case) else { continue };
-        for (tallies, found) in
-            [(&mut full, rules.classify(cut(&case.user_agent_string))), (&mut quick, classify_quickly(&case.user_agent_string))]
-        {
+        for (tallies, found) in [
+            (&mut full, rules.classify(cut(&case.user_agent_string))),
+            (&mut quick, classify_quickly(&case.user_agent_string)),
+        ] {
             match expected {
                 "bot" => compare(tallies, "bot", &case, "bot", if found.bot.is_empty() { "" } else { "bot" }),
                 class => compare(tallies, "device", &case, class, found.device),
@@ -133,22 +176,25 @@ fn user_agents_of_uap_core_are_classified_as_its_own_tests_expect() {
         }
     }
     for (field, floor) in [
-        ("browser", 0.0),
-        ("browser version", 0.0),
-        ("os", 0.0),
-        ("os version", 0.0),
-        ("device", 0.0),
-        ("bot", 0.0),
+        ("browser", 99.5),
+        ("browser version", 99.5),
+        ("os", 99.5),
+        ("os version", 99.5),
+        ("device", 93.5),
+        ("bot", 99.0),
     ] {
         full[field].check(&format!("full, {field}"), floor);
     }
     for (field, floor) in [
-        ("browser", 0.0),
-        ("browser version", 0.0),
-        ("os", 0.0),
-        ("os version", 0.0),
-        ("device", 0.0),
-        ("bot", 0.0),
+        // Most of these are applications and telephones before Android, which the
+        // quick rules leave unnamed; `people_are_not_marked_as_machines` has the
+        // rate among browsers.
+        ("browser", 23.0),
+        ("browser version", 88.0),
+        ("os", 62.0),
+        ("os version", 31.0),
+        ("device", 93.5),
+        ("bot", 99.0),
     ] {
         quick[field].check(&format!("quick, {field}"), floor);
     }
@@ -166,26 +212,15 @@ fn known_crawlers_are_marked() {
         full.add(!rules().classify(cut(text)).bot.is_empty(), || (*text).clone());
         quick.add(!classify_quickly(text).bot.is_empty(), || (*text).clone());
     }
-    full.check("crawlers marked by the full rules", 0.0);
-    quick.check("crawlers marked at once", 0.0);
+    full.check("crawlers marked by the full rules", 99.9);
+    quick.check("crawlers marked at once", 95.0);
 }
 
 #[test]
 fn people_are_not_marked_as_machines() {
-    const BROWSERS: [&str; 30] = [
-        "Chrome", "Chrome Mobile", "Chrome Mobile iOS", "Chrome Mobile WebView", "Chromium", "Safari", "Mobile Safari",
-        "Mobile Safari UI/WKWebView", "Firefox", "Firefox Mobile", "Firefox iOS", "Edge", "Edge Mobile", "IE", "IE Mobile",
-        "Opera", "Opera Mobile", "Opera Mini", "Yandex Browser", "YandexSearch", "Samsung Internet", "UC Browser", "MiuiBrowser",
-        "Huawei Browser", "Vivaldi", "DuckDuckGo Mobile", "Android", "BlackBerry WebKit", "Amazon Silk", "QQ Browser Mobile",
-    ];
-    let (mut full, mut quick) = (Tally::default(), Tally::default());
+    let (mut full, mut quick, mut named) = (Tally::default(), Tally::default(), Tally::default());
     let mut by_family: BTreeMap<String, usize> = BTreeMap::new();
-    for file in [
-        "tests/test_ua.yaml",
-        "test_resources/firefox_user_agent_strings.yaml",
-        "test_resources/opera_mini_user_agent_strings.yaml",
-        "test_resources/pgts_browser_list.yaml",
-    ] {
+    for file in BROWSER_FILES {
         for case in cases(file) {
             if !BROWSERS.contains(&case.family.as_str()) {
                 continue;
@@ -194,20 +229,24 @@ fn people_are_not_marked_as_machines() {
             let text = &case.user_agent_string;
             let full_bot = rules().classify(cut(text)).bot;
             full.add(full_bot.is_empty(), || format!("{full_bot}: {} ({})", text, case.family));
-            let quick_bot = classify_quickly(text).bot;
-            quick.add(quick_bot.is_empty(), || format!("{quick_bot}: {} ({})", text, case.family));
+            let found = classify_quickly(text);
+            quick.add(found.bot.is_empty(), || format!("{}: {} ({})", found.bot, text, case.family));
+            let expected = names::browser(&case.family);
+            named.add(found.browser == expected, || format!("{:?} for {expected:?}: {text}", found.browser));
         }
     }
     println!("{by_family:?}");
-    full.check("browsers not marked by the full rules", 0.0);
-    quick.check("browsers not marked at once", 0.0);
+    full.check("browsers not marked by the full rules", 99.8);
+    quick.check("browsers not marked at once", 99.8);
+
+    named.check("browsers named at once", 93.0);
 
     let mut devices = Tally::default();
-    for case in cases("tests/test_device.yaml").iter().filter(|case| case.family != "Spider" && case.family != "Other") {
+    for case in cases("tests/test_device.yaml").iter().filter(|case| is_device(case)) {
         let bot = classify_quickly(&case.user_agent_string).bot;
         devices.add(bot.is_empty(), || format!("{bot}: {} ({})", case.user_agent_string, case.family));
     }
-    devices.check("devices not marked at once", 0.0);
+    devices.check("devices not marked at once", 99.7);
 }
 
 #[test]
@@ -244,7 +283,7 @@ fn addresses_are_where_the_shipped_data_says() {
         ("193.0.6.139", "NL"),
         ("130.149.7.7", "DE"),
         ("133.11.0.1", "JP"),
-        ("2001:4860:4860::8888", "US"),
+        ("2607:f8b0:4004::200e", "US"),
         ("2001:67c:2e8:22::c100:68b", "NL"),
     ] {
         let place = locate(&enricher, address);
@@ -275,7 +314,9 @@ fn geo_data_are_reloaded_under_load() {
         for config in [&swapped, &config(""), &swapped] {
             let before = lookups.load(Relaxed);
             enricher.reload(config).expect("the files are there");
-            wait_for("lookups after the reload", || lookups.load(Relaxed) > before + 100 || reader.is_finished());
+            wait_for("lookups after the reload", || {
+                lookups.load(Relaxed) > before + 100 || reader.is_finished()
+            });
             let error = enricher.reload(&broken).expect_err("no such file").to_string();
             assert!(error.contains("gone.mmdb"), "{error}");
         }
@@ -286,7 +327,8 @@ fn geo_data_are_reloaded_under_load() {
 
 #[test]
 fn costs_are_printed() {
-    let texts: Vec<String> = cases("tests/test_ua.yaml").into_iter().map(|case| case.user_agent_string).collect();
+    let texts: Vec<String> =
+        cases("tests/test_ua.yaml").into_iter().map(|case| case.user_agent_string).collect();
     let before = resident_bytes();
     let start = Instant::now();
     let rules = load_rules();
@@ -323,7 +365,9 @@ fn costs_are_printed() {
     let keys = metka::privacy::keys::KeyRing::open(&dir.path().join("keys")).expect("opens");
     let (day, ip) = (jiff::civil::date(2026, 11, 23), ClientIp::parse("192.0.2.1").expect("an address"));
     keys.cookieless_visitor("x", day, &ip.prefix(), "");
-    each("cookieless visitor", &mut |text| drop(std::hint::black_box(keys.cookieless_visitor("x", day, &ip.prefix(), text))));
+    each("cookieless visitor", &mut |text| {
+        drop(std::hint::black_box(keys.cookieless_visitor("x", day, &ip.prefix(), text)))
+    });
     let cookie = keys.sign_cookie([1; 16], day);
     each("cookie, verify", &mut |_| drop(std::hint::black_box(keys.verify_cookie(&cookie, day))));
     each("address, protect", &mut |_| {
@@ -331,9 +375,21 @@ fn costs_are_printed() {
     });
 }
 
-fn compare(tallies: &mut BTreeMap<&'static str, Tally>, field: &'static str, case: &Case, expected: &str, found: &str) {
+fn compare(
+    tallies: &mut BTreeMap<&'static str, Tally>,
+    field: &'static str,
+    case: &Case,
+    expected: &str,
+    found: &str,
+) {
     let tally = tallies.entry(field).or_default();
     tally.add(expected == found, || format!("{found:?} for {expected:?}: {}", case.user_agent_string));
+}
+
+/// Whether a case is of a device that a person may hold. WhatsApp's own string
+/// is that of its link previews.
+fn is_device(case: &Case) -> bool {
+    case.family != "Spider" && case.family != "Other" && !case.user_agent_string.starts_with("WhatsApp")
 }
 
 /// What uap-core's device means as a class; `None` where it says nothing of it.
@@ -393,7 +449,8 @@ fn cases(file: &str) -> Vec<Case> {
     });
     let path = dir.join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let cases: Cases = serde_yaml_ng::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let cases: Cases =
+        serde_yaml_ng::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(cases.test_cases.len() > 20, "{}: only {} cases", path.display(), cases.test_cases.len());
     cases.test_cases
 }
@@ -451,4 +508,3 @@ fn resident_bytes() -> i64 {
     let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<i64>().ok());
     kilobytes.unwrap_or(0) * 1024
 }
-

@@ -43,7 +43,8 @@ pub fn run(_: &CheckArgs, context: &Context) -> Outcome {
         Finding { what: "keys", result: keys(&config) },
     ];
     findings.extend(enrichment(&config).into_iter().map(|result| Finding { what: "enrichment", result }));
-    findings.push(Finding { what: STORAGE, result: context.block_on(async { Ok(in_storage(&config).await) })? });
+    findings
+        .push(Finding { what: STORAGE, result: context.block_on(async { Ok(in_storage(&config).await) })? });
     report(context, &findings)
 }
 

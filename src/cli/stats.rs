@@ -10,6 +10,7 @@ use super::context::{Context, Failure, Outcome};
 use super::storage;
 use crate::config::Config;
 use crate::control;
+use crate::demo;
 use crate::serve::Questions;
 use crate::web::running::ArchiveError;
 
@@ -39,7 +40,10 @@ pub fn run(args: &StatsArgs, context: &Context) -> Outcome {
 async fn offline(config: &Config, question: &Value) -> Result<Value, Failure> {
     let opened = storage::open(config).await?;
     let archive = Questions(opened.storage.clone());
-    let answer = control::ask(&archive, config, question, jiff::Timestamp::now()).await;
+    let mut config = config.clone();
+    // The demo's rows may be there from an earlier serve --demo.
+    demo::add_site(&mut config);
+    let answer = control::ask(&archive, &config, question, jiff::Timestamp::now()).await;
     opened.close().await;
     answer.map_err(|error| match error {
         ArchiveError::Question(_) => Failure::usage(error),

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::context::{Context, Failure, Outcome, moment, now, table};
+use crate::demo;
 use crate::web::role::Role;
 
 const DAY_MS: i64 = 86_400_000;
@@ -51,6 +52,7 @@ fn create(context: &Context, name: &str, role: Role, site: Option<String>, days:
     let config = context.config()?;
     if let Some(id) = &site
         && config.site(id).is_none()
+        && id != demo::SITE
     {
         return Err(Failure::usage(format_args!("--site: no site {id:?} is configured")));
     }

@@ -36,6 +36,8 @@ pub const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 pub const INSERT_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a shutdown goes on shipping. What is left waits in the spool.
 pub const DRAIN: Duration = Duration::from_secs(10);
+/// How often a drain looks whether anything is left.
+const DRAIN_CHECK: Duration = Duration::from_millis(20);
 /// How much of an error's text is kept in logs and dead letters: storage may
 /// quote data in it.
 const MAX_ERROR_BYTES: usize = 200;
@@ -80,7 +82,12 @@ pub struct ShipMetrics {
 /// Ships until `shutdown` becomes true (or its sender is dropped), then goes on
 /// for at most [`DRAIN`] while sealed batches are left, and writes a last
 /// checkpoint. Close the writers before, so that what they hold is sealed.
-pub async fn run(outlet: Outlet, storage: impl Sink, metrics: Arc<ShipMetrics>, mut shutdown: watch::Receiver<bool>) {
+pub async fn run(
+    outlet: Outlet,
+    storage: impl Sink,
+    metrics: Arc<ShipMetrics>,
+    mut shutdown: watch::Receiver<bool>,
+) {
     loop {
         let batch = tokio::select! {
             biased;
@@ -95,15 +102,23 @@ pub async fn run(outlet: Outlet, storage: impl Sink, metrics: Arc<ShipMetrics>, 
         }
     }
     let drained = tokio::time::timeout(DRAIN, async {
-        while outlet.backlog().batches > 0 {
-            let batch = outlet.next().await;
-            deliver(&outlet, &storage, &metrics, batch).await;
+        loop {
+            tokio::select! {
+                biased;
+                // An acknowledgement that was under way may have been the last.
+                () = emptied(&outlet) => break,
+                batch = outlet.next() => deliver(&outlet, &storage, &metrics, batch).await,
+            }
         }
     })
     .await;
     let backlog = outlet.backlog();
     if drained.is_err() {
-        tracing::warn!(rows = backlog.rows, batches = backlog.batches, "shutting down with rows left in the spool");
+        tracing::warn!(
+            rows = backlog.rows,
+            batches = backlog.batches,
+            "shutting down with rows left in the spool"
+        );
     }
     match blocking(move || outlet.checkpoint()).await {
         Ok(()) => tracing::info!(waiting_rows = backlog.rows, "the shipper has ended"),
@@ -138,7 +153,14 @@ async fn deliver(outlet: &Outlet, storage: &impl Sink, metrics: &ShipMetrics, ba
         if failures.is_power_of_two() || failures == 0 {
             let wait_ms = wait.as_millis() as u64;
             let error = short(&error.text);
-            tracing::warn!(batch = batch.id, rows = batch.rows, failures, wait_ms, error, "an insert failed, it is tried again");
+            tracing::warn!(
+                batch = batch.id,
+                rows = batch.rows,
+                failures,
+                wait_ms,
+                error,
+                "an insert failed, it is tried again"
+            );
         }
         failures += 1;
         tokio::time::sleep(wait).await;
@@ -157,7 +179,13 @@ async fn deliver(outlet: &Outlet, storage: &impl Sink, metrics: &ShipMetrics, ba
             metrics.dead_batches.fetch_add(1, Relaxed);
             metrics.dead_rows.fetch_add(u64::from(batch.rows), Relaxed);
             let text = short(&error.text);
-            tracing::error!(batch = batch.id, rows = batch.rows, code = error.code, error = text, "storage will not take a batch: it goes to the dead letters");
+            tracing::error!(
+                batch = batch.id,
+                rows = batch.rows,
+                code = error.code,
+                error = text,
+                "storage will not take a batch: it goes to the dead letters"
+            );
         }
     }
     let reason = outcome.err().map(|error| format!("{}: {}", error.code, short(&error.text)));
@@ -194,6 +222,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Resolves when no sealed batch is left.
+async fn emptied(outlet: &Outlet) {
+    while outlet.backlog().batches > 0 {
+        tokio::time::sleep(DRAIN_CHECK).await;
     }
 }
 

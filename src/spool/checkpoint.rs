@@ -105,7 +105,8 @@ impl Checkpoint {
                 let words: Vec<&str> = line.split(' ').collect();
                 match words[..] {
                     ["spool", spool, floor, next_batch, next_segment, next_lsn, ref acked @ ..] => {
-                        let spool: u16 = spool.parse().ok().filter(|spool| usize::from(*spool) < MAX_SPOOLS)?;
+                        let spool: u16 =
+                            spool.parse().ok().filter(|spool| usize::from(*spool) < MAX_SPOOLS)?;
                         let mark = Mark {
                             floor: floor.parse().ok()?,
                             next_batch: next_batch.parse().ok()?,

@@ -10,8 +10,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::checkpoint::{Checkpoint, Mark, Read};
-use super::recover::{Damage, dead_letter_rows, spool_dirs, walk};
 use super::shared::spool_name;
+use super::walk::{Damage, dead_letter_rows, spool_dirs, walk};
 use super::{SpoolError, record};
 use crate::count::{Counters, SiteCounts};
 

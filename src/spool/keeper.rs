@@ -115,7 +115,9 @@ fn save_keys(shared: &Shared, path: &std::path::Path) -> io::Result<()> {
     scan(&file, &header, |found| {
         if let Found::Record { record, .. } = found {
             match record.kind {
-                Some(Kind::BatchOpen) => time = BatchOpen::decode(record.body).map_or(time, |open| open.opened_ms),
+                Some(Kind::BatchOpen) => {
+                    time = BatchOpen::decode(record.body).map_or(time, |open| open.opened_ms)
+                }
                 Some(Kind::Hit) => keys.extend(record.keys().map(|key| (key, time))),
                 _ => {}
             }

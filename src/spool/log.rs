@@ -100,14 +100,18 @@ impl Log {
         {
             write_zeros(disk, &current.file, current.offset, current.dirty_until)
                 .and_then(|()| datasync(disk, &current.file))
-                .map_err(|error| LogError::Fatal(format!("segment {} cannot be closed: {error}", current.number)))?;
+                .map_err(|error| {
+                    LogError::Fatal(format!("segment {} cannot be closed: {error}", current.number))
+                })?;
             current.dirty_until = 0;
         }
-        if self.current.is_some() && shared.durability == Durability::Write {
+        if let Some(current) = &self.current
+            && shared.durability == Durability::Write
+        {
             // Closed segments are durable in either mode: this is off the answer's way.
-            let current = self.current.as_ref().expect("it was looked at");
-            datasync(disk, &current.file)
-                .map_err(|error| LogError::Fatal(format!("fdatasync of segment {} failed: {error}", current.number)))?;
+            datasync(disk, &current.file).map_err(|error| {
+                LogError::Fatal(format!("fdatasync of segment {} failed: {error}", current.number))
+            })?;
         }
         let book = shared.book(self.spool);
         let (number, last_batch) = {

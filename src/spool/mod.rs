@@ -54,6 +54,7 @@
 
 mod checkpoint;
 pub mod disk;
+mod helper;
 mod inspect;
 mod keeper;
 mod log;
@@ -65,6 +66,7 @@ pub mod seen;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -82,8 +84,9 @@ use disk::Disk;
 pub use inspect::{SpoolStat, Verdict, stat, verify};
 pub use outlet::{Backlog, Batch, Outlet};
 pub use record::MAX_KEYS;
-pub use recover::{Damage, RecoveryReport};
+pub use recover::RecoveryReport;
 pub use seen::Seen;
+pub use walk::Damage;
 pub use writer::{Ticket, Writer};
 
 /// The version of `store::row::COLUMNS`; raised when the list changes, so that

@@ -120,7 +120,8 @@ impl Outlet {
         let dir = self.shared.dir.join("dead");
         let path = dir.join(format!("{:016x}.dead", batch.id));
         let disk = &*self.shared.disk;
-        replace(disk, &path, &batch.dead_letter(&self.shared, reason)?).map_err(SpoolError::io("write", path))?;
+        replace(disk, &path, &batch.dead_letter(&self.shared, reason)?)
+            .map_err(SpoolError::io("write", path))?;
         self.finish(batch, true)?;
         self.shared.dead_rows.fetch_add(u64::from(batch.rows), Relaxed);
         Ok(())
@@ -192,20 +193,24 @@ impl Outlet {
     }
 
     fn lease(&self) -> Option<Lease> {
-        let mut oldest: Option<(u64, u16, u32)> = None;
-        for (spool, book) in &self.shared.books {
-            let state = book.state();
-            let first = state.queue.iter().find(|(_, queued)| !queued.leased);
-            if let Some((number, queued)) = first {
-                let key = (queued.meta.opened_ms, *spool, *number);
-                oldest = Some(oldest.map_or(key, |oldest| oldest.min(key)));
+        loop {
+            let mut oldest: Option<(u64, u16, u32)> = None;
+            for (spool, book) in &self.shared.books {
+                let state = book.state();
+                let first = state.queue.iter().find(|(_, queued)| !queued.leased);
+                if let Some((number, queued)) = first {
+                    let key = (queued.meta.opened_ms, *spool, *number);
+                    oldest = Some(oldest.map_or(key, |oldest| oldest.min(key)));
+                }
+            }
+            let (_, spool, number) = oldest?;
+            let mut state = self.shared.book(spool).state();
+            // Another holder may have been quicker: then look again.
+            if let Some(queued) = state.queue.get_mut(&number).filter(|queued| !queued.leased) {
+                queued.leased = true;
+                return Some(Lease { shared: self.shared.clone(), meta: queued.meta.clone() });
             }
         }
-        let (_, spool, number) = oldest?;
-        let mut state = self.shared.book(spool).state();
-        let queued = state.queue.get_mut(&number).filter(|queued| !queued.leased)?;
-        queued.leased = true;
-        Some(Lease { shared: self.shared.clone(), meta: queued.meta.clone() })
     }
 }
 
@@ -304,7 +309,8 @@ impl Batch {
     /// The batch as a file: a segment of its own, with the reason behind it.
     fn dead_letter(&self, shared: &Shared, reason: &str) -> Result<Vec<u8>, SpoolError> {
         let meta = &self.lease.meta;
-        let mut header: SegmentHeader = super::shared::new_header(shared, meta.spool(), meta.id, 1, meta.number())?;
+        let mut header: SegmentHeader =
+            super::shared::new_header(shared, meta.spool(), meta.id, 1, meta.number())?;
         header.columns_version = meta.columns_version;
         header.created_ms = now_ms();
         let mut out = header.encode().to_vec();

@@ -1,16 +1,16 @@
-//! Opening: reads what an earlier process left, repairs what may be repaired,
-//! reports the rest, and starts the threads.
+//! Opening: repairs what may be repaired of what an earlier process left, reports
+//! the rest, and starts the threads.
 //!
-//! [`walk`] only reads (the offline commands use it too); [`open`] then cuts torn
-//! tails, copies damaged segments aside, seals batches that were open and
-//! restores the counts.
+//! [`walk`] has read everything; here torn tails are cut, damaged segments copied
+//! aside, batches that were open sealed, and the counts restored. Opening twice
+//! is opening once: each repair leaves a spool that needs it no more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -21,17 +21,15 @@ use super::checkpoint::{Checkpoint, Mark, Node, Read};
 use super::disk::{Disk, datasync, write_zeros};
 use super::keeper::{self, Job};
 use super::log::{Current, Log, LogError};
-use super::record::{BatchOpen, BatchSeal, FORMAT_VERSION, HeaderError, Kind, Record, SegmentHeader};
-use super::record::{SEGMENT_HEADER_BYTES, stamp};
-use super::scan::{End, Found, Hole, read_header, read_range, scan};
-use super::shared::{BatchMeta, Book, BookState, Queued, Segment, Shared, batch_id, locked, now_ms, number_of};
-use super::shared::{segment_name, spool_name, token};
+use super::record::{BatchSeal, GROUP_START, SEGMENT_HEADER_BYTES, stamp};
+use super::shared::{BatchMeta, Book, BookState, Queued, Segment, Shared, locked, now_ms, spool_name, token};
+use super::walk::{Damage, NO_HEADER, Walked, WalkedSegment, dead_letter_rows, spool_dirs, walk};
 use super::writer::Writer;
 use super::{
-    COLUMNS_VERSION, MAX_SPOOLS, MIN_SEGMENT_BYTES, Opened, Options, Outlet, SEGMENT_BYTES, Seen, SpoolError, Tuning,
+    COLUMNS_VERSION, MAX_SPOOLS, MIN_SEGMENT_BYTES, Opened, Options, Outlet, SEGMENT_BYTES, Seen, SpoolError,
+    Tuning,
 };
-use crate::count::{Counters, UNKNOWN_SITE};
-use crate::store::row::site_of;
+use crate::count::Counters;
 
 /// A report lists at most so many places; all are counted.
 const MAX_LISTED_DAMAGE: usize = 1000;
@@ -66,249 +64,6 @@ pub struct RecoveryReport {
     pub damage: Vec<Damage>,
 }
 
-/// One damaged place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Damage {
-    pub file: String,
-    pub from: u64,
-    pub to: u64,
-    pub records: u64,
-    pub what: &'static str,
-}
-
-/// What one spool's directory holds.
-#[derive(Default)]
-pub(super) struct Walked {
-    pub segments: Vec<WalkedSegment>,
-    /// All batches with an id, in order, whether done with or not.
-    pub batches: Vec<BatchMeta>,
-    /// Numbers of batches without a seal record.
-    pub unsealed: BTreeSet<u32>,
-    /// Acknowledgements noted in the log: stored, or dead-lettered.
-    pub noted: BTreeMap<u32, bool>,
-    pub damage: Vec<(u64, Damage)>,
-    /// Rows missing from a batch whose seal says how many there were.
-    pub missing: BTreeMap<u32, u64>,
-    pub highest_batch: u32,
-    /// The tail of the last segment that is not zero and no record.
-    pub torn_bytes: u64,
-    /// The batch that the walk is in.
-    batch: Option<BatchMeta>,
-}
-
-pub(super) struct WalkedSegment {
-    pub path: PathBuf,
-    pub header: SegmentHeader,
-    pub end: End,
-    pub length: u64,
-    pub last_batch: u32,
-    pub has_keys: bool,
-}
-
-/// Reads a spool's directory without changing anything. `key` gets the journal
-/// keys with their times.
-pub(super) fn walk(dir: &Path, counters: &Counters, mut key: impl FnMut(u64, u64)) -> Result<Walked, SpoolError> {
-    let mut walked = Walked::default();
-    let mut expected: Option<u64> = None;
-    for (number, path) in segment_files(dir)? {
-        let file = File::open(&path).map_err(SpoolError::io("open", &path))?;
-        let length = file.metadata().map_err(SpoolError::io("read", &path))?.len();
-        let header = match read_header(&file).map_err(SpoolError::io("read", &path))? {
-            Ok(header) if header.number == number => header,
-            Err(HeaderError::Version(found)) if found > FORMAT_VERSION => {
-                return Err(SpoolError::Version { path, found });
-            }
-            _ => {
-                walked.damaged(&path, number, 0, length, 0, "the segment's header");
-                continue;
-            }
-        };
-        if let Some(expected) = expected
-            && expected != header.first_lsn
-        {
-            let missing = header.first_lsn.saturating_sub(expected);
-            match walked.segments.last().map(|last| (last.path.clone(), last.header.number, last.end.offset, last.length)) {
-                Some((path, number, from, to)) => walked.damaged(&path, number, from, to, missing, "the segment's end"),
-                None => walked.damaged(&path, number, 0, 0, missing, "segments before this one"),
-            }
-        }
-        walked.highest_batch = walked.highest_batch.max(header.batch);
-        let mut has_keys = false;
-        let mut time = header.created_ms;
-        let mut holes: Vec<Hole> = Vec::new();
-        let end = scan(&file, &header, |found| match found {
-            Found::Record { offset, record } => {
-                walked.record(&header, offset, &record, counters);
-                match record.kind {
-                    Some(Kind::BatchOpen) => time = BatchOpen::decode(record.body).map_or(time, |open| open.opened_ms),
-                    Some(Kind::Hit) => record.keys().for_each(|found| {
-                        has_keys = true;
-                        key(found, time);
-                    }),
-                    _ => {}
-                }
-            }
-            Found::Damage(hole) => holes.push(hole),
-        })
-        .map_err(SpoolError::io("read", &path))?;
-        for hole in holes {
-            walked.damaged(&path, number, hole.from, hole.to, hole.records, "records");
-        }
-        expected = Some(end.next_lsn);
-        let last_batch = walked.highest_batch;
-        walked.segments.push(WalkedSegment { path, header, end, length, last_batch, has_keys });
-    }
-    walked.torn_bytes = walked.segments.last().map_or(0, |last| last.end.dirty_until - last.end.offset);
-    walked.close_batch();
-    walked.fix_tokens_of_unsealed(dir)?;
-    Ok(walked)
-}
-
-// === impl Walked ===
-
-impl Walked {
-    fn record(&mut self, header: &SegmentHeader, offset: u64, record: &Record<'_>, counters: &Counters) {
-        match record.kind {
-            Some(Kind::BatchOpen) => {
-                self.close_batch();
-                let Some(open) = BatchOpen::decode(record.body) else { return };
-                self.highest_batch = self.highest_batch.max(number_of(open.id));
-                self.batch = Some(BatchMeta::opened(&open, record.lsn));
-            }
-            Some(Kind::Hit) => self.hit(header, offset, record, counters),
-            Some(Kind::BatchSeal) => {
-                let Some(seal) = BatchSeal::decode(record.body) else { return };
-                self.highest_batch = self.highest_batch.max(number_of(seal.id));
-                if self.batch.as_ref().is_some_and(|meta| meta.id != seal.id) {
-                    self.close_batch();
-                }
-                let rows = self.batch.as_ref().map_or(0, |meta| meta.rows);
-                if rows < seal.rows {
-                    self.missing.insert(number_of(seal.id), u64::from(seal.rows - rows));
-                }
-                if let Some(mut meta) = self.batch.take() {
-                    (meta.first_lsn, meta.last_lsn) = (seal.first_lsn, seal.last_lsn);
-                    (meta.content, meta.token) = (seal.content, seal.token);
-                    self.batches.push(meta);
-                }
-            }
-            Some(Kind::InsertAcked) if record.body.len() >= 8 => {
-                let number = number_of(super::record::u64_at(record.body, 0));
-                self.noted.insert(number, record.flags & super::record::DEAD_LETTERED != 0);
-            }
-            _ => {}
-        }
-    }
-
-    fn hit(&mut self, header: &SegmentHeader, offset: u64, record: &Record<'_>, counters: &Counters) {
-        // Numbers count up, so the low bits name the batch.
-        let number = self.highest_batch + u32::from(record.tag.wrapping_sub(self.highest_batch as u16));
-        if self.batch.as_ref().is_none_or(|meta| meta.number() != number) {
-            // Its open record is damaged, or in a segment that is released.
-            self.close_batch();
-            self.highest_batch = number;
-            let open = BatchOpen {
-                id: batch_id(header.node, header.spool, number),
-                month: 0,
-                columns_version: header.columns_version,
-                opened_ms: header.created_ms,
-            };
-            self.batch = Some(BatchMeta::opened(&open, record.lsn));
-        }
-        let Some(meta) = &mut self.batch else { return };
-        meta.rows += 1;
-        meta.last_lsn = record.lsn;
-        BatchMeta::extend(&mut meta.extents, header.number, offset, offset + record.total as u64);
-        // A site that could not be written to the checkpoint is nobody's.
-        let site = site_of(record.payload()).unwrap_or(UNKNOWN_SITE);
-        let site = if site.is_empty() || site.contains([' ', '\n']) { UNKNOWN_SITE } else { site };
-        match meta.sites.iter_mut().find(|(known, _)| known.site() == site) {
-            Some((_, rows)) => *rows += 1,
-            None => meta.sites.push((counters.site(site), 1)),
-        }
-    }
-
-    /// Ends a batch that has no seal record.
-    fn close_batch(&mut self) {
-        if let Some(meta) = self.batch.take() {
-            self.unsealed.insert(meta.number());
-            self.batches.push(meta);
-        }
-    }
-
-    /// The content, and so the token, of a batch without a seal follows from its rows.
-    fn fix_tokens_of_unsealed(&mut self, dir: &Path) -> Result<(), SpoolError> {
-        for meta in self.batches.iter_mut().filter(|meta| self.unsealed.contains(&meta.number())) {
-            let mut hasher = blake3::Hasher::new();
-            for extent in &meta.extents {
-                let path = dir.join(segment_name(extent.segment));
-                let read = |error| SpoolError::io("read", &path)(error);
-                let file = File::open(&path).map_err(read)?;
-                if let Ok(header) = read_header(&file).map_err(read)? {
-                    read_range(&file, &header, extent.from, extent.to, |record| {
-                        if record.is(Kind::Hit) {
-                            hasher.update(record.payload());
-                        }
-                    })
-                    .map_err(read)?;
-                }
-            }
-            meta.content = *hasher.finalize().as_bytes();
-        }
-        Ok(())
-    }
-
-    fn damaged(&mut self, path: &Path, segment: u64, from: u64, to: u64, records: u64, what: &'static str) {
-        let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        self.damage.push((segment, Damage { file, from, to, records, what }));
-    }
-}
-
-/// The segments of a spool in the order of their numbers.
-pub(super) fn segment_files(dir: &Path) -> Result<Vec<(u64, PathBuf)>, SpoolError> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(SpoolError::io("list", dir))? {
-        let path = entry.map_err(SpoolError::io("list", dir))?.path();
-        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        if let Some(number) = number
-            && path.extension().is_some_and(|extension| extension == "seg")
-        {
-            found.push((number, path));
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// The spools that have a directory.
-pub(super) fn spool_dirs(dir: &Path) -> Result<Vec<u16>, SpoolError> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(SpoolError::io("list", dir))? {
-        let name = entry.map_err(SpoolError::io("list", dir))?.file_name();
-        if let Some(spool) = name.to_str().and_then(|name| u16::from_str_radix(name, 16).ok())
-            && usize::from(spool) < MAX_SPOOLS
-            && name.to_str() == Some(&spool_name(spool))
-        {
-            found.push(spool);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// Copies a damaged file aside, once.
-pub(super) fn quarantine(dir: &Path, spool: u16, path: &Path) {
-    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let target = dir.join("quarantine").join(format!("{}-{name}", spool_name(spool)));
-    if !target.exists()
-        && let Err(error) = std::fs::copy(path, &target)
-    {
-        tracing::error!(file = name, %error, "a damaged file could not be copied to quarantine");
-    }
-}
-
-// --- opening -------------------------------------------------------------------------------
-
 /// A spool as it will be worked with.
 struct Ready {
     spool: u16,
@@ -329,14 +84,15 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
     let mut report = RecoveryReport::default();
 
     let path = dir.join("checkpoint");
-    let (checkpoint, checkpoint_good) = match Checkpoint::read(&path).map_err(SpoolError::io("read", &path))? {
-        Read::Good(checkpoint) => (checkpoint, true),
-        Read::Absent => (Checkpoint::default(), true),
-        Read::Damaged => {
-            note_damaged_file(&dir, &path, &mut report);
-            (Checkpoint::default(), false)
-        }
-    };
+    let (checkpoint, checkpoint_good) =
+        match Checkpoint::read(&path).map_err(SpoolError::io("read", &path))? {
+            Read::Good(checkpoint) => (checkpoint, true),
+            Read::Absent => (Checkpoint::default(), true),
+            Read::Damaged => {
+                note_damaged_file(&dir, &path, &mut report);
+                (Checkpoint::default(), false)
+            }
+        };
     // With the checkpoint the highest batch number may be lost: a new node keeps
     // new ids apart from old ones.
     let path = dir.join("node");
@@ -376,7 +132,8 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
     for (spool, walked) in spools.iter().zip(walked) {
         let mark = checkpoint.spools.get(spool).cloned().unwrap_or_default();
         let writes = usize::from(*spool) < options.spools;
-        let mut recovered = settle(&dir, *spool, walked?, &mark, checkpoint_good, writes, &node, &disk, &mut report)?;
+        let mut recovered =
+            settle(&dir, *spool, walked?, &mark, checkpoint_good, writes, &node, &disk, &mut report)?;
         if !checkpoint_good {
             for meta in recovered.noted_stored.drain(..) {
                 for (site, rows) in &meta.sites {
@@ -403,7 +160,10 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
     start(options, tuning, counters, lock, node, seen, ready, totals, waiting, report)
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one value, each made by an earlier step of opening")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one value, each made by an earlier step of opening"
+)]
 fn start(
     options: Options,
     tuning: Tuning,
@@ -449,6 +209,7 @@ fn start(
         books,
         sealed: Notify::new(),
         fatal,
+        failed: AtomicBool::new(false),
         keeper: jobs,
         totals: Mutex::new(totals),
         _lock: lock,
@@ -503,7 +264,7 @@ fn write_seals(log: &mut Log, seals: Vec<BatchSeal>) -> Result<(), SpoolError> {
         let mut lsn = log.shared.book(log.spool).state().next_lsn;
         let mut record = Vec::new();
         seal.append(lsn, &mut record);
-        record[17] |= super::record::GROUP_START;
+        record[17] |= GROUP_START;
         let written = log.make_room(record.len() as u64, lsn, true).and_then(|()| {
             let seed = log.current.as_ref().map_or(0, |current| current.seed);
             stamp(&mut record, seed);
@@ -548,20 +309,34 @@ fn settle(
     for (_, damage) in &walked.damage {
         report.damaged_places += 1;
         report.damaged_records += damage.records;
-        tracing::error!(spool, file = damage.file, from = damage.from, to = damage.to, records = damage.records, "{} damaged", damage.what);
-        quarantine(dir, spool, &spool_dir.join(&damage.file));
+        tracing::error!(
+            spool,
+            file = damage.file,
+            from = damage.from,
+            to = damage.to,
+            records = damage.records,
+            "{} damaged",
+            damage.what
+        );
         if report.damage.len() < MAX_LISTED_DAMAGE {
             report.damage.push(damage.clone());
         }
-        // What has no header cannot be read, now or later: it is kept aside only.
-        if damage.what == "the segment's header" {
-            let path = spool_dir.join(&damage.file);
-            disk.remove(&path).map_err(SpoolError::io("remove", path))?;
+        let path = spool_dir.join(&damage.file);
+        if damage.what == NO_HEADER {
+            // It cannot be read, now or later: it is only kept.
+            let target = quarantined(dir, spool, &path);
+            disk.rename(&path, &target).map_err(SpoolError::io("move", path))?;
+            disk.sync_dir(&spool_dir).map_err(SpoolError::io("sync", &spool_dir))?;
+        } else {
+            quarantine(dir, spool, &path);
         }
     }
     for entry in std::fs::read_dir(&spool_dir).map_err(SpoolError::io("list", &spool_dir))?.flatten() {
         let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == "old" || extension == "spare" || extension == "new") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "old" || extension == "spare" || extension == "new")
+        {
             disk.remove(&path).map_err(SpoolError::io("remove", path))?;
         }
     }
@@ -620,7 +395,11 @@ fn settle(
                     .map_err(SpoolError::io("cut", &path))?;
                 report.torn_tails += 1;
                 report.torn_bytes += end.dirty_until - end.offset;
-                tracing::warn!(spool, bytes = end.dirty_until - end.offset, "a torn tail was cut from the spool");
+                tracing::warn!(
+                    spool,
+                    bytes = end.dirty_until - end.offset,
+                    "a torn tail was cut from the spool"
+                );
             }
             // Groups must stay contiguous in LSN within a segment.
             if writes && header.columns_version == COLUMNS_VERSION && end.next_lsn == book.next_lsn {
@@ -651,8 +430,11 @@ fn dead_letters(dir: &Path, ready: &[Ready], disk: &dyn Disk) -> Result<BTreeMap
     for entry in std::fs::read_dir(&dead).map_err(SpoolError::io("list", &dead))?.flatten() {
         let path = entry.path();
         let id = path.file_stem().and_then(|stem| u64::from_str_radix(stem.to_str()?, 16).ok());
-        let (Some(id), Some(true)) = (id, path.extension().map(|extension| extension == "dead")) else { continue };
-        let waits = ready.iter().flat_map(|ready| ready.book.queue.values()).any(|queued| queued.meta.id == id);
+        let (Some(id), Some(true)) = (id, path.extension().map(|extension| extension == "dead")) else {
+            continue;
+        };
+        let waits =
+            ready.iter().flat_map(|ready| ready.book.queue.values()).any(|queued| queued.meta.id == id);
         if waits {
             disk.remove(&path).map_err(SpoolError::io("remove", path))?;
             continue;
@@ -660,23 +442,6 @@ fn dead_letters(dir: &Path, ready: &[Ready], disk: &dyn Disk) -> Result<BTreeMap
         for (site, count) in dead_letter_rows(&path).map_err(SpoolError::io("read", &path))? {
             *rows.entry(site).or_default() += count;
         }
-    }
-    Ok(rows)
-}
-
-/// Rows per site of one dead letter.
-pub(super) fn dead_letter_rows(path: &Path) -> io::Result<BTreeMap<String, u64>> {
-    let mut rows = BTreeMap::new();
-    let file = File::open(path)?;
-    if let Ok(header) = read_header(&file)? {
-        scan(&file, &header, |found| {
-            if let Found::Record { record, .. } = found
-                && record.is(Kind::Hit)
-            {
-                let site = site_of(record.payload()).unwrap_or(UNKNOWN_SITE);
-                *rows.entry(site.to_owned()).or_default() += 1;
-            }
-        })?;
     }
     Ok(rows)
 }
@@ -710,7 +475,8 @@ fn make_dirs(disk: &dyn Disk, dir: &Path, spools: usize) -> Result<(), SpoolErro
                 }
                 _ => {}
             }
-            let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let parent =
+                made.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             disk.sync_dir(parent).map_err(SpoolError::io("sync", parent))?;
         }
     }
@@ -743,3 +509,17 @@ fn fatal_error(dir: &Path, why: String) -> SpoolError {
     SpoolError::Io { action: "write to", path: dir.to_owned(), source: io::Error::other(why) }
 }
 
+/// Copies a damaged file aside, once.
+pub(super) fn quarantine(dir: &Path, spool: u16, path: &Path) {
+    let target = quarantined(dir, spool, path);
+    if !target.exists()
+        && let Err(error) = std::fs::copy(path, &target)
+    {
+        tracing::error!(path = %path.display(), %error, "a damaged file could not be copied to quarantine");
+    }
+}
+
+fn quarantined(dir: &Path, spool: u16, path: &Path) -> PathBuf {
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    dir.join("quarantine").join(format!("{}-{name}", spool_name(spool)))
+}

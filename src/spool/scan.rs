@@ -21,6 +21,8 @@ use super::record::{
 /// How much of a segment is in memory at once: many times the longest record.
 const WINDOW_BYTES: usize = 1 << 20;
 
+static ZEROS: [u8; 4096] = [0; 4096];
+
 /// What [`scan`] meets.
 pub(super) enum Found<'a> {
     Record { offset: u64, record: Record<'a> },
@@ -56,9 +58,7 @@ struct Window<'f> {
 }
 
 /// The header of a segment file; `Ok(Err(_))` when it is not one.
-pub(super) fn read_header(
-    file: &File,
-) -> io::Result<Result<SegmentHeader, super::record::HeaderError>> {
+pub(super) fn read_header(file: &File) -> io::Result<Result<SegmentHeader, super::record::HeaderError>> {
     let mut bytes = [0; SEGMENT_HEADER_BYTES];
     match file.read_exact_at(&mut bytes, 0) {
         Ok(()) => Ok(SegmentHeader::decode(&bytes)),
@@ -70,11 +70,7 @@ pub(super) fn read_header(
 }
 
 /// Reads the records of a segment in order.
-pub(super) fn scan(
-    file: &File,
-    header: &SegmentHeader,
-    mut visit: impl FnMut(Found<'_>),
-) -> io::Result<End> {
+pub(super) fn scan(file: &File, header: &SegmentHeader, mut visit: impl FnMut(Found<'_>)) -> io::Result<End> {
     let seed = header.seed();
     let mut window = Window::new(file)?;
     let mut offset = SEGMENT_HEADER_BYTES as u64;
@@ -167,11 +163,23 @@ impl<'f> Window<'f> {
 
     /// Looks behind `offset` for the next valid record, and for a group's start
     /// at or behind it.
-    fn successor(&mut self, offset: u64, expected: u64, seed: u32, group_known_at: u64) -> io::Result<Search> {
+    fn successor(
+        &mut self,
+        offset: u64,
+        expected: u64,
+        seed: u32,
+        group_known_at: u64,
+    ) -> io::Result<Search> {
         let mut first = None;
         let mut dirty_until = offset;
         let mut at = offset;
         while at < self.length {
+            // Most of what is looked at is the zeros of an unfinished segment.
+            let chunk = self.at(at, ZEROS.len())?;
+            if chunk.len() == ZEROS.len() && chunk == ZEROS {
+                at += (ZEROS.len() - RECORD_HEADER_BYTES.next_multiple_of(8)) as u64;
+                continue;
+            }
             let head = self.at(at, RECORD_HEADER_BYTES)?;
             if let Some(last) = head.iter().take(8).rposition(|byte| *byte != 0) {
                 dirty_until = at + last as u64 + 1;

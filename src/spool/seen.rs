@@ -104,7 +104,8 @@ impl Seen {
             max_per_shard: MAX_KEYS_HELD / SHARDS,
         };
         let now = seconds(now_ms);
-        let mut paths: Vec<PathBuf> = std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+        let mut paths: Vec<PathBuf> =
+            std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "keys"));
         paths.sort();
         for path in paths {
@@ -338,5 +339,74 @@ fn filled(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::disk::RealDisk;
+    use super::super::shared::now_ms;
+    use super::*;
+
+    fn saved(dir: &Path, keys: std::ops::Range<u64>, time_ms: u64) {
+        let seen = Seen::open(dir, time_ms).expect("it opens");
+        let keys: Vec<(u64, u64)> = keys.map(|key| (key, time_ms)).collect();
+        seen.save(&RealDisk, &keys).expect("it is written");
+    }
+
+    #[test]
+    fn a_side_file_is_read_up_to_what_a_crash_left_unfinished() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let now = now_ms();
+        saved(dir.path(), 1..100, now);
+        saved(dir.path(), 100..200, now);
+        let mut paths: Vec<PathBuf> =
+            std::fs::read_dir(dir.path()).expect("it lists").flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        assert_eq!(paths.len(), 2);
+        let bytes = std::fs::read(&paths[1]).expect("it reads");
+        for length in 0..bytes.len() {
+            std::fs::write(&paths[1], &bytes[..length]).expect("it is written");
+            assert_eq!(Seen::open(dir.path(), now).expect("it opens").len(), 99, "{length} bytes");
+        }
+        for at in HEADER_BYTES as usize..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 4;
+            std::fs::write(&paths[1], &changed).expect("it is written");
+            assert_eq!(Seen::open(dir.path(), now).expect("it opens").len(), 99, "byte {at}");
+        }
+        std::fs::write(&paths[1], &bytes).expect("it is written");
+        assert_eq!(Seen::open(dir.path(), now).expect("it opens").len(), 199);
+    }
+
+    #[test]
+    fn side_files_past_the_window_are_neither_read_nor_kept() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let day = 1000 * u64::from(WINDOW_SECONDS);
+        saved(dir.path(), 1..10, now_ms() - day - 1000);
+        let seen = Seen::open(dir.path(), now_ms()).expect("it opens");
+        assert!(seen.is_empty());
+        seen.save(&RealDisk, &[(77, now_ms())]).expect("it is written");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("it lists").count(), 1);
+    }
+
+    #[test]
+    fn beyond_its_bound_the_oldest_keys_go_first() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut seen = Seen::open(dir.path(), 0).expect("it opens");
+        seen.max_per_shard = 10;
+        let now = now_ms();
+        for key in 1..=1000u64 {
+            assert!(seen.check_and_insert(key, now + key));
+            seen.confirm(&[key]);
+        }
+        assert_eq!(seen.len(), 10);
+        assert_eq!(seen.claim(1000, now), Claim::Duplicate);
+        assert_eq!(seen.claim(1, now), Claim::New);
+        // What is past the window goes without being asked for.
+        for key in 2000..2020u64 {
+            seen.claim(key, now + 2000 * u64::from(WINDOW_SECONDS));
+        }
+        assert!(seen.len() <= 10);
     }
 }

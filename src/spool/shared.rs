@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, SystemTime};
 
@@ -45,6 +45,8 @@ pub(super) struct Shared {
     /// Rung when a batch was sealed or came back.
     pub sealed: Notify,
     pub fatal: watch::Sender<Option<String>>,
+    /// The same, for the hit path.
+    pub failed: AtomicBool,
     pub keeper: mpsc::Sender<Job>,
     /// Acknowledged rows per site over the life of the data directory.
     pub totals: Mutex<BTreeMap<String, u64>>,
@@ -221,6 +223,7 @@ impl Shared {
 
     /// Ends acknowledgement in the whole process.
     pub fn fail(&self, why: String) {
+        self.failed.store(true, Relaxed);
         tracing::error!(reason = %why, "the spool's disk failed: nothing more is acknowledged");
         self.fatal.send_if_modified(|fatal| {
             let first = fatal.is_none();
@@ -265,12 +268,13 @@ impl Shared {
             return;
         }
         if let Ok(file) = self.disk.create(&path)
-            && write_zeros(&*self.disk, &file, 0, RESERVE_BYTES).and_then(|()| datasync(&*self.disk, &file)).is_err()
+            && write_zeros(&*self.disk, &file, 0, RESERVE_BYTES)
+                .and_then(|()| datasync(&*self.disk, &file))
+                .is_err()
         {
             let _ = self.disk.remove(&path);
         }
     }
-
 }
 
 pub(super) fn spool_name(spool: u16) -> String {

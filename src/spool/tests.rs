@@ -54,12 +54,24 @@ fn small() -> Tuning {
 }
 
 fn texts(batch: &Batch) -> Vec<String> {
-    batch.payloads().map(|row| String::from_utf8_lossy(&row[1 + usize::from(row[0])..]).into_owned()).collect()
+    batch
+        .payloads()
+        .map(|row| String::from_utf8_lossy(&row[1 + usize::from(row[0])..]).into_owned())
+        .collect()
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.expect("it ends in time") })
+}
+
+/// An empty directory; in memory where there is enough, since these tests are
+/// about calls and bytes. `tests/spool.rs` uses a disk.
+fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let room = rustix::fs::statvfs(memory).map_or(0, |stat| stat.f_bavail * stat.f_frsize);
+    let made = if room > 1 << 30 { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("a temporary directory")
 }
 
 /// Waits for a condition that another thread brings about.
@@ -73,7 +85,7 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// Copies a spool as a killed process leaves it: all that was written, the lock free.
 fn copy_of(dir: &Path) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().expect("a temporary directory");
+    let copy = scratch();
     copy_files(dir, copy.path());
     copy
 }
@@ -112,7 +124,8 @@ impl Rig {
 
     fn send_in(&self, month: u32, text: &str) -> Result<Ticket, Reason> {
         self.site.arrived();
-        let sent = self.writer.append(&self.site, month, |_, out| out.extend_from_slice(&payload("clinic", text)));
+        let sent =
+            self.writer.append(&self.site, month, |_, out| out.extend_from_slice(&payload("clinic", text)));
         sent.inspect_err(|reason| self.site.refused(*reason))
     }
 
@@ -150,9 +163,10 @@ fn numbered(range: std::ops::Range<usize>) -> Vec<String> {
 
 #[test]
 fn what_was_appended_is_shipped_once_and_stays_shipped() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(options(dir.path()), small());
-    let tickets: Vec<Ticket> = numbered(0..10).iter().map(|text| rig.send(text).expect("there is room")).collect();
+    let tickets: Vec<Ticket> =
+        numbered(0..10).iter().map(|text| rig.send(text).expect("there is room")).collect();
     for ticket in tickets {
         block_on(ticket).expect("the hit is durable");
     }
@@ -170,7 +184,7 @@ fn what_was_appended_is_shipped_once_and_stays_shipped() {
 
 #[test]
 fn a_batch_ends_with_its_time_its_rows_or_its_month() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let quick = Options { seal_interval: Duration::from_millis(20), ..options(dir.path()) };
     let rig = Rig::open(quick, small());
     rig.keep("alone").expect("it is kept");
@@ -179,7 +193,7 @@ fn a_batch_ends_with_its_time_its_rows_or_its_month() {
     assert_eq!(texts(&batch), ["alone"]);
     drop((batch, rig));
 
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { batch_rows: 4, ..options(dir.path()) }, small());
     for text in numbered(0..5) {
         rig.keep(&text).expect("it is kept");
@@ -195,7 +209,7 @@ fn a_batch_ends_with_its_time_its_rows_or_its_month() {
 
 #[test]
 fn a_batch_is_out_once_at_a_time_and_keeps_its_token_over_restarts() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(options(dir.path()), small());
     rig.keep("open at the crash").expect("it is kept");
     let copy = copy_of(dir.path());
@@ -216,7 +230,7 @@ fn a_batch_is_out_once_at_a_time_and_keeps_its_token_over_restarts() {
 
 #[test]
 fn the_journal_of_ids_survives_a_kill_and_the_release_of_segments() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { batch_rows: 50, ..options(dir.path()) }, small());
     let long = "x".repeat(4000);
     let now = shared::now_ms();
@@ -224,9 +238,9 @@ fn the_journal_of_ids_survives_a_kill_and_the_release_of_segments() {
         assert_eq!(rig.seen.claim(key << 40, now), seen::Claim::New);
         assert_eq!(rig.seen.claim(key << 40, now), seen::Claim::Pending);
         rig.site.arrived();
-        let ticket = rig
-            .writer
-            .append_seen(&rig.site, MONTH, &[key << 40, !key], |_, out| out.extend_from_slice(&payload("clinic", &long)));
+        let ticket = rig.writer.append_seen(&rig.site, MONTH, &[key << 40, !key], |_, out| {
+            out.extend_from_slice(&payload("clinic", &long))
+        });
         block_on(ticket.expect("there is room")).expect("it is kept");
         assert_eq!(rig.seen.claim(key << 40, now), seen::Claim::Duplicate);
         rig.ship_all();
@@ -247,7 +261,7 @@ fn the_journal_of_ids_survives_a_kill_and_the_release_of_segments() {
 
 #[test]
 fn a_full_spool_refuses_and_takes_hits_again_once_shipped() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { max_bytes: 1 << 20, batch_rows: 10, ..options(dir.path()) }, small());
     let long = "x".repeat(10_000);
     let mut kept = 0u64;
@@ -268,7 +282,7 @@ fn a_full_spool_refuses_and_takes_hits_again_once_shipped() {
 
 #[test]
 fn a_dead_letter_waits_aside_and_is_still_counted_after_a_restart() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { batch_rows: 2, ..options(dir.path()) }, small());
     for text in numbered(0..4) {
         rig.keep(&text).expect("it is kept");
@@ -290,7 +304,7 @@ fn a_dead_letter_waits_aside_and_is_still_counted_after_a_restart() {
 
 #[test]
 fn the_counts_of_a_site_go_on_over_restarts() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let (mut stored, mut waiting, mut refused) = (0, 0, 0);
     for round in 0..5 {
         let rig = Rig::open(Options { batch_rows: 7, ..options(dir.path()) }, small());
@@ -315,10 +329,11 @@ fn the_counts_of_a_site_go_on_over_restarts() {
 
 #[test]
 fn fewer_threads_than_before_still_ship_what_the_others_left() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let counters = Counters::new(["clinic"]);
     let site = counters.site("clinic");
-    let opened = open_with(Options { spools: 3, ..options(dir.path()) }, small(), counters).expect("it opens");
+    let opened =
+        open_with(Options { spools: 3, ..options(dir.path()) }, small(), counters).expect("it opens");
     for (index, writer) in opened.writers.iter().enumerate() {
         site.arrived();
         let text = format!("spool {index}");
@@ -338,7 +353,7 @@ fn fewer_threads_than_before_still_ship_what_the_others_left() {
 
 #[test]
 fn a_row_that_is_too_long_is_refused_alone_and_a_panicking_encoder_leaves_nothing() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(options(dir.path()), small());
     rig.keep("before").expect("it is kept");
     assert_eq!(rig.keep(&"x".repeat(MAX_RECORD_BYTES)), Err(Reason::TooLarge));
@@ -355,7 +370,7 @@ fn a_row_that_is_too_long_is_refused_alone_and_a_panicking_encoder_leaves_nothin
 
 #[test]
 fn in_write_mode_a_killed_process_loses_nothing_either() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let written = |dir: &Path| Options { durability: Durability::Write, ..options(dir) };
     let rig = Rig::open(written(dir.path()), small());
     for text in numbered(0..100) {
@@ -367,7 +382,7 @@ fn in_write_mode_a_killed_process_loses_nothing_either() {
 
 #[test]
 fn a_second_process_is_kept_out() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let _rig = Rig::open(options(dir.path()), small());
     let second = Rig::try_open(options(dir.path()), small());
     assert!(matches!(second, Err(SpoolError::Locked(_))));

@@ -11,7 +11,6 @@
 //! whether or not anybody still holds its ticket.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -19,25 +18,31 @@ use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::log::{Log, LogError};
-use super::record::{
-    self, BatchOpen, BatchSeal, GROUP_START, Kind, MAX_KEYS, RECORD_HEADER_BYTES, padded, stamp, u32_at, u64_at,
-};
-use super::shared::{BatchMeta, Queued, Shared, batch_id, locked, now_ms, number_of, token};
-use super::{COLUMNS_VERSION, FULL_RETRY, HitId, MAX_BATCH_BYTES, MAX_RECORD_BYTES};
+use super::helper::Helper;
+use super::log::Log;
+use super::record::{self, BatchOpen, BatchSeal, MAX_KEYS, RECORD_HEADER_BYTES, padded};
+use super::shared::{Shared, batch_id, locked, now_ms, number_of};
+use super::{COLUMNS_VERSION, HitId, MAX_BATCH_BYTES, MAX_RECORD_BYTES};
 use crate::count::SiteCounters;
 use crate::reject::Reason;
 
 /// A forming group holds at most this part of a segment. What comes while a
 /// sync takes so long that this much has gathered is refused.
 const GROUP_PART_OF_SEGMENT: u64 = 4;
+/// Notes of acknowledged batches wait for a hit to ride with, up to so many
+/// bytes: they fit into what a segment keeps free for control records.
+const MAX_IDLE_NOTES_BYTES: usize = 2 << 10;
 /// How long the helper sleeps when nothing is due: any bound does, it is woken.
 const IDLE: Duration = Duration::from_secs(3600);
 
+/// The first waiter of a group wakes the others; if it has not by then, the
+/// helper does.
+const WAKE_ALL_AFTER: Duration = Duration::from_millis(2);
+
 const PENDING: u8 = 0;
-const DURABLE: u8 = 1;
-const FULL: u8 = 2;
-const UNAVAILABLE: u8 = 3;
+pub(super) const DURABLE: u8 = 1;
+pub(super) const FULL: u8 = 2;
+pub(super) const UNAVAILABLE: u8 = 3;
 
 /// Appends to one spool. Used from one thread; dropping it seals and closes.
 pub struct Writer {
@@ -55,74 +60,58 @@ pub struct Ticket {
 
 /// What hit thread and helper share.
 pub(super) struct Core {
-    shared: Arc<Shared>,
-    spool: u16,
-    forming: Mutex<Forming>,
-    wake: Condvar,
+    pub shared: Arc<Shared>,
+    pub spool: u16,
+    pub forming: Mutex<Forming>,
+    pub wake: Condvar,
 }
 
 #[derive(Default)]
-struct GroupState {
+pub(super) struct GroupState {
     state: AtomicU8,
-    wakers: Mutex<Vec<Waker>>,
+    wakers: Mutex<Vec<Option<Waker>>>,
 }
 
 /// The group that forms, and the numbers that the next record gets.
-struct Forming {
-    group: Group,
-    next: Next,
+pub(super) struct Forming {
+    pub group: Group,
+    pub next: Next,
     /// The helper sleeps and must be woken.
-    idle: bool,
-    closing: bool,
-    poisoned: bool,
+    pub idle: bool,
+    pub closing: bool,
+    pub poisoned: bool,
     /// The disk was full; not tried again before this.
-    full_until: Option<Instant>,
+    pub full_until: Option<Instant>,
 }
 
 #[derive(Default)]
-struct Group {
+pub(super) struct Group {
     /// Records without checksums.
-    buffer: Vec<u8>,
-    state: Arc<GroupState>,
+    pub buffer: Vec<u8>,
+    pub state: Arc<GroupState>,
     /// The sites of its hits, and for each hit in order which of them.
-    sites: Vec<Arc<SiteCounters>>,
-    hits: Vec<u16>,
-    keys: Vec<u64>,
-    /// It ends a batch, so that it is written even without hits.
-    seals: bool,
+    pub sites: Vec<Arc<SiteCounters>>,
+    pub hits: Vec<u16>,
+    pub keys: Vec<u64>,
+    /// To be written even without hits: it ends a batch, or holds many notes.
+    pub due: bool,
 }
 
 /// The numbers that the next records get; restored when a group is refused.
 #[derive(Clone, Debug)]
-struct Next {
-    lsn: u64,
-    batch_number: u32,
-    batch: Option<OpenBatch>,
+pub(super) struct Next {
+    pub lsn: u64,
+    pub batch_number: u32,
+    pub batch: Option<OpenBatch>,
 }
 
 #[derive(Clone, Debug)]
-struct OpenBatch {
+pub(super) struct OpenBatch {
     id: u64,
     month: u32,
     rows: u32,
     bytes: u64,
     deadline: Instant,
-}
-
-/// The helper thread.
-struct Helper {
-    core: Arc<Core>,
-    log: Log,
-    building: Option<Building>,
-    /// The state before the group in hand, for when the disk has no room for it.
-    before: Next,
-}
-
-/// The open batch as far as it has been written.
-#[derive(Clone)]
-struct Building {
-    meta: BatchMeta,
-    hasher: blake3::Hasher,
 }
 
 // === impl Writer ===
@@ -144,7 +133,7 @@ impl Writer {
             }),
             wake: Condvar::new(),
         });
-        let helper = Helper { core: core.clone(), log, building: None, before: next };
+        let helper = Helper::new(core.clone(), log, next);
         let name = format!("spool-{:02x}", core.spool);
         let helper = std::thread::Builder::new().name(name).spawn(move || helper.run())?;
         Ok(Writer { core, helper: Some(helper) })
@@ -191,7 +180,7 @@ impl Writer {
     pub fn health(&self) -> Result<(), Reason> {
         let shared = &*self.core.shared;
         let forming = self.core.forming();
-        if forming.poisoned || forming.closing {
+        if forming.poisoned || forming.closing || shared.failed.load(Ordering::Relaxed) {
             return Err(Reason::Unavailable);
         }
         let waits_for_space = forming.full_until.is_some_and(|until| Instant::now() < until);
@@ -226,7 +215,7 @@ impl Drop for Writer {
 // === impl Core ===
 
 impl Core {
-    fn forming(&self) -> MutexGuard<'_, Forming> {
+    pub fn forming(&self) -> MutexGuard<'_, Forming> {
         locked(&self.forming)
     }
 
@@ -240,7 +229,7 @@ impl Core {
         assert!(keys.len() <= MAX_KEYS, "a hit has at most {MAX_KEYS} journal keys");
         let shared = &*self.shared;
         let mut forming = self.forming();
-        if forming.poisoned || forming.closing {
+        if forming.poisoned || forming.closing || shared.failed.load(Ordering::Relaxed) {
             return Err(Reason::Unavailable);
         }
         if forming.full_until.is_some_and(|until| Instant::now() < until) {
@@ -265,20 +254,61 @@ impl Core {
         if forming.next.batch.as_ref().is_some_and(whole) {
             forming.seal();
         }
+        self.wake_helper(&mut forming);
+        Ok(ticket)
+    }
+
+    fn wake_helper(&self, forming: &mut Forming) {
         if forming.idle {
             forming.idle = false;
             self.wake.notify_one();
         }
-        Ok(ticket)
     }
 
     /// Notes in the log that a batch is done with. Rides with the next group: the
     /// checkpoint is what counts, this is for a reader who has lost it.
-    pub(super) fn note_acked(&self, id: u64, dead: bool) {
+    pub fn note_acked(&self, id: u64, dead: bool) {
         let mut forming = self.forming();
         if !forming.poisoned && !forming.closing && forming.full_until.is_none() {
             let lsn = forming.next.take_lsn();
             record::append_acked(&mut forming.group.buffer, lsn, id, dead);
+            if forming.group.buffer.len() >= MAX_IDLE_NOTES_BYTES {
+                forming.group.due = true;
+                self.wake_helper(&mut forming);
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Sleeps until there is something to write, sealing the open batch when its
+    /// time has come. `completed` is the last group, if some of its waiters were
+    /// left to be woken by the first: should that one not have come to it, they
+    /// are woken here.
+    pub fn wait(&self, completed: &mut Option<Arc<GroupState>>) -> MutexGuard<'_, Forming> {
+        let mut forming = self.forming();
+        loop {
+            let now = Instant::now();
+            let full = forming.full_until.filter(|until| now < *until);
+            if full.is_none() {
+                forming.full_until = None;
+                if forming.next.batch.as_ref().is_some_and(|batch| now >= batch.deadline) {
+                    forming.seal();
+                }
+            }
+            // An acknowledgement alone is not worth a sync: it rides along.
+            if !forming.group.hits.is_empty() || forming.group.due || forming.closing {
+                return forming;
+            }
+            let until = full.or(forming.next.batch.as_ref().map(|batch| batch.deadline));
+            let sleep = until.map_or(IDLE, |until| until.saturating_duration_since(now));
+            let sleep = if completed.is_some() { sleep.min(WAKE_ALL_AFTER) } else { sleep };
+            forming.idle = true;
+            forming = self.wake.wait_timeout(forming, sleep).unwrap_or_else(|e| e.into_inner()).0;
+            forming.idle = false;
+            if let Some(group) = completed.take() {
+                group.pass_on();
+            }
         }
     }
 }
@@ -307,13 +337,19 @@ impl Forming {
 
     /// Ends the open batch. The helper fills in what the seal says: it knows the
     /// content.
-    fn seal(&mut self) {
+    pub fn seal(&mut self) {
         if let Some(batch) = self.next.batch.take() {
             let lsn = self.next.take_lsn();
-            let blank =
-                BatchSeal { id: batch.id, first_lsn: 0, last_lsn: 0, rows: 0, content: [0; 32], token: [0; 16] };
+            let blank = BatchSeal {
+                id: batch.id,
+                first_lsn: 0,
+                last_lsn: 0,
+                rows: 0,
+                content: [0; 32],
+                token: [0; 16],
+            };
             blank.append(lsn, &mut self.group.buffer);
-            self.group.seals = true;
+            self.group.due = true;
         }
     }
 
@@ -364,236 +400,42 @@ impl Forming {
     }
 }
 
-// === impl Helper ===
-
-impl Helper {
-    fn run(mut self) {
-        let mut empty = Group::default();
-        loop {
-            let core = self.core.clone();
-            let mut forming = core.wait(core.forming());
-            if forming.closing {
-                forming.seal();
-            }
-            if forming.group.buffer.is_empty() {
-                return;
-            }
-            let mut group = std::mem::replace(&mut forming.group, empty);
-            let after = forming.next.clone();
-            drop(forming);
-            // A panic must not leave the group's hits without an answer.
-            let committed = catch_unwind(AssertUnwindSafe(|| self.commit(&mut group)))
-                .unwrap_or_else(|_| Err(LogError::Fatal("the spool's helper thread panicked".to_owned())));
-            match committed {
-                Ok(()) => self.before = after,
-                Err(LogError::NoSpace) => {
-                    if self.refuse_full(&mut group) {
-                        return;
-                    }
-                }
-                Err(LogError::Fatal(why)) => {
-                    self.poison(&mut group, why);
-                    return;
-                }
-            }
-            group.clear();
-            empty = group;
-        }
-    }
-
-    /// Stamps, writes and syncs a group; then counts, publishes and wakes.
-    fn commit(&mut self, group: &mut Group) -> Result<(), LogError> {
-        let first_lsn = u64_at(&group.buffer, 8);
-        self.log.make_room(group.buffer.len() as u64, first_lsn, group.hits.is_empty())?;
-        let current = self.log.current.as_ref().expect("there is room in it");
-        let (segment, offset, seed) = (current.number, current.offset, current.seed);
-        let (building, sealed) = self.stamp_all(group, segment, offset, seed);
-        self.log.write(&group.buffer)?;
-
-        // From here on the group is durable.
-        self.building = building;
-        for index in &group.hits {
-            group.sites[usize::from(*index)].durable();
-        }
-        self.core.shared.seen.confirm(&group.keys);
-        self.publish(group, segment, sealed);
-        group.state.complete(DURABLE);
-        Ok(())
-    }
-
-    /// Gives each record its checksum and each seal its content; returns the
-    /// batch that is open after the group, and those sealed in it.
-    fn stamp_all(
-        &self,
-        group: &mut Group,
-        segment: u64,
-        base: u64,
-        seed: u32,
-    ) -> (Option<Building>, Vec<BatchMeta>) {
-        let mut building = self.building.clone();
-        let mut sealed = Vec::new();
-        let mut hits = group.hits.iter();
-        let mut at = 0;
-        while at < group.buffer.len() {
-            let length = u32_at(&group.buffer, at + 4) as usize;
-            let total = padded(length);
-            let record = &mut group.buffer[at..at + total];
-            if at == 0 {
-                record[17] |= GROUP_START;
-            }
-            let lsn = u64_at(record, 8);
-            let body = RECORD_HEADER_BYTES..RECORD_HEADER_BYTES + length;
-            if record[16] == Kind::Hit as u8 {
-                let keys = usize::from(record[17] & record::KEYS_MASK) * 8;
-                let batch = building.as_mut().expect("a hit stands in a batch");
-                batch.hasher.update(&record[body][keys..]);
-                batch.meta.rows += 1;
-                batch.meta.last_lsn = lsn;
-                let offset = base + at as u64;
-                BatchMeta::extend(&mut batch.meta.extents, segment, offset, offset + total as u64);
-                let site = hits.next().expect("each hit of the group has its site");
-                BatchMeta::count(&mut batch.meta.sites, &group.sites[usize::from(*site)]);
-            } else if record[16] == Kind::BatchOpen as u8 {
-                let open = BatchOpen::decode(&record[body]).expect("it was encoded here");
-                building = Some(Building::new(&open, lsn));
-            } else if record[16] == Kind::BatchSeal as u8 {
-                let mut meta = building.take().expect("a batch is open").finish();
-                meta.token = token(&self.core.shared.node, meta.id, meta.first_lsn, meta.last_lsn, &meta.content);
-                record[body].copy_from_slice(&meta.seal().encode());
-                sealed.push(meta);
-            }
-            stamp(record, seed);
-            at += total;
-        }
-        (building, sealed)
-    }
-
-    /// Enters the group into the spool's book.
-    fn publish(&mut self, group: &Group, segment: u64, sealed: Vec<BatchMeta>) {
-        let shared = &self.core.shared;
-        let mut state = shared.book(self.log.spool).state();
-        let last = sealed.last().map(BatchMeta::number);
-        let open = self.building.as_ref().map(|batch| (batch.meta.number(), batch.meta.opened_ms));
-        if let Some(number) = open.map(|(number, _)| number).or(last) {
-            state.next_batch = state.next_batch.max(number + 1);
-        }
-        state.open = open;
-        state.next_lsn = last_lsn(&group.buffer) + 1;
-        let (last_batch, offset) = (state.next_batch.saturating_sub(1), self.log.current.as_ref());
-        let used = offset.map_or(0, |current| current.offset);
-        if let Some(segment) = state.segments.get_mut(&segment) {
-            segment.last_batch = segment.last_batch.max(last_batch);
-            segment.used = used;
-            segment.has_keys |= !group.keys.is_empty();
-        }
-        let any = sealed.iter().any(|meta| meta.rows > 0);
-        for meta in sealed.into_iter().filter(|meta| meta.rows > 0) {
-            state.queue.insert(meta.number(), Queued { meta: Arc::new(meta), leased: false });
-        }
-        drop(state);
-        if any {
-            shared.sealed.notify_waiters();
-        }
-    }
-
-    /// The disk has no room: this group and the one that forms are refused, and
-    /// the numbers go back to where they were before. Says whether to end.
-    fn refuse_full(&mut self, group: &mut Group) -> bool {
-        let core = self.core.clone();
-        let mut forming = core.forming();
-        let closing = forming.closing;
-        let mut next = std::mem::take(&mut forming.group);
-        forming.next = self.before.clone();
-        forming.full_until = Some(Instant::now() + FULL_RETRY);
-        drop(forming);
-        for group in [group, &mut next] {
-            self.refuse(group, Reason::Full, FULL);
-        }
-        closing
-    }
-
-    fn poison(&mut self, group: &mut Group, why: String) {
-        let core = self.core.clone();
-        core.shared.fail(why);
-        let mut forming = core.forming();
-        forming.poisoned = true;
-        let mut next = std::mem::take(&mut forming.group);
-        drop(forming);
-        for group in [group, &mut next] {
-            self.refuse(group, Reason::Unavailable, UNAVAILABLE);
-        }
-    }
-
-    fn refuse(&self, group: &mut Group, reason: Reason, state: u8) {
-        self.core.shared.seen.forget(&group.keys);
-        for index in &group.hits {
-            group.sites[usize::from(*index)].refused(reason);
-        }
-        group.state.complete(state);
-    }
-}
-
-impl Core {
-    /// Sleeps until there is something to write, sealing the open batch when its
-    /// time has come.
-    fn wait<'a>(&'a self, mut forming: MutexGuard<'a, Forming>) -> MutexGuard<'a, Forming> {
-        loop {
-            let now = Instant::now();
-            let full = forming.full_until.filter(|until| now < *until);
-            if full.is_none() {
-                forming.full_until = None;
-                if forming.next.batch.as_ref().is_some_and(|batch| now >= batch.deadline) {
-                    forming.seal();
-                }
-            }
-            // An acknowledgement alone is not worth a sync: it rides along.
-            if !forming.group.hits.is_empty() || forming.group.seals || forming.closing {
-                return forming;
-            }
-            let until = full.or(forming.next.batch.as_ref().map(|batch| batch.deadline));
-            let sleep = until.map_or(IDLE, |until| until.saturating_duration_since(now));
-            forming.idle = true;
-            forming = self.wake.wait_timeout(forming, sleep).unwrap_or_else(|e| e.into_inner()).0;
-            forming.idle = false;
-        }
-    }
-}
-
-// === impl Building ===
-
-impl Building {
-    pub(super) fn new(open: &BatchOpen, lsn: u64) -> Building {
-        Building { meta: BatchMeta::opened(open, lsn), hasher: blake3::Hasher::new() }
-    }
-
-    fn finish(self) -> BatchMeta {
-        BatchMeta { content: *self.hasher.finalize().as_bytes(), ..self.meta }
-    }
-}
-
 // === impl Group ===
 
 impl Group {
     /// Makes it ready for reuse, keeping its buffers.
-    fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.buffer.clear();
         self.state = Arc::default();
         self.sites.clear();
         self.hits.clear();
         self.keys.clear();
-        self.seals = false;
+        self.due = false;
     }
 }
 
 // === impl GroupState ===
 
 impl GroupState {
-    fn complete(&self, state: u8) {
+    /// Ends the group and wakes one waiter, who wakes the others
+    /// ([`GroupState::pass_on`]): from its own thread that costs no system call
+    /// each. Says whether others wait.
+    pub fn complete(&self, state: u8) -> bool {
         let mut wakers = locked(&self.wakers);
         self.state.store(state, Ordering::Release);
-        let woken = std::mem::take(&mut *wakers);
+        let first = wakers.iter_mut().find_map(Option::take);
+        let others = wakers.iter().any(Option::is_some);
         drop(wakers);
-        for waker in woken {
+        if let Some(waker) = first {
+            waker.wake();
+        }
+        others
+    }
+
+    /// Wakes all who still wait.
+    pub fn pass_on(&self) {
+        let woken = std::mem::take(&mut *locked(&self.wakers));
+        for waker in woken.into_iter().flatten() {
             waker.wake();
         }
     }
@@ -614,33 +456,39 @@ impl Future for Ticket {
     type Output = Result<(), Reason>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(outcome) = self.group.outcome() {
-            return Poll::Ready(outcome);
-        }
         let group = self.group.clone();
-        let mut wakers = locked(&group.wakers);
-        if let Some(outcome) = group.outcome() {
-            return Poll::Ready(outcome);
-        }
-        match self.slot {
-            Some(slot) => wakers[slot].clone_from(context.waker()),
-            None => {
-                self.slot = Some(wakers.len());
-                wakers.push(context.waker().clone());
+        if group.outcome().is_none() {
+            let mut wakers = locked(&group.wakers);
+            if group.outcome().is_none() {
+                match self.slot {
+                    Some(slot) => wakers[slot] = Some(context.waker().clone()),
+                    None => {
+                        self.slot = Some(wakers.len());
+                        wakers.push(Some(context.waker().clone()));
+                    }
+                }
+                return Poll::Pending;
             }
         }
-        Poll::Pending
+        if self.slot.take().is_some() {
+            group.pass_on();
+        }
+        Poll::Ready(group.outcome().unwrap_or(Err(Reason::Unavailable)))
     }
 }
 
-/// The LSN of the last record of a group.
-fn last_lsn(buffer: &[u8]) -> u64 {
-    let (mut at, mut lsn) = (0, 0);
-    while at < buffer.len() {
-        lsn = u64_at(buffer, at + 8);
-        at += padded(u32_at(buffer, at + 4) as usize);
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let Some(slot) = self.slot else { return };
+        // Nobody waits here any more; and if this one was chosen to wake the others,
+        // it does so now.
+        if let Some(waker) = locked(&self.group.wakers).get_mut(slot) {
+            *waker = None;
+        }
+        if self.group.outcome().is_some() {
+            self.group.pass_on();
+        }
     }
-    lsn
 }
 
 const _: () = assert!(COLUMNS_VERSION > 0, "0 marks a segment that was never written");

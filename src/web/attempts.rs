@@ -96,7 +96,7 @@ impl Table {
             blocked.remove(&key);
             return None;
         }
-        Some(until.duration_since(now).into())
+        Some(until.duration_since(now))
     }
 
     fn failed(&self, key: u16) {

@@ -30,8 +30,11 @@ const QUERY_SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 /// What is measured here.
 #[derive(Clone)]
 pub struct Metrics {
-    queries: Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>,
+    queries: Family<Outcome, Histogram, fn() -> Histogram>,
 }
+
+/// How a question ended, as a label.
+type Outcome = [(&'static str, &'static str); 1];
 
 /// Reads the server's counters at a scrape.
 struct Scrape(Arc<State>);

@@ -79,7 +79,8 @@ fn origin(address: &str) -> String {
 /// What the demo's pages write where the collector's address belongs.
 pub const COLLECTOR_PLACEHOLDER: &str = "{{collector}}";
 
-/// `/demo/x`, `/demo/x.html` and `/demo/x/index.html` alike.
+/// `/demo/x`, `/demo/x.html` and `/demo/x/index.html` alike; the single-page part
+/// answers for every path below it, as its script makes them up.
 fn demo_file(path: &str) -> Option<&'static Asset> {
     let path = path.trim_start_matches('/');
     assets::find(path)

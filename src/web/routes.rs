@@ -115,12 +115,12 @@ async fn route(state: Arc<State>, peer: IpAddr, request: Request<Incoming>) -> A
     }
     let principal = match admit(&state, peer, &parts.headers, route.needs) {
         Ok(principal) => principal,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let body = if parts.method == Method::POST {
         match read_json(&parts.headers, body).await {
             Ok(value) => value,
-            Err(refused) => return refused,
+            Err(refused) => return *refused,
         }
     } else {
         Value::Null
@@ -134,7 +134,7 @@ fn admit(
     peer: IpAddr,
     headers: &HeaderMap,
     needs: Needs,
-) -> Result<Option<Principal>, Answer> {
+) -> Result<Option<Principal>, Box<Answer>> {
     let role = match needs {
         Needs::Nothing => return Ok(None),
         Needs::LocalOrRole(_) if access::is_local(peer, headers) => return Ok(None),
@@ -143,56 +143,52 @@ fn admit(
     };
     let principal = match access::authenticate(state, headers) {
         Ok(Some(principal)) => principal,
-        Ok(None) => return Err(answer::unauthorized()),
+        Ok(None) => return Err(Box::new(answer::unauthorized())),
         Err(error) => {
             tracing::error!(%error, "people could not be read");
-            return Err(answer::error(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the list of people cannot be read",
-            ));
+            return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the list of people cannot be read");
         }
     };
     match (role, &principal.by) {
         (None, Credential::Session { .. }) => Ok(Some(principal)),
-        (None, Credential::Token) => {
-            Err(answer::error(StatusCode::FORBIDDEN, "this needs a signed-in person"))
-        }
+        (None, Credential::Token) => refuse(StatusCode::FORBIDDEN, "this needs a signed-in person"),
         (Some(role), _) if !principal.role.includes(role) => {
-            Err(answer::error(StatusCode::FORBIDDEN, format_args!("this needs the role {role}")))
+            refuse(StatusCode::FORBIDDEN, format_args!("this needs the role {role}"))
         }
         (Some(_), _) => Ok(Some(principal)),
     }
 }
 
 /// JSON only: a form of another site cannot send that type without asking first.
-async fn read_json(headers: &HeaderMap, body: Incoming) -> Result<Value, Answer> {
+async fn read_json(headers: &HeaderMap, body: Incoming) -> Result<Value, Box<Answer>> {
     let content_type =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
-        return Err(answer::error(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "the content type must be application/json",
-        ));
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content type must be application/json");
     }
     let bytes = match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
         Ok(Ok(collected)) => collected.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return Err(answer::error(
+            return refuse(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 format_args!("the body is longer than {MAX_BODY_BYTES} bytes"),
-            ));
+            );
         }
-        Ok(Err(_)) => return Err(answer::error(StatusCode::BAD_REQUEST, "the body could not be read")),
-        Err(_) => return Err(answer::error(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+        Ok(Err(_)) => return refuse(StatusCode::BAD_REQUEST, "the body could not be read"),
+        Err(_) => return refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
     };
     parse_json(&bytes)
 }
 
-fn parse_json(bytes: &Bytes) -> Result<Value, Answer> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        answer::error(StatusCode::BAD_REQUEST, format_args!("the body is not JSON: {error}"))
-    })
+fn parse_json(bytes: &Bytes) -> Result<Value, Box<Answer>> {
+    serde_json::from_slice(bytes)
+        .or_else(|error| refuse(StatusCode::BAD_REQUEST, format_args!("the body is not JSON: {error}")))
+}
+
+/// Ends a request. Boxed: an answer is large beside what is returned otherwise.
+fn refuse<T>(status: StatusCode, text: impl std::fmt::Display) -> Result<T, Box<Answer>> {
+    Err(Box::new(answer::error(status, text)))
 }
 
 fn wrong_method<'a>(routes: impl Iterator<Item = &'a Route>) -> Answer {

@@ -343,9 +343,7 @@ async fn unknown_paths_and_wrong_methods_are_told_apart() {
 #[tokio::test]
 async fn every_answer_carries_the_protective_headers() {
     let server = Server::start().await;
-    for path in
-        ["/", "/login", "/health", "/nothing", "/openapi.json", "/api/v1/session", "/demo/", "/metrics"]
-    {
+    for path in ["/", "/login", "/health", "/nothing", "/openapi.json", "/api/v1/session", "/metrics"] {
         let reply = server.get(path, &[]).await;
         let policy = reply.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'"), "{path}: {policy}");
@@ -385,6 +383,31 @@ async fn files_are_packed_as_accepted_and_revalidated() {
     assert_eq!(script.status, StatusCode::OK);
     assert!(script.header("cache-control").contains("immutable"));
     assert_eq!(script.header("vary"), "accept-encoding");
+}
+
+#[tokio::test]
+async fn the_demo_clinic_names_the_collector_and_may_reach_nothing_else() {
+    let server = Server::start().await;
+    let reply = server.get("/demo/", &[]).await;
+    if metka::assets::find("demo/index.html").is_none() {
+        assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+        return;
+    }
+    assert_eq!(server.get("/demo", &[]).await.header("location"), "/demo/");
+    let collector = &server.state.config.load().collect.public_url.clone();
+    for (path, status) in
+        [("/demo/", 200), ("/demo/ceny", 200), ("/demo/spa/lico", 200), ("/demo/nowhere", 404)]
+    {
+        let reply = server.get(path, &[]).await;
+        assert_eq!(reply.status, status, "{path}");
+        assert!(reply.text().contains(&format!("{collector}/pixel.js")), "{path}");
+        assert!(!reply.text().contains("{{"), "{path}");
+        let policy = reply.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{path}: {policy}");
+        assert!(policy.contains(&format!("connect-src 'self' {collector};")), "{path}: {policy}");
+        // The image of visitors without scripts tells its page by this.
+        assert_eq!(reply.header("referrer-policy"), "strict-origin-when-cross-origin");
+    }
 }
 
 fn built() -> bool {

@@ -10,28 +10,43 @@ use regex::Regex;
 
 /// What the tokens of a string say together.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Signs(u16);
+pub(super) struct Signs(u32);
 
-const CONSOLE: u16 = 1;
-const TV: u16 = 1 << 1;
-const TABLET: u16 = 1 << 2;
-const ANDROID: u16 = 1 << 3;
-const MOBILE: u16 = 1 << 4;
-const DESKTOP: u16 = 1 << 5;
+const CONSOLE: u32 = 1;
+const TV: u32 = 1 << 1;
+const TABLET: u32 = 1 << 2;
+const ANDROID: u32 = 1 << 3;
+const MOBILE: u32 = 1 << 4;
+const DESKTOP: u32 = 1 << 5;
 /// `Tablet PC` is a laptop's Windows.
-const TABLET_PC: u16 = 1 << 6;
-const HEADLESS: u16 = 1 << 7;
-const AUTOMATION: u16 = 1 << 8;
-const LIBRARY: u16 = 1 << 9;
-const CRAWLER: u16 = 1 << 10;
+const TABLET_PC: u32 = 1 << 6;
+const HEADLESS: u32 = 1 << 7;
+const AUTOMATION: u32 = 1 << 8;
+const LIBRARY: u32 = 1 << 9;
+const CRAWLER: u32 = 1 << 10;
 /// `bot` somewhere: the expression decides whether it is a word's end.
-const MAYBE_BOT: u16 = 1 << 11;
+const MAYBE_BOT: u32 = 1 << 11;
 /// Cubot makes telephones.
-const CUBOT: u16 = 1 << 12;
-const WEBVIEW: u16 = 1 << 13;
+const CUBOT: u32 = 1 << 12;
+const WEBVIEW: u32 = 1 << 13;
+/// An address of a page about the sender: crawlers say who they are.
+const URL: u32 = 1 << 14;
+/// `Mozilla/5.0 (compatible; X/1.0)`: the form of crawlers, and of browsers
+/// older than Internet Explorer 11, which name their system after it.
+const COMPATIBLE: u32 = 1 << 16;
+/// Old Internet Explorers carry the addresses of whoever branded them.
+const MSIE: u32 = 1 << 15;
+
+const DEVICES: u32 = CONSOLE | TV | TABLET | ANDROID | MOBILE | DESKTOP;
+
+/// Libraries whose names mean something else further on in a string (`HTC
+/// Ruby`, `FirePHP/0.4`, `Java/ASVM`), and WhatsApp, whose browser
+/// names it further on and whose link previews begin with it: only at the
+/// beginning.
+const LIBRARY_STARTS: [&str; 6] = ["whatsapp", "php/", "java/", "ruby", "perl", "php "];
 
 /// Tokens, in lower case; strings are matched without regard to case.
-const TOKENS: &[(u16, &[&str])] = &[
+const TOKENS: &[(u32, &[&str])] = &[
     (CONSOLE, &["playstation", "xbox", "nintendo"]),
     (
         TV,
@@ -51,7 +66,6 @@ const TOKENS: &[(u16, &[&str])] = &[
             "webos.tv",
             "bravia",
             "viera",
-            "aquos",
             "vidaa",
             "roku",
             "crkey",
@@ -61,14 +75,8 @@ const TOKENS: &[(u16, &[&str])] = &[
             "tizen tv",
             "mitv",
             "mibox",
+            "; aft",
             "mi box",
-            "aftb",
-            "aftt",
-            "aftm",
-            "afts",
-            "aftn",
-            "aftka",
-            "aftgazl",
             "boxee",
             "opera tv",
             "sraf",
@@ -90,6 +98,7 @@ const TOKENS: &[(u16, &[&str])] = &[
             "tablet",
             "kindle",
             "playbook",
+            "; kf",
             "silk/",
             "sm-t",
             "gt-p",
@@ -101,10 +110,6 @@ const TOKENS: &[(u16, &[&str])] = &[
             "transformer",
             "mediapad",
             "touchpad",
-            "kfapwi",
-            "kfthwi",
-            "kfot",
-            "kftt",
             "sch-i800",
             "hp slate",
         ],
@@ -146,6 +151,13 @@ const TOKENS: &[(u16, &[&str])] = &[
             "iemobile",
             "htc_",
             "portalmmm",
+            "wap",
+            "obigo",
+            "cldc",
+            "teleca",
+            "brew",
+            "rim9",
+            "up/4",
             "zte-",
         ],
     ),
@@ -167,6 +179,7 @@ const TOKENS: &[(u16, &[&str])] = &[
             "freebsd",
             "openbsd",
             "sunos",
+            "konqueror",
         ],
     ),
     (WEBVIEW, &["; wv)"]),
@@ -230,14 +243,13 @@ const TOKENS: &[(u16, &[&str])] = &[
             "go http package",
             "gohttp",
             "okhttp",
-            "java/",
             "apache-httpclient",
             "httpclient",
             "http-client",
             "http_client",
             "jakarta",
-            "libwww",
             "lwp::",
+            "libwww-",
             "lwp-",
             "node-fetch",
             "node.js",
@@ -249,11 +261,9 @@ const TOKENS: &[(u16, &[&str])] = &[
             "needle/",
             "superagent",
             "guzzle",
-            "php/",
             "pecl::http",
             "php-curl",
             "http_request",
-            "ruby",
             "faraday",
             "typhoeus",
             "rest-client",
@@ -269,7 +279,6 @@ const TOKENS: &[(u16, &[&str])] = &[
             "powershell",
             "dart/",
             "dart:io",
-            "perl",
             "mechanize",
             "feedparser",
             "simplepie",
@@ -286,7 +295,6 @@ const TOKENS: &[(u16, &[&str])] = &[
             "wininet",
             "indy library",
             "synapse)",
-            "cfnetwork",
             "nsurlconnection",
             "synapse",
             "akka-http",
@@ -300,16 +308,38 @@ const TOKENS: &[(u16, &[&str])] = &[
             "poe-component",
             "wsr-agent",
             "winhttprequest",
-            "embarcadero",
         ],
     ),
     (
         CRAWLER,
         &[
             "crawl",
+            "indexer",
+            "collector",
+            "extractor",
+            "harvest",
+            "reaper",
+            "larbin",
+            "binlar",
+            "coccoc",
+            "ichiro",
+            "datanyze",
+            "google-inspection",
+            "google-safety",
+            "google-read-aloud",
+            "google-site",
+            "google-structured",
+            "google-adwords",
+            "google-cloudvertex",
+            "google-extended",
+            "link preview",
+            "url preview",
+            "linkpreview",
+            "newsgator",
+            "feedbin",
+            "rssreader",
             "spider",
             "slurp",
-            "+http",
             "archiver",
             "archive.org",
             "scanner",
@@ -322,10 +352,23 @@ const TOKENS: &[(u16, &[&str])] = &[
             "facebookexternalhit",
             "facebookcatalog",
             "meta-external",
-            "whatsapp/",
+            "ips-agent",
+            "httpunit",
+            "gigablast",
+            "linkdex",
+            "linkfinder",
+            "analyzer",
+            "webthumbnail",
+            "pagepeeker",
+            "gomezagent",
+            "admantx",
+            "metauri",
+            "daumoa",
+            "appinsights",
+            "yahoocachesystem",
+            "internetarchive",
             "skypeuripreview",
             "bingpreview",
-            "google-",
             "mediapartners",
             "adsbot",
             "apis-google",
@@ -333,7 +376,6 @@ const TOKENS: &[(u16, &[&str])] = &[
             "google page speed",
             "google web preview",
             "googleother",
-            "google_",
             "duplexweb",
             "yandexmobilescreen",
             "yandexrender",
@@ -353,9 +395,6 @@ const TOKENS: &[(u16, &[&str])] = &[
             "tumblr/",
             "bitlybot",
             "w3c_",
-            "w3c-",
-            "validator",
-            "validat",
             "link check",
             "linkcheck",
             "checklink",
@@ -377,23 +416,17 @@ const TOKENS: &[(u16, &[&str])] = &[
             "shodan",
             "expanse",
             "wordpress/",
-            "jetpack",
-            "magnus",
             "favicon",
-            "preview",
             "proximic",
             "appengine-google",
             "siteexplorer",
-            "seo",
             "sitemap",
             "siteimprove",
             "qwantify",
             "yeti/",
             "netsystemsresearch",
             "internet-measurement",
-            "rss",
             "feedly",
-            "feed",
             "inoreader",
             "newsblur",
             "yahoo pipes",
@@ -417,6 +450,9 @@ const TOKENS: &[(u16, &[&str])] = &[
             "builtwith",
         ],
     ),
+    (URL, &["http://", "https://"]),
+    (MSIE, &["msie "]),
+    (COMPATIBLE, &["(compatible"]),
     (MAYBE_BOT, &["bot"]),
     (CUBOT, &["cubot"]),
 ];
@@ -425,9 +461,44 @@ const TOKENS: &[(u16, &[&str])] = &[
 /// `bot_x`; not `bottle`.
 const BOT_EXPRESSION: &str = r"(?i)bot(?:[^a-z]|s\b|$)";
 
+/// Makers whose telephones named nothing but themselves.
+const PHONE_STARTS: [&str; 31] = [
+    "acer",
+    "alcatel",
+    "amoi",
+    "asus",
+    "audiovox",
+    "benq",
+    "bird",
+    "haier",
+    "htc",
+    "huawei",
+    "kwc-",
+    "kyocera",
+    "lenovo",
+    "lg",
+    "lumia",
+    "mot",
+    "nec",
+    "panasonic",
+    "pantech",
+    "philips",
+    "sagem",
+    "samsung",
+    "sanyo",
+    "sec-",
+    "sharp",
+    "sie-",
+    "sony",
+    "tcl",
+    "zte",
+    "gt-",
+    "[fban",
+];
+
 struct Table {
     automaton: AhoCorasick,
-    signs: Vec<u16>,
+    signs: Vec<u32>,
     bot: Regex,
 }
 
@@ -454,6 +525,25 @@ impl Signs {
         for found in table.automaton.find_overlapping_iter(text) {
             signs |= table.signs[found.pattern().as_usize()];
         }
+        if signs & (URL | MSIE) == URL {
+            signs |= CRAWLER;
+        }
+        let begins =
+            |start: &&str| text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
+        // Browsers name their system in parentheses, and telephones have a token
+        // or their maker in front. What has none of it is a program.
+        if signs & DEVICES == 0 {
+            if PHONE_STARTS.iter().any(|start| begins(&start)) {
+                signs |= MOBILE;
+            } else if signs & (COMPATIBLE | MSIE) == COMPATIBLE {
+                signs |= CRAWLER;
+            } else if !text.contains('(') {
+                signs |= LIBRARY;
+            }
+        }
+        if LIBRARY_STARTS.iter().any(|start| begins(&start)) {
+            signs |= LIBRARY;
+        }
         if signs & MAYBE_BOT != 0 {
             let is_bot = match signs & CUBOT {
                 0 => table.bot.is_match(text),
@@ -478,6 +568,16 @@ impl Signs {
     /// Whether a maker's name looks like a crawler's.
     pub fn is_cubot(self) -> bool {
         self.0 & CUBOT != 0
+    }
+
+    /// Whether it is an Internet Explorer up to 10, whose strings hold whatever
+    /// was installed beside it.
+    pub fn is_msie(self) -> bool {
+        self.0 & MSIE != 0
+    }
+
+    pub fn is_android(self) -> bool {
+        self.0 & ANDROID != 0
     }
 
     pub fn is_webview(self) -> bool {

@@ -50,8 +50,12 @@ pub(super) fn classify(text: &str) -> UserAgent {
     if let Some((name, token)) = more_browser(text) {
         browser = name;
         version = Cow::Owned(digits_after(text, token));
-    } else if signs.is_webview() {
+    } else if signs.is_webview() && browser != "Yandex Browser" {
         browser = "WebView";
+        version = Cow::Owned(digits_after(text, "Chrome/"));
+    } else if signs.is_android() && browser == "Safari" {
+        // There is no Safari for Android: it is the browser that Android 4 came with.
+        browser = "Android";
     }
     let bot = match signs.bot() {
         "" if result.category == CRAWLER && !signs.is_cubot() => CRAWLER,

@@ -23,6 +23,11 @@ const MAX_PATTERNS_BYTES: usize = 64 << 20;
 /// What uap-core calls the device of a crawler.
 const SPIDER: &str = "Spider";
 
+/// Crawler patterns that are left out: they are names of telephones and parts
+/// of browsers too (`HTC Butterfly`, `TeomaBar`, `Lucky Ultra Sonic`, build
+/// numbers that end in 008).
+const BROAD_PATTERNS: [&str; 5] = ["Teoma", "speedy", "Sonic", r"008\/", "Butterfly"];
+
 /// The compiled rules.
 pub struct Rules {
     parser: UserAgentParser,
@@ -66,7 +71,7 @@ impl Rules {
         }
         let found = self.parser.parse(text);
         let signs = Signs::of(text);
-        let is_crawler = found.device.family == SPIDER && !signs.is_cubot()
+        let is_crawler = found.device.family == SPIDER && !signs.is_cubot() && !signs.is_msie()
             || self.crawlers.as_ref().is_some_and(|crawlers| crawlers.is_match(text.as_bytes()));
         let bot = match quick.bot {
             "" if is_crawler => "crawler",
@@ -96,7 +101,8 @@ fn load_crawlers(path: &Path) -> Result<RegexSet, RulesError> {
     let format = |what: String| RulesError::Format { path: path.to_owned(), what };
     let entries: Vec<CrawlerEntry> =
         serde_json::from_slice(&read(path)?).map_err(|error| format(error.to_string()))?;
-    RegexSetBuilder::new(entries.iter().map(|entry| entry.pattern.as_str()))
+    let patterns = entries.iter().map(|entry| entry.pattern.as_str());
+    RegexSetBuilder::new(patterns.filter(|pattern| !BROAD_PATTERNS.contains(pattern)))
         .unicode(false)
         .size_limit(MAX_PATTERNS_BYTES)
         .build()

@@ -4,13 +4,13 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use super::super::record::{GROUP_START, Kind, SEGMENT_HEADER_BYTES};
-use super::super::recover::segment_files;
 use super::super::scan::{Found, read_header, scan};
+use super::super::walk::segment_files;
 use super::*;
 
 /// A spool of some rows, each in a group of its own, as a killed process leaves it.
 fn written(rows: usize) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { batch_rows: 10, ..options(dir.path()) }, small());
     for text in numbered(0..rows) {
         rig.keep(&text).expect("it is kept");
@@ -100,16 +100,18 @@ fn every_flipped_bit_is_noticed_and_no_wrong_row_is_delivered() {
     let bytes = std::fs::read(&path).expect("it reads");
     let (_, last_group, end) = records(&path);
     let (mut damaged, mut torn) = (0, 0);
+    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("it opens");
     let mut position = 12345u64;
-    for round in 0..1500 {
+    for round in 0..800 {
         // A fixed sequence of places, of which some are in the header.
         position = position.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         let at = (position >> 33) % end;
         let bit = 1u8 << (position >> 30 & 7);
-        let mut changed = bytes.clone();
-        changed[at as usize] ^= bit;
-        std::fs::write(&path, &changed).expect("it is written");
-        let verdict = match verify(dir.path()) {
+        file.write_all_at(&[bytes[at as usize] ^ bit], at).expect("it is written");
+        let verdict = verify(dir.path());
+        let copy = (round % 50 == 0).then(|| copy_of(dir.path()));
+        file.write_all_at(&[bytes[at as usize]], at).expect("it is written");
+        let verdict = match verdict {
             Ok(verdict) => verdict,
             // The version says that a newer program wrote this.
             Err(SpoolError::Version { .. }) => {
@@ -125,8 +127,7 @@ fn every_flipped_bit_is_noticed_and_no_wrong_row_is_delivered() {
             assert!(!verdict.ok, "byte {at} bit {bit} was not noticed: {verdict:?}");
             damaged += 1;
         }
-        if round % 50 == 0 {
-            let copy = copy_of(dir.path());
+        if let Some(copy) = copy {
             let rig = Rig::open(options(copy.path()), small());
             assert_eq!(rig.report.damaged_places > 0, at < last_group, "byte {at}: {:?}", rig.report);
             let quarantined = verify(copy.path()).expect("it reads").stat.quarantined;
@@ -135,7 +136,7 @@ fn every_flipped_bit_is_noticed_and_no_wrong_row_is_delivered() {
         }
     }
     println!("{damaged} flips reported as damage, {torn} in the last group cut as torn");
-    assert!(damaged > 1000 && torn > 0);
+    assert!(damaged > 500 && torn > 0);
 }
 
 #[test]
@@ -176,7 +177,7 @@ fn a_damaged_batch_keeps_the_token_it_was_sealed_with() {
 
 #[test]
 fn damage_under_an_open_spool_is_found_before_the_batch_is_shipped() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { batch_rows: 10, ..options(dir.path()) }, small());
     for text in numbered(0..10) {
         rig.keep(&text).expect("it is kept");
@@ -202,7 +203,7 @@ fn records_of_an_earlier_life_are_never_delivered() {
     let (_, _, end) = records(&path);
     // The same file again, as if its zeros had been forgotten: a new header, then
     // few new records, then what stood there.
-    let fresh = tempfile::tempdir().expect("a temporary directory");
+    let fresh = scratch();
     let rig = Rig::open(options(fresh.path()), small());
     rig.keep("new").expect("it is kept");
     let copy = copy_of(fresh.path());
@@ -211,7 +212,8 @@ fn records_of_an_earlier_life_are_never_delivered() {
     let (_, _, new_end) = records(&path);
     bytes[new_end as usize..end as usize].copy_from_slice(&old[new_end as usize..end as usize]);
     let from = SEGMENT_HEADER_BYTES + bytes.len() / 2;
-    bytes[from..from + end as usize - SEGMENT_HEADER_BYTES].copy_from_slice(&old[SEGMENT_HEADER_BYTES..end as usize]);
+    bytes[from..from + end as usize - SEGMENT_HEADER_BYTES]
+        .copy_from_slice(&old[SEGMENT_HEADER_BYTES..end as usize]);
     std::fs::write(&path, bytes).expect("it is written");
     let rig = Rig::open(options(copy.path()), small());
     assert!(rig.report.torn_bytes > 0);
@@ -220,12 +222,13 @@ fn records_of_an_earlier_life_are_never_delivered() {
 
 #[test]
 fn a_released_segment_is_zeroed_and_used_again() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { batch_rows: 20, ..options(dir.path()) }, small());
     let long = "personal data ".repeat(200);
-    let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).expect("it is there"));
-    let mut lives = std::collections::BTreeMap::new();
-    for row in 0..2000 {
+    let inode =
+        |path: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).expect("it is there"));
+    let (mut lives, mut spares) = (std::collections::BTreeMap::new(), 0);
+    for row in 0..1000 {
         rig.keep(&format!("{row} {long}")).expect("it is kept");
         rig.ship_all();
         for (number, path) in segment_files(&dir.path().join("00")).expect("it lists") {
@@ -233,23 +236,30 @@ fn a_released_segment_is_zeroed_and_used_again() {
                 lives.entry(inode(&path)).or_insert_with(BTreeSet::new).insert(number);
             }
         }
+        if row % 10 > 0 {
+            continue;
+        }
         for entry in std::fs::read_dir(dir.path().join("00")).expect("it lists").flatten() {
             if entry.path().extension().is_some_and(|extension| extension == "spare")
                 && let Ok(bytes) = std::fs::read(entry.path())
+                && bytes.len() > SEGMENT_HEADER_BYTES
             {
-                let used = bytes.windows(8).any(|window| window == b"personal");
-                assert!(!used, "a spare segment still holds rows");
+                // It may have been given its new header already.
+                let rest = &bytes[SEGMENT_HEADER_BYTES..];
+                assert!(rest == vec![0; rest.len()], "a spare segment still holds rows");
+                spares += 1;
             }
         }
     }
     let reused = lives.values().filter(|numbers| numbers.len() > 1).count();
     println!("{} files served {} segments", lives.len(), lives.values().map(BTreeSet::len).sum::<usize>());
+    assert!(spares > 0, "no spare was looked at");
     assert!(reused > 0, "no segment was used again");
 }
 
 #[test]
 fn a_damaged_checkpoint_is_reported_and_the_log_tells_what_is_stored() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(Options { batch_rows: 10, ..options(dir.path()) }, small());
     for text in numbered(0..30) {
         rig.keep(&text).expect("it is kept");

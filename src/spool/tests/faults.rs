@@ -43,7 +43,7 @@ fn after_a_failed_write_sync_or_rename_nothing_more_is_acknowledged() {
     let mut fired = 0;
     for call in [Call::Write, Call::Datasync, Call::SyncDir, Call::Rename] {
         for nth in 0..12 {
-            let dir = tempfile::tempdir().expect("a temporary directory");
+            let dir = scratch();
             // A spool that is there already: opening needs few calls then.
             Rig::open(options(dir.path()), small()).finish();
             let disk = FailingDisk::nth(call, 4 + nth, broken);
@@ -61,7 +61,8 @@ fn after_a_failed_write_sync_or_rename_nothing_more_is_acknowledged() {
             assert_eq!((counts.waiting, counts.in_flight), (answered.len() as u64, 0), "{call:?} {nth}");
             drop(rig);
             // The next process has a sound disk, and finds all that was answered.
-            let found: BTreeSet<String> = Rig::open(options(dir.path()), small()).finish().into_iter().collect();
+            let found: BTreeSet<String> =
+                Rig::open(options(dir.path()), small()).finish().into_iter().collect();
             for text in &answered {
                 assert!(found.contains(text), "{call:?} {nth}: an acknowledged row is lost");
             }
@@ -74,7 +75,7 @@ fn after_a_failed_write_sync_or_rename_nothing_more_is_acknowledged() {
 
 #[test]
 fn a_hit_refused_by_a_failing_disk_leaves_no_key_behind() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     Rig::open(options(dir.path()), small()).finish();
     let disk = FailingDisk::nth(Call::Datasync, 12, broken);
     let rig = Rig::open(options(dir.path()), tuned(disk.clone()));
@@ -82,7 +83,9 @@ fn a_hit_refused_by_a_failing_disk_leaves_no_key_behind() {
     for key in 1..=40u64 {
         assert!(rig.seen.check_and_insert(key, 1));
         rig.site.arrived();
-        let sent = rig.writer.append_seen(&rig.site, MONTH, &[key], |_, out| out.extend_from_slice(&payload("clinic", "x")));
+        let sent = rig
+            .writer
+            .append_seen(&rig.site, MONTH, &[key], |_, out| out.extend_from_slice(&payload("clinic", "x")));
         match sent.map_err(|reason| rig.site.refused(reason)).map(block_on) {
             Ok(Ok(())) => {
                 kept += 1;
@@ -100,7 +103,7 @@ fn a_hit_refused_by_a_failing_disk_leaves_no_key_behind() {
 
 #[test]
 fn a_full_disk_refuses_whole_groups_and_hits_are_taken_again_when_there_is_room() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let disk = Arc::new(FullDisk::default());
     let rig = Rig::open(Options { batch_rows: 40, ..options(dir.path()) }, tuned(disk.clone()));
     let long = "x".repeat(3000);
@@ -147,7 +150,7 @@ fn a_full_disk_refuses_whole_groups_and_hits_are_taken_again_when_there_is_room(
 #[test]
 fn no_room_in_the_middle_of_a_write_leaves_nothing_of_the_group() {
     for nth in 1..8 {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = scratch();
         Rig::open(options(dir.path()), small()).finish();
         let opening = 2;
         let disk = FailingDisk::nth(Call::Write, opening + nth, no_space);
@@ -167,7 +170,7 @@ fn no_room_in_the_middle_of_a_write_leaves_nothing_of_the_group() {
 
 #[test]
 fn short_and_interrupted_writes_are_completed() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = scratch();
     let rig = Rig::open(options(dir.path()), tuned(Arc::new(ChoppyDisk::default())));
     for text in numbered(0..50) {
         rig.keep(&text).expect("it is kept");

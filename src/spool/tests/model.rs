@@ -14,7 +14,11 @@ struct Storage {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append { rows: usize, length: usize, month: u32 },
+    Append {
+        rows: usize,
+        length: usize,
+        month: u32,
+    },
     /// Insert and acknowledge.
     Ship,
     /// Insert; the answer is lost.
@@ -22,7 +26,9 @@ enum Step {
     /// The insert fails.
     ShipError,
     /// The process is killed, with all that it did not sync or with it.
-    Kill { tail: u8 },
+    Kill {
+        tail: u8,
+    },
     /// A clean end and a new start.
     Reopen,
 }
@@ -54,7 +60,7 @@ fn model_options(dir: &Path) -> Options {
 /// Writes what an unfinished group may leave behind the last record.
 fn tear(dir: &Path, tail: u8) {
     use std::os::unix::fs::FileExt;
-    let Some((_, path)) = recover::segment_files(&dir.join("00")).expect("it lists").pop() else { return };
+    let Some((_, path)) = walk::segment_files(&dir.join("00")).expect("it lists").pop() else { return };
     let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).expect("it opens");
     let header = scan::read_header(&file).expect("it reads").expect("it is a segment");
     let end = scan::scan(&file, &header, |_| {}).expect("it reads").offset;
@@ -64,7 +70,7 @@ fn tear(dir: &Path, tail: u8) {
 }
 
 fn run(steps: Vec<Step>) {
-    let mut dir = tempfile::tempdir().expect("a temporary directory");
+    let mut dir = scratch();
     let mut rig = Rig::open(model_options(dir.path()), small());
     let mut storage = Storage::default();
     let mut answered = Vec::new();
@@ -94,14 +100,17 @@ fn run(steps: Vec<Step>) {
             }
             Step::ShipError => drop(rig.outlet.try_next().expect("it reads")),
             Step::Kill { tail } => {
-                let copy = tempfile::tempdir().expect("a temporary directory");
+                let copy = scratch();
                 // The keeper works in the background: a copy made while it moved a
                 // file may lack the file, which a real kill cannot do.
                 until("the copy is whole", || {
                     let _ = std::fs::remove_dir_all(copy.path());
                     let names = |dir: &Path| {
-                        let mut names: Vec<_> =
-                            std::fs::read_dir(dir.join("00")).expect("it lists").flatten().map(|e| e.file_name()).collect();
+                        let mut names: Vec<_> = std::fs::read_dir(dir.join("00"))
+                            .expect("it lists")
+                            .flatten()
+                            .map(|e| e.file_name())
+                            .collect();
                         names.sort();
                         names
                     };
