@@ -232,7 +232,9 @@ fn report_recovery(report: &spool::RecoveryReport) {
 
 fn reload(state: &web::State) {
     match state.running.reload() {
-        Ok(changed) => tracing::info!(changed = changed.join("; "), "configuration and geo data are read again"),
+        Ok(changed) => {
+            tracing::info!(changed = changed.join("; "), "configuration and geo data are read again")
+        }
         Err(error) => tracing::error!(error, "the configuration stays as it was"),
     }
 }

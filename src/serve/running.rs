@@ -100,7 +100,9 @@ impl Running for Server {
         Box::pin(async move {
             let sums = || {
                 let counts = self.shared.counters.counts();
-                counts.values().fold((0, 0), |(stored, waiting), site| (stored + site.stored, waiting + site.waiting))
+                counts
+                    .values()
+                    .fold((0, 0), |(stored, waiting), site| (stored + site.stored, waiting + site.waiting))
             };
             // Hits that arrive meanwhile are not waited for; dead letters never come.
             let (stored, waiting) = sums();

@@ -19,10 +19,8 @@ fn the_demo_shows_a_clinic_and_a_history_that_one_command_removes() {
     wait_for("the history", || {
         server.log.lock().expect("free").contains("the made-up history is loaded").then_some(())
     });
-    let reply = exchange(
-        server.collect,
-        &get(&format!("/pixel.gif?s=demo&u=http://{}/demo/", server.web), &[]),
-    );
+    let reply =
+        exchange(server.collect, &get(&format!("/pixel.gif?s=demo&u=http://{}/demo/", server.web), &[]));
     assert_eq!(reply.header("x-metka"), Some("ok"));
     server.settled("demo");
     let count = |sql: &str| -> u64 {

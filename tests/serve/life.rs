@@ -12,15 +12,18 @@ fn a_clean_stop_keeps_every_count_and_a_hit_is_soon_in_the_numbers() {
     let dir = configured();
     let server = Server::start(dir.path(), &[]);
     for number in 0..20 {
-        let reply =
-            exchange(server.collect, &get(&format!("/pixel.gif?s=clinic&u=https://clinic.example/{number}"), &[]));
+        let reply = exchange(
+            server.collect,
+            &get(&format!("/pixel.gif?s=clinic&u=https://clinic.example/{number}"), &[]),
+        );
         assert_eq!(reply.header("x-metka"), Some("ok"));
         assert_eq!(reply.body.len(), 43);
     }
     let foreign = exchange(server.collect, &get("/pixel.gif?s=clinic&u=https://elsewhere.example/", &[]));
     assert_eq!(foreign.header("x-metka"), Some("foreign-host"));
     let counts = server.settled("clinic");
-    let expected = json!({"received": 21, "stored": 20, "waiting": 0, "in_flight": 0, "refused": {"foreign-host": 1}});
+    let expected =
+        json!({"received": 21, "stored": 20, "waiting": 0, "in_flight": 0, "refused": {"foreign-host": 1}});
     assert_eq!(counts, expected);
     let (code, log) = server.terminate();
     assert_eq!(code, Some(0), "{log}");
@@ -61,7 +64,9 @@ fn hang_up_reads_sites_again_and_a_broken_file_changes_nothing() {
 
     configure(dir.path(), &format!("{CONFIG}[[site]]\nid = \"third\"\n"));
     server.signal(Signal::HUP);
-    wait_for("the mistake in the log", || server.log.lock().expect("free").contains("site[1].hosts").then_some(()));
+    wait_for("the mistake in the log", || {
+        server.log.lock().expect("free").contains("site[1].hosts").then_some(())
+    });
     assert_eq!((hit("clinic"), hit("second"), hit("third")), (202, 202, 400));
 }
 

@@ -2,11 +2,11 @@
 
 mod crash;
 mod demo;
-mod life;
-mod secrets;
 #[path = "../support/http.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared client")]
 mod http;
+mod life;
+mod secrets;
 #[path = "../support/server.rs"]
 mod server;
 

@@ -74,7 +74,8 @@ fn no_address_cookie_user_key_or_user_agent_is_ever_written() {
     ];
     for value in &values {
         needles.push(("a part of the cookie", value.clone().into_bytes()));
-        let bytes = (0..value.len() / 2).map(|at| u8::from_str_radix(&value[2 * at..2 * at + 2], 16).expect("hex"));
+        let bytes =
+            (0..value.len() / 2).map(|at| u8::from_str_radix(&value[2 * at..2 * at + 2], 16).expect("hex"));
         needles.push(("a part of the cookie as bytes", bytes.collect()));
     }
     let scan = |expect_page: bool| {
@@ -100,11 +101,14 @@ fn no_address_cookie_user_key_or_user_agent_is_ever_written() {
     let rows = server.rows("SELECT * FROM metka.hits FORMAT JSONCompactEachRow");
     let table = serde_json::to_vec(&rows).expect("JSON");
     assert!(holds(&table, PAGE.as_bytes()), "the table has the row");
-    let log = wait_for("a log", || Some(server.log.lock().expect("free").clone()).filter(|log| !log.is_empty()));
+    let log =
+        wait_for("a log", || Some(server.log.lock().expect("free").clone()).filter(|log| !log.is_empty()));
     let metrics = exchange(server.web, b"GET /metrics HTTP/1.1\r\nHost: metka\r\nConnection: close\r\n\r\n");
     assert!(holds(&metrics.body, b"metka_hits_stored_total{site=\"clinic\"} 3"), "the metrics are there");
     for (what, needle) in &needles {
-        for (place, bytes) in [("the table", &table[..]), ("the log", log.as_bytes()), ("/metrics", &metrics.body)] {
+        for (place, bytes) in
+            [("the table", &table[..]), ("the log", log.as_bytes()), ("/metrics", &metrics.body)]
+        {
             assert!(!holds(bytes, needle), "{what} is in {place}");
         }
     }
