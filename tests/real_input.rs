@@ -499,6 +499,7 @@ fn wait_for(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        #[expect(clippy::disallowed_methods, reason = "the pause between two looks at a condition")]
         std::thread::sleep(Duration::from_millis(5));
     }
 }

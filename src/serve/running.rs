@@ -11,6 +11,7 @@ use super::storage::View;
 use crate::accept::{self, Shared};
 use crate::config::Config;
 use crate::demo;
+use crate::enrich::Attribution;
 use crate::spool::{Backlog, Outlet};
 use crate::web::running::{Answering, EngineStatus, Probe, Running, StepCount};
 
@@ -71,8 +72,8 @@ impl Running for Server {
         json!({ "ship": self.storage.ship() })
     }
 
-    fn attribution(&self) -> Vec<String> {
-        self.shared.enricher.attribution().into_iter().map(|credit| credit.text.to_owned()).collect()
+    fn attribution(&self) -> Vec<Attribution> {
+        self.shared.enricher.attribution()
     }
 
     fn explain(&self, probe: &Probe) -> Value {
