@@ -16,6 +16,8 @@ import { Visitor, profileWithoutCookies } from './support/visitor.mjs';
 
 const SITE = 'clinic';
 const OUTPUT = join(import.meta.dirname, '../output');
+// What Chromium says when it is not headless; as it is, it would rightly be taken for a robot.
+const CHROME = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
 const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0';
 const SAFARI = 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/605.1.15';
 const PASSWORD = 'a long enough password 1';
@@ -50,7 +52,7 @@ const ask = (metrics, dimensions = [], more = {}) =>
   metka.query(token, { site_id: SITE, metrics, dimensions, date_range: days(), ...more });
 
 test('a desktop visitor comes from a search, clicks an ad, downloads the prices and books', async () => {
-  const context = await browser.newContext({ locale: 'ru-RU', viewport: { width: 1280, height: 800 } });
+  const context = await browser.newContext({ userAgent: CHROME, locale: 'ru-RU', viewport: { width: 1280, height: 800 } });
   const visitor = await Visitor.of(context, metka.collector);
   await open(visitor, '/demo/', { referer: 'https://yandex.ru/search/?text=secret' });
   await visitor.viewed('/demo/');
@@ -248,7 +250,7 @@ for (const [language, locale] of [
     });
 
 test('the demo on the web address carries the real pixel', async () => {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  const context = await browser.newContext({ userAgent: CHROME, viewport: { width: 1280, height: 800 } });
   const visitor = await Visitor.of(context, metka.collector);
   await visitor.page.goto(`${metka.demo}/`);
   await visitor.viewed('/demo/');
