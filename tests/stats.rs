@@ -503,3 +503,67 @@ async fn the_dashboard_of_the_demo_is_consistent() {
     let live = metka::query::live(&storage, &site, now).await.expect("a live count");
     assert!(live < 20, "{live}");
 }
+
+/// Counted by hand: a visit over midnight in Kathmandu, a new browser whose
+/// cookie comes back, one whose cookie does not, and half an hour to the millisecond.
+#[tokio::test]
+async fn small_histories_have_the_numbers_counted_by_hand() {
+    let storage = storage::fresh().await;
+    let site = site("hand", "Asia/Kathmandu");
+    let mut random = Random(1);
+    let at = |text: &str| text.parse::<Timestamp>().expect("an instant").as_millisecond();
+    // Midnight in Kathmandu is 18:15 UTC.
+    let midnight = at("2026-05-10T18:15:00Z");
+    let mut hits = Vec::new();
+    let mut put = |time: i64, person: u64, cookie: Option<u64>, minted: u64| {
+        let mut one = hit(&mut random, Kind::Pageview, time, hits.len() as u32, person, cookie, minted);
+        one.bot = false;
+        hits.push(one);
+    };
+    // One person, one visit over midnight: the first hit is answered with a cookie.
+    put(midnight - 60_000, 1, None, 900);
+    put(midnight + 60_000, 1, Some(900), 0);
+    // One who refuses cookies: two hits, two offers, one visit, on the second day.
+    put(midnight + 3_600_000, 2, None, 901);
+    put(midnight + 3_600_000 + 30 * MINUTE, 2, None, 902);
+    // One who is a millisecond too late for the same visit.
+    put(midnight + 7_200_000, 3, None, 0);
+    put(midnight + 7_200_000 + 30 * MINUTE + 1, 3, None, 0);
+    let mut months = Months::new();
+    encode(&site.id, &hits, &mut months);
+    store(&storage, months).await;
+
+    let metrics =
+        json!(["visitors", "visits", "pageviews", "bounce_rate", "visit_duration", "views_per_visit"]);
+    for (range, dimensions, expected) in [
+        (json!(["2026-05-10", "2026-05-11"]), json!([]), json!([[[], [3, 4, 6, 50, 480, 1.5]]])),
+        // The visit over midnight is whole on either day.
+        (json!(["2026-05-10", "2026-05-10"]), json!([]), json!([[[], [1, 1, 1, 0, 120, 1]]])),
+        (json!(["2026-05-11", "2026-05-11"]), json!([]), json!([[[], [3, 4, 5, 50, 480, 1.25]]])),
+        (
+            json!(["2026-05-10", "2026-05-11"]),
+            json!(["time:day"]),
+            json!([[["2026-05-10"], [1, 1, 1, 0, 120, 1]], [["2026-05-11"], [3, 4, 5, 50, 480, 1.25]]]),
+        ),
+    ] {
+        let question = json!({
+            "site_id": "hand", "metrics": metrics, "date_range": range, "dimensions": dimensions,
+        });
+        let answer =
+            metka::query::run(&storage, &site, &question, Timestamp::UNIX_EPOCH).await.expect("an answer");
+        let rows: Vec<Value> = answer["results"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|row| json!([row["dimensions"], row["metrics"]]))
+            .collect();
+        assert_eq!(json!(rows), expected, "{question}");
+    }
+    let live = |text: &str| text.parse::<Timestamp>().expect("an instant");
+    let count =
+        metka::query::live(&storage, &site, live("2026-05-10T18:17:00Z")).await.expect("a live count");
+    assert_eq!(count, 1);
+    let count =
+        metka::query::live(&storage, &site, live("2026-05-10T18:30:00Z")).await.expect("a live count");
+    assert_eq!(count, 0);
+}

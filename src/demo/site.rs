@@ -41,7 +41,8 @@ mod tests {
         assert_eq!(config.sites.len(), 1);
         assert!(config.sites[0].has_host("localhost"));
         let mut config =
-            Config::parse("[[site]]\nid='demo'\nhosts=['clinic.example']", [], Path::new("/srv")).expect("valid");
+            Config::parse("[[site]]\nid='demo'\nhosts=['clinic.example']", [], Path::new("/srv"))
+                .expect("valid");
         add_site(&mut config);
         assert_eq!(config.sites[0].hosts, ["clinic.example"]);
     }

@@ -391,8 +391,7 @@ mod tests {
         let mut writer = Box::new(BlockWriter::new(Box::new(memory.clone())));
         writer.write_all(data).unwrap();
         writer.finish().unwrap();
-        let bytes = memory.0.lock().unwrap().clone();
-        bytes
+        std::mem::take(&mut memory.0.lock().unwrap())
     }
 
     fn unblock(bytes: &[u8]) -> Result<Vec<u8>, Exception> {

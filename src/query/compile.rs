@@ -141,7 +141,11 @@ impl<'a> Builder<'a> {
             query.dimensions.iter().map(|dimension| self.dimension(dimension, Of::Hit)).collect();
         let conditions: Vec<String> =
             query.filters.iter().map(|filter| self.filter(filter, Of::Hit)).collect();
-        let counts_for_visit = self.counts_for_visit();
+        let averages = [Metric::BounceRate, Metric::VisitDuration];
+        let counts_for_visit = match query.metrics.iter().any(|metric| averages.contains(metric)) {
+            true => self.counts_for_visit(),
+            false => String::new(),
+        };
         let about_ads = query.about_ads;
 
         let mut inner: Vec<String> = vec!["person".to_owned(), "n".to_owned()];

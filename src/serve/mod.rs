@@ -39,6 +39,8 @@ use crate::{control, demo, spool, web};
 
 /// Threads of the runtime for all that is not the hit path.
 const BACK_THREADS: usize = 2;
+/// A salt is destroyed at the latest so long after its term.
+const KEY_MAINTENANCE: Duration = Duration::from_secs(60);
 /// What `metka serve` is asked to do.
 pub struct Options {
     pub config: Config,
@@ -117,6 +119,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let outcome = runtime.block_on(async {
         let config = Arc::new(ArcSwap::from_pointee(config));
         let storage = storage::Storage::start(&config.load(), outlet.clone())?;
+        tokio::spawn(maintain_keys(shared.clone()));
         let running = running::Server::new(
             config.clone(),
             read_config,
@@ -213,6 +216,24 @@ async fn back(
     }
 }
 
+/// Destroys salts whose day is past, also on sites without traffic, and takes
+/// over what other processes changed in the key ring.
+async fn maintain_keys(shared: Arc<Shared>) {
+    let mut due = tokio::time::interval(KEY_MAINTENANCE);
+    loop {
+        due.tick().await;
+        let shared = shared.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let now = jiff::Timestamp::now();
+            let config = shared.settings().config.clone();
+            shared.keys.maintain(now, |id| Some(now.in_tz(&config.site(id)?.timezone).ok()?.date()))
+        });
+        if let Ok(Err(error)) = done.await {
+            tracing::error!(%error, "the key ring could not be maintained");
+        }
+    }
+}
+
 fn report_recovery(report: &spool::RecoveryReport) {
     tracing::info!(
         segments = report.segments,
@@ -232,7 +253,9 @@ fn report_recovery(report: &spool::RecoveryReport) {
 
 fn reload(state: &web::State) {
     match state.running.reload() {
-        Ok(changed) => tracing::info!(changed = changed.join("; "), "configuration and geo data are read again"),
+        Ok(changed) => {
+            tracing::info!(changed = changed.join("; "), "configuration and geo data are read again")
+        }
         Err(error) => tracing::error!(error, "the configuration stays as it was"),
     }
 }

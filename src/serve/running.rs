@@ -11,6 +11,7 @@ use super::storage::View;
 use crate::accept::{self, Shared};
 use crate::config::Config;
 use crate::demo;
+use crate::enrich::Attribution;
 use crate::spool::{Backlog, Outlet};
 use crate::web::running::{Answering, EngineStatus, Probe, Running, StepCount};
 
@@ -71,8 +72,8 @@ impl Running for Server {
         json!({ "ship": self.storage.ship() })
     }
 
-    fn attribution(&self) -> Vec<String> {
-        self.shared.enricher.attribution().into_iter().map(|credit| credit.text.to_owned()).collect()
+    fn attribution(&self) -> Vec<Attribution> {
+        self.shared.enricher.attribution()
     }
 
     fn explain(&self, probe: &Probe) -> Value {
@@ -100,7 +101,9 @@ impl Running for Server {
         Box::pin(async move {
             let sums = || {
                 let counts = self.shared.counters.counts();
-                counts.values().fold((0, 0), |(stored, waiting), site| (stored + site.stored, waiting + site.waiting))
+                counts
+                    .values()
+                    .fold((0, 0), |(stored, waiting), site| (stored + site.stored, waiting + site.waiting))
             };
             // Hits that arrive meanwhile are not waited for; dead letters never come.
             let (stored, waiting) = sums();

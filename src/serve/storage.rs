@@ -52,10 +52,7 @@ pub(crate) struct Questions(pub(crate) store::Storage);
 
 impl Storage {
     /// Starts the engine, if no server is configured. Does not wait for it.
-    pub(super) fn start(
-        config: &Config,
-        outlet: Outlet,
-    ) -> anyhow::Result<Storage> {
+    pub(super) fn start(config: &Config, outlet: Outlet) -> anyhow::Result<Storage> {
         let (endpoint, supervisor) = if config.storage.url.is_empty() {
             let exe = std::env::current_exe().context("the path of the running binary")?;
             let supervisor = Supervisor::start(config, exe)?;

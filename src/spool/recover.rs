@@ -497,6 +497,7 @@ fn lock(dir: &Path) -> Result<File, SpoolError> {
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(file),
             Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
+                #[expect(clippy::disallowed_methods, reason = "the pause between two tries of a lock")]
                 std::thread::sleep(Duration::from_millis(10));
             }
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(SpoolError::Locked(dir.to_owned())),

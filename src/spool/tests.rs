@@ -79,6 +79,7 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + PATIENCE;
     while !condition() {
         assert!(std::time::Instant::now() < end, "waited in vain: {what}");
+        #[expect(clippy::disallowed_methods, reason = "the pause between two looks at a condition")]
         std::thread::sleep(Duration::from_millis(1));
     }
 }

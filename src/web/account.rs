@@ -23,6 +23,7 @@ use super::answer::{self, Answer};
 use super::password::PasswordError;
 use super::people::{PeopleError, Person};
 use super::routes::Asked;
+use crate::parse::client::client;
 
 const WRONG: &str = "the login or the password is wrong";
 const WRONG_CODE: &str = "the sign-in code is wrong, used or older than 15 minutes";
@@ -198,27 +199,10 @@ fn too_many(wait: Duration) -> Answer {
     answer::later(StatusCode::TOO_MANY_REQUESTS, wait, "too many wrong sign-ins, try again later")
 }
 
-/// What stands for the sender in the limits: the address, of IPv6 the /64.
-fn source(state: &State, peer: IpAddr, headers: &HeaderMap) -> Vec<u8> {
-    let config = state.config.load();
-    let trusted =
-        |address: IpAddr| config.collect.trusted_proxies.iter().any(|network| network.contains(address));
-    let mut address = peer;
-    if trusted(peer) {
-        let hops = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-        let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
-        for hop in hops.into_iter().rev() {
-            let Ok(hop) = hop.parse() else { break };
-            address = hop;
-            if !trusted(hop) {
-                break;
-            }
-        }
-    }
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets()[..8].to_vec(),
-    }
+/// What stands for the sender in the limits: the address as the collector would
+/// see it, of IPv6 the /64.
+fn source(state: &State, peer: IpAddr, headers: &HeaderMap) -> [u8; 9] {
+    client(peer, headers, &state.config.load().collect).ip.prefix()
 }
 
 /// Why neither yes nor no could be said.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::Site;
+use crate::enrich::Attribution;
 use crate::spool::Backlog;
 
 /// What an asynchronous method of a trait object returns.
@@ -59,7 +60,7 @@ pub trait Running: Send + Sync {
         Value::Object(serde_json::Map::new())
     }
     /// Whom the geo data asks to be named.
-    fn attribution(&self) -> Vec<String>;
+    fn attribution(&self) -> Vec<Attribution>;
     /// What the collector would see of this request; `sites` in it is a list of
     /// what holds on each `site`.
     fn explain(&self, probe: &Probe) -> Value;

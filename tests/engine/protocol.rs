@@ -230,7 +230,7 @@ fn inserted_bytes_are_never_cut() {
     engine.query("CREATE TABLE t (s String) ENGINE = MergeTree ORDER BY tuple()");
     let every: Vec<u8> = (0..=255u8).chain(*b"; FORMAT CSV\n\n\0 SELECT").collect();
     let row = |bytes: &[u8]| {
-        [&[u8::try_from(bytes.len() % 128 | 0x80).unwrap(), (bytes.len() / 128) as u8], bytes].concat()
+        [&[u8::try_from((bytes.len() % 128) | 0x80).unwrap(), (bytes.len() / 128) as u8], bytes].concat()
     };
     let body: Vec<u8> = (0..1000).flat_map(|_| row(&every)).collect();
     let url = format!("/?query={}", escaped("INSERT INTO t FORMAT RowBinary"));

@@ -10,6 +10,9 @@ use jiff::tz::TimeZone;
 use metka::event::{ConsentState, IdentityKind, Kind};
 use metka::store::row::{HitId, Row};
 
+/// Hits by person and number of the visit.
+type ByVisit<'a> = BTreeMap<(u64, usize), Vec<&'a Hit>>;
+
 const MINUTES_30: i64 = 1_800_000;
 const DAY: i64 = 86_400_000;
 
@@ -155,7 +158,7 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
     };
 
     // Which hits of which visits are in which group.
-    let mut groups: BTreeMap<Vec<String>, BTreeMap<(u64, usize), Vec<&Hit>>> = BTreeMap::new();
+    let mut groups: BTreeMap<Vec<String>, ByVisit> = BTreeMap::new();
     let mut all: BTreeSet<u64> = BTreeSet::new();
     for ((person, number), visit) in &visits {
         for hit in &visit.hits {

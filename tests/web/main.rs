@@ -236,7 +236,10 @@ async fn missing_wrong_expired_and_foreign_keys_get_the_same_text() {
     let sites = server.get("/api/v1/sites", &[("authorization", &bearer(&site_token))]).await.json();
     assert_eq!(sites.as_array().expect("a list").len(), 1);
     assert_eq!(sites[0]["id"], "shop");
-    assert_eq!(sites[0]["attribution"], json!(["geo data by somebody"]));
+    assert_eq!(
+        sites[0]["attribution"],
+        json!([{"text": "geo data by somebody", "url": "https://geo.example/"}])
+    );
 }
 
 /// Every cell of role × route, from the route table itself.

@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use metka::config::{Config, Site};
 use metka::count::Counters;
+use metka::enrich::Attribution;
 use metka::spool::Backlog;
 use metka::web::people::Roster;
 use metka::web::role::Role;
@@ -194,8 +195,8 @@ impl Running for Rest {
         vec![StepCount { name: "put_place", hits: 4, refused: 0, seconds: 0.25 }]
     }
 
-    fn attribution(&self) -> Vec<String> {
-        vec!["geo data by somebody".to_owned()]
+    fn attribution(&self) -> Vec<Attribution> {
+        vec![Attribution { text: "geo data by somebody", url: "https://geo.example/" }]
     }
 
     fn explain(&self, probe: &Probe) -> Value {

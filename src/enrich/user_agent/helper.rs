@@ -78,6 +78,7 @@ fn run(
         spent = now;
         shared.helper_cpu_ns.store(nanoseconds(now), Relaxed);
         if let Some(pause) = budget.pause(Instant::now()) {
+            #[expect(clippy::disallowed_methods, reason = "the pause is what the budget of CPU asks for")]
             std::thread::sleep(pause);
         }
         match jobs.recv() {

@@ -175,7 +175,7 @@ fn a_destroyed_address_key_makes_its_addresses_unreadable_and_its_id_is_not_used
     let dir = Dir::new();
     let (ring, other) = (dir.open(), dir.open());
     let (stored, id) = ring.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH);
-    assert_eq!(id, 2026_11_01);
+    assert_eq!(id, 20261101);
     assert!(ring.reveal(stored, id) == Some(ip("192.0.2.1")));
     ring.destroy_address_key(id).expect("destroyed");
     assert!(matches!(ring.destroy_address_key(id), Err(KeyError::Unknown { .. })));
@@ -183,11 +183,11 @@ fn a_destroyed_address_key_makes_its_addresses_unreadable_and_its_id_is_not_used
     other.maintain(Timestamp::now(), |_| None).expect("read");
     assert!(other.reveal(stored, id).is_none(), "other processes follow");
     let (again, next) = ring.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH);
-    assert_eq!(next, 2026_11_02);
+    assert_eq!(next, 20261102);
     assert_ne!(again, stored);
     assert!(dir.open().list().iter().any(|key| key.id == id && !key.destroyed.is_empty()));
-    assert_eq!(ring.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH + 1).1, 2026_12_01);
-    assert_eq!(ring.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH + 2).1, 2027_01_01);
+    assert_eq!(ring.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH + 1).1, 20261201);
+    assert_eq!(ring.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH + 2).1, 20270101);
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn addresses_are_encrypted_by_the_published_vectors() {
         std::fs::write(dir.keys().join("ring.toml"), text).expect("writable");
         let ring = dir.open();
         let (stored, id) = ring.protect(&ip(address), IpStorage::Encrypted, MONTH);
-        assert_eq!((std::net::Ipv6Addr::from(stored).to_string().as_str(), id), (expected, 2026_11_01));
+        assert_eq!((std::net::Ipv6Addr::from(stored).to_string().as_str(), id), (expected, 20261101));
         assert!(ring.reveal(stored, id) == Some(ip(address)));
     }
 }
@@ -246,7 +246,7 @@ fn addresses_are_stored_as_the_site_says() {
     let ring = dir.open();
     let truncated = |text| ring.protect(&ip(text), IpStorage::Truncated, MONTH);
     assert_eq!(truncated("192.0.2.1"), truncated("192.0.2.200"));
-    assert!(ring.reveal(truncated("192.0.2.1").0, 2026_11_01) == Some(ip("192.0.2.0")));
+    assert!(ring.reveal(truncated("192.0.2.1").0, 20261101) == Some(ip("192.0.2.0")));
     assert_eq!(truncated("2001:db8:1::1"), truncated("2001:db8:1:ffff::2"));
     assert_ne!(truncated("2001:db8:1::1"), truncated("2001:db8:2::1"));
     assert_eq!(ring.protect(&ip("192.0.2.1"), IpStorage::None, MONTH), ([0; 16], 0));

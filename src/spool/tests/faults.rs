@@ -125,6 +125,10 @@ fn a_full_disk_refuses_whole_groups_and_hits_are_taken_again_when_there_is_room(
                         // Shipping goes on, and what is open is sealed, on a full disk.
                         shipped.extend(rig.ship_all());
                     }
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "the spool itself looks at the disk again after a time"
+                    )]
                     std::thread::sleep(FULL_RETRY / 5);
                     continue;
                 }
