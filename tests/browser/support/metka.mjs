@@ -6,6 +6,10 @@ import { join, resolve } from 'node:path';
 import { until } from './poll.mjs';
 
 const BINARY = resolve(process.env.METKA_BIN ?? join(import.meta.dirname, '../../../target/release/metka'));
+/** Without this suite's own settings, which the binary would take for keys of its configuration. */
+const { METKA_BIN, METKA_CHROMIUM, ...ENVIRONMENT } = process.env;
+/** So much of what the server logged is shown with a failure, in characters. */
+const LOG_TAIL = 3000;
 /** The engine starts and the demo's months are loaded meanwhile, on a machine that may be busy. */
 const START = 120_000;
 
@@ -35,26 +39,26 @@ timezone = "Europe/Moscow"
 min_group = 0
 `,
     );
-    metka.#process = spawn(BINARY, metka.#options('serve', '--demo'), { stdio: ['ignore', 'pipe', 'pipe'] });
+    metka.#process = spawn(BINARY, metka.#options('serve', '--demo'), { env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe'] });
     metka.#process.stdout.on('data', data => metka.#log.push(String(data)));
     metka.#process.stderr.on('data', data => metka.#log.push(String(data)));
-    const ended = new Promise(done => metka.#process.once('exit', code => done(code ?? 'a signal')));
-    metka.ended = ended;
-    let early;
-    ended.then(code => (early = code));
+    metka.ended = new Promise(done => metka.#process.once('exit', (code, signal) => done(code ?? signal)));
+    const early = metka.ended.then(code => {
+      throw new Error(`serve ended with ${code}`);
+    });
+    early.catch(() => {});
     const line = name => new RegExp(`^${name} +(http://\\S+?)/?$`, 'm').exec(metka.log)?.[1];
     try {
-      await until('the addresses that serve prints', () => {
-        if (early !== undefined) throw new Error(`serve ended with ${early}`);
-        return line('dashboard') && line('collector') && line('demo');
-      }, START);
+      const addresses = () => line('dashboard') && line('collector') && line('demo');
+      await Promise.race([early, until('the addresses that serve prints', addresses, START)]);
       metka.web = line('dashboard');
       metka.collector = line('collector');
       metka.demo = line('demo');
-      await until('the engine', async () => (await (await fetch(`${metka.web}/health`)).json()).engine === 'ready', START);
+      const ready = async () => (await (await fetch(`${metka.web}/health`)).json()).engine === 'ready';
+      await Promise.race([early, until('the engine', ready, START)]);
     } catch (error) {
       await metka.stop();
-      throw new Error(`${error.message}\n${metka.log}`, { cause: error.cause });
+      throw new Error(`${error.message}\n${metka.log.slice(-LOG_TAIL)}`, { cause: error.cause });
     }
     return metka;
   }
@@ -65,7 +69,7 @@ min_group = 0
 
   /** Runs a command beside the server, and returns what it printed. */
   run(args, input = '') {
-    const done = spawnSync(BINARY, this.#options(...args), { input, encoding: 'utf8' });
+    const done = spawnSync(BINARY, this.#options(...args), { env: ENVIRONMENT, input, encoding: 'utf8' });
     if (done.status !== 0) throw new Error(`metka ${args.join(' ')}: ${done.status}\n${done.stdout}${done.stderr}`);
     return done.stdout;
   }

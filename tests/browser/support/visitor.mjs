@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { until } from './poll.mjs';
 
 /** Another host's pages are never loaded: a click there gets an empty page. */
-const ELSEWHERE = url => url.hostname !== '127.0.0.1';
+const ELSEWHERE = url => /^http/.test(url.protocol) && url.hostname !== '127.0.0.1';
 
 export class Visitor {
   /** What the pages sent to the event address, in order. */
@@ -18,7 +18,7 @@ export class Visitor {
     visitor.context = context;
     context.on('request', request => {
       if (request.url() === `${collector}/event`) visitor.sent.push(...JSON.parse(request.postData() ?? '[]'));
-      if (ELSEWHERE(new URL(request.url())) && !request.isNavigationRequest() && !request.url().startsWith('data:')) visitor.strange.push(request.url());
+      if (ELSEWHERE(new URL(request.url())) && !request.isNavigationRequest()) visitor.strange.push(request.url());
     });
     context.on('console', message => {
       if (message.type() === 'error' && !/status of 404/.test(message.text())) visitor.strange.push(message.text());
