@@ -98,9 +98,9 @@ fn no_address_cookie_user_key_or_user_agent_is_ever_written() {
         paths.len()
     };
     // In the spool the row is in the clear, so the page must be found there.
-    let scanned = scan(true);
+    let in_spool = scan(true);
     server.settled("clinic");
-    scan(false);
+    let in_parts = scan(false);
     // Parts are compressed: every column again, as the engine reads it.
     let rows = server.rows("SELECT * REPLACE (hex(ip) AS ip) FROM metka.hits");
     let table = serde_json::to_vec(&rows).expect("JSON");
@@ -120,5 +120,8 @@ fn no_address_cookie_user_key_or_user_agent_is_ever_written() {
     for needle in [PAGE] {
         assert!(!holds(log.as_bytes(), needle.as_bytes()), "a page's address is in the log");
     }
-    println!("{scanned} files and every column looked through for {} values", needles.len());
+    println!(
+        "{in_spool} files before shipping, {in_parts} after, and every column looked through for {} values",
+        needles.len()
+    );
 }
