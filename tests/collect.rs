@@ -5,6 +5,9 @@
 mod collector;
 #[path = "support/http.rs"]
 mod http;
+#[path = "support/server.rs"]
+#[expect(dead_code, reason = "each test binary uses its part of the shared server")]
+mod server;
 
 #[path = "collect/hostile.rs"]
 mod hostile;

@@ -1,10 +1,13 @@
 //! Hostile requests: each with the answer it must get, and the row it must leave.
 
+use std::net::SocketAddr;
+
 use metka::accept::Limits;
 use serde_json::{Value, json};
 
-use crate::collector::Collector;
+use crate::collector::{Collector, Stored};
 use crate::http::{Connection, event, exchange, get, request};
+use crate::server::Server;
 use crate::unlimited;
 
 /// What must come back.
@@ -525,30 +528,27 @@ fn wire_cases() -> Vec<Case> {
     ]
 }
 
-#[test]
-fn every_hostile_request_gets_its_answer_and_leaves_only_what_it_should() {
-    let collector = Collector::start(&unlimited(), Limits::default());
+fn cases() -> Vec<Case> {
     let cases: Vec<Case> = [pixel_cases(), event_cases(), wire_cases()].into_iter().flatten().collect();
     assert!(cases.len() >= 100, "{} cases", cases.len());
+    cases
+}
+
+/// Sends every case and names those with another answer than theirs.
+fn send(address: SocketAddr, cases: &[Case]) {
     let mut wrong = Vec::new();
-    for case in &cases {
-        if let Err(what) = check(&collector, case) {
+    for case in cases {
+        if let Err(what) = check(address, case) {
             wrong.push(format!("{}: {what}", case.name));
         }
         // Whatever was sent, the next visitor is served.
-        assert_eq!(exchange(collector.address, &get("/health", &[])).status, 200, "after {:?}", case.name);
+        assert_eq!(exchange(address, &get("/health", &[])).status, 200, "after {:?}", case.name);
     }
     assert!(wrong.is_empty(), "{} of {} wrong:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
 
-    let accept = collector.shared.counts();
-    assert_eq!(accept.panics, 0);
-    assert!(accept.cookies_refused >= 2, "the forged cookies were not noticed");
-    let kept: u64 = cases.iter().map(|case| case.stored.len() as u64).sum();
-    let waiting: u64 = collector.shared.counters.counts().values().map(|site| site.waiting).sum();
-    let in_flight: u64 = collector.shared.counters.counts().values().map(|site| site.in_flight).sum();
-    assert_eq!((waiting, in_flight), (kept, 0));
-
-    let rows = collector.finish();
+/// Compares what was stored, in the order of the requests, with what should be.
+fn compare(rows: &[Stored], cases: &[Case]) {
     let expected: Vec<(&str, &Value)> =
         cases.iter().flat_map(|case| case.stored.iter().map(|row| (case.name, row))).collect();
     assert_eq!(rows.len(), expected.len());
@@ -563,8 +563,53 @@ fn every_hostile_request_gets_its_answer_and_leaves_only_what_it_should() {
     }
 }
 
-fn check(collector: &Collector, case: &Case) -> Result<(), String> {
-    let mut connection = Connection::open(collector.address);
+#[test]
+fn every_hostile_request_gets_its_answer_and_leaves_only_what_it_should() {
+    let collector = Collector::start(&unlimited(), Limits::default());
+    let cases = cases();
+    send(collector.address, &cases);
+
+    let accept = collector.shared.counts();
+    assert_eq!(accept.panics, 0);
+    assert!(accept.cookies_refused >= 2, "the forged cookies were not noticed");
+    let kept: u64 = cases.iter().map(|case| case.stored.len() as u64).sum();
+    let waiting: u64 = collector.shared.counters.counts().values().map(|site| site.waiting).sum();
+    let in_flight: u64 = collector.shared.counters.counts().values().map(|site| site.in_flight).sum();
+    assert_eq!((waiting, in_flight), (kept, 0));
+
+    compare(&collector.finish(), &cases);
+}
+
+#[test]
+fn the_built_server_answers_the_same_and_clickhouse_holds_the_same() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("metka.toml"), unlimited()).expect("written");
+    let server = Server::start(dir.path(), &[]);
+    let cases = cases();
+    send(server.collect, &cases);
+    for site in ["clinic", "strict", "optin", "cookieless"] {
+        server.settled(site);
+    }
+    let columns = metka::store::row::COLUMNS;
+    let rows: Vec<Stored> = server
+        .rows(
+            "SELECT * REPLACE (toInt8(kind) AS kind, toInt8(identity) AS identity, toInt8(consent) AS consent, \
+             hex(ip) AS ip) FROM metka.hits ORDER BY batch, row",
+        )
+        .into_iter()
+        .map(|row| columns.iter().map(|column| (*column).to_owned()).zip(row).collect())
+        .collect();
+    compare(&rows, &cases);
+    let sites = server.command(&["status"])["sites"].clone();
+    let sites = sites.as_object().expect("sites");
+    let stored: u64 = sites.values().filter_map(|counts| counts["stored"].as_u64()).sum();
+    assert_eq!(stored, rows.len() as u64, "the counters agree with the table");
+    assert_eq!(server.terminate().0, Some(0));
+    println!("{} hostile requests, {} rows stored", cases.len(), rows.len());
+}
+
+fn check(address: SocketAddr, case: &Case) -> Result<(), String> {
+    let mut connection = Connection::open(address);
     connection.send(&case.send);
     if let Closed(_) = case.expected {
         connection.end();

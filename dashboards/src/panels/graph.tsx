@@ -77,7 +77,7 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
     const chart = new uPlot(
       {
         ...size(),
-        padding: [12, 8, 0, 0],
+        padding: [12, 28, 0, 0],
         legend: { show: false },
         cursor: {
           y: false,
