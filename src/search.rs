@@ -40,7 +40,7 @@ pub struct Wanted<'a> {
 /// The file is in none of the places.
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
-    #[error("{what}: the configured file {} does not exist ({key})", path.display())]
+    #[error("{what}: the configured file {} does not exist ({key}); `{COMMAND}` in the repository brings one", path.display())]
     Configured { what: String, key: String, path: PathBuf },
     #[error(
         "{what}: not found; searched {}; `{COMMAND}` in the repository brings it, or set {key}",

@@ -133,14 +133,7 @@ fn enrichment(config: &Config) -> Vec<Result<Found, String>> {
 
 async fn in_storage(config: &Config) -> Result<Found, String> {
     if config.storage.url.is_empty() {
-        let places = library::places(config.engine.library.as_deref());
-        if !places.iter().any(|place| place.is_file()) {
-            let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
-            return Err(format!(
-                "the embedded engine's library is in none of {}; npm ci brings it",
-                places.join(", ")
-            ));
-        }
+        library::find(config.engine.library.as_deref()).map_err(|error| error.to_string())?;
         // Opening would make one; a check must not.
         if !config.data_dir.join("engine").is_dir() {
             return Ok(Found::Good("the embedded engine, made at the first start".to_owned()));

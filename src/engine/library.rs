@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
 use super::exception::Exception;
+use crate::search::{Search, SearchError, Wanted};
 
 /// What `chdb_connect` gives out: a pointer to the handle that the others take.
 type ConnectionPointer = *mut *mut c_void;
@@ -74,8 +75,8 @@ pub struct Library {
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {
     /// No file at any of the places.
-    #[error("the ClickHouse library is missing; looked for {}; `npm ci` in the repository brings it, or set engine.library to its path", .0.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "))]
-    Missing(Vec<PathBuf>),
+    #[error(transparent)]
+    Missing(#[from] SearchError),
     /// The file is there but is not a library of this machine's kind.
     #[error("cannot load the ClickHouse library {path}: {reason}; `npm ci` in the repository brings the right one", path = .0.display(), reason = .1)]
     Unloadable(PathBuf, String),
@@ -118,52 +119,38 @@ pub struct Insert<'connection> {
 
 // === impl Library ===
 
-/// The places where the library is looked for, the first found wins: as
-/// configured (then nowhere else), beside the binary in `../lib/metka`, then in
-/// `node_modules` upward from the binary and from the working directory.
-pub fn places(configured: Option<&Path>) -> Vec<PathBuf> {
-    if let Some(path) = configured {
-        return vec![path.to_owned()];
-    }
-    let package = match (std::env::consts::OS, std::env::consts::ARCH) {
-        ("linux", "aarch64") => "lib-linux-arm64-gnu",
-        ("macos", "aarch64") => "lib-darwin-arm64",
-        ("macos", _) => "lib-darwin-x64",
-        _ => "lib-linux-x64-gnu",
-    };
-    let mut places = Vec::new();
-    let binary = std::env::current_exe().ok();
-    if let Some(directory) = binary.as_deref().and_then(Path::parent) {
-        places.push(directory.join("../lib/metka/libchdb.so"));
-    }
-    for start in [binary, std::env::current_dir().ok()].into_iter().flatten() {
-        for directory in start.ancestors() {
-            let place = directory.join("node_modules/@chdb").join(package).join("libchdb.so");
-            if !places.contains(&place) {
-                places.push(place);
-            }
-        }
-    }
-    places
+/// Finds the library: see [`Search`] for the places.
+pub fn find(configured: Option<&Path>) -> Result<PathBuf, SearchError> {
+    Search::here().find(
+        configured,
+        Wanted {
+            what: "the ClickHouse library",
+            key: "engine.library",
+            library_name: "libchdb.so",
+            module_path: match (std::env::consts::OS, std::env::consts::ARCH) {
+                ("linux", "aarch64") => "@chdb/lib-linux-arm64-gnu/libchdb.so",
+                ("macos", "aarch64") => "@chdb/lib-darwin-arm64/libchdb.so",
+                ("macos", _) => "@chdb/lib-darwin-x64/libchdb.so",
+                _ => "@chdb/lib-linux-x64-gnu/libchdb.so",
+            },
+        },
+    )
 }
 
 impl Library {
-    /// Loads the first of `places` that exists. It stays loaded until the process ends.
-    pub fn load(places: &[PathBuf]) -> Result<&'static Library, LibraryError> {
-        let Some(path) = places.iter().find(|place| place.is_file()) else {
-            return Err(LibraryError::Missing(places.to_vec()));
-        };
+    /// Loads the library at `path`. It stays loaded until the process ends.
+    pub fn load(path: &Path) -> Result<&'static Library, LibraryError> {
         // SAFETY: libchdb's initialisers only set up its allocator and tables;
         // signal handlers come with the first connection and are refused below.
         let loaded = unsafe { libloading::Library::new(path) }
-            .map_err(|error| LibraryError::Unloadable(path.clone(), error.to_string()))?;
+            .map_err(|error| LibraryError::Unloadable(path.to_owned(), error.to_string()))?;
         // Never unloaded: the library's threads and exit handlers stay in use.
         let loaded: &'static libloading::Library = Box::leak(Box::new(loaded));
         macro_rules! function {
             ($name:literal) => {{
                 // SAFETY: the type on the left is that of chdb.h for this name.
                 *unsafe { loaded.get(concat!($name, "\0").as_bytes()) }
-                    .map_err(|_| LibraryError::Incomplete(path.clone(), $name))?
+                    .map_err(|_| LibraryError::Incomplete(path.to_owned(), $name))?
             }};
         }
         let set_signal_handlers: unsafe extern "C" fn(c_int) = function!("chdb_set_signal_handlers_enabled");

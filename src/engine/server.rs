@@ -78,7 +78,8 @@ pub fn run(options: EngineOptions) -> Result<(), EngineError> {
         watch_pipe(input, Arc::clone(&end))?;
     }
     // The library first: without it nothing on the disk need change.
-    let library = Library::load(&library::places(options.library.as_deref()))?;
+    let library =
+        Library::load(&library::find(options.library.as_deref()).map_err(library::LibraryError::from)?)?;
     let directory = Directory::open(&options.data_dir, options.wait_for_lock)?;
     let secret = directory::secret(&options.data_dir)?;
     let arguments = directory.arguments(options.max_memory_bytes)?;

@@ -122,9 +122,8 @@ impl Supervisor {
         if socket.as_os_str().len() > directory::MAX_SOCKET_PATH_BYTES {
             return Err(DirectoryError::SocketPath(socket));
         }
-        let places = library::places(config.engine.library.as_deref());
-        if !places.iter().any(|place| place.is_file()) {
-            tracing::error!("{}", library::LibraryError::Missing(places));
+        if let Err(error) = library::find(config.engine.library.as_deref()) {
+            tracing::error!("{error}");
         }
         let mut arguments = vec!["engine".into(), "--data".into(), config.data_dir.clone().into_os_string()];
         arguments.extend(["--parent-pipe".into(), "--wait-for-lock".into(), "--max-memory-bytes".into()]);

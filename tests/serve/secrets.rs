@@ -117,9 +117,7 @@ fn no_address_cookie_user_key_or_user_agent_is_ever_written() {
             assert!(!holds(bytes, needle), "{what} is in {place}");
         }
     }
-    for needle in [PAGE] {
-        assert!(!holds(log.as_bytes(), needle.as_bytes()), "a page's address is in the log");
-    }
+    assert!(!holds(log.as_bytes(), PAGE.as_bytes()), "a page's address is in the log");
     println!(
         "{in_spool} files before shipping, {in_parts} after, and every column looked through for {} values",
         needles.len()

@@ -243,10 +243,13 @@ async fn missing_wrong_expired_and_foreign_keys_get_the_same_text() {
 }
 
 /// Every cell of role × route, from the route table itself.
+/// A role, or nobody, and the headers that prove it.
+type Asker<'a> = (Option<Role>, Vec<(&'a str, String)>);
+
 #[tokio::test]
 async fn each_route_admits_whom_its_table_entry_declares() {
     let server = Server::start().await;
-    let mut askers: Vec<(Option<Role>, Vec<(&str, String)>)> = vec![
+    let mut askers: Vec<Asker> = vec![
         (None, vec![]),
         (None, vec![("authorization", bearer("mtk_wrong"))]),
         (None, vec![("cookie", "metka_session=wrong".to_owned())]),
