@@ -45,6 +45,11 @@ pub fn text(status: StatusCode, body: &'static str) -> Answer {
     with_type(status, "text/plain; charset=utf-8", Bytes::from_static(body.as_bytes()))
 }
 
+/// A style sheet; not cached, since it belongs to the binary.
+pub fn css(body: &'static str) -> Answer {
+    with_type(StatusCode::OK, "text/css; charset=utf-8", Bytes::from_static(body.as_bytes()))
+}
+
 /// A page.
 pub fn html(status: StatusCode, body: String) -> Answer {
     with_type(status, "text/html; charset=utf-8", Bytes::from(body))

@@ -23,11 +23,13 @@ use crate::identify::sites::SiteState;
 use crate::parse;
 
 pub const PRIVACY_PATH: &str = "/privacy";
+pub const STYLE_PATH: &str = "/privacy/style.css";
 pub const OPT_OUT_PATH: &str = "/privacy/opt-out";
 pub const OPT_IN_PATH: &str = "/privacy/opt-in";
 
-/// No script, no style, nothing from elsewhere, in no frame.
-const POLICY: &str = "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// No script, nothing from elsewhere, in no frame.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The page. The site is the one named by `s`, the one of the page that links
@@ -42,6 +44,11 @@ pub fn page(context: &Context, settings: &Settings, headers: &HeaderMap, query: 
     lines.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     lines.insert(VARY, HeaderValue::from_static("Accept-Language, Cookie"));
     answer
+}
+
+/// The page's style sheet.
+pub fn style() -> Answer {
+    answer::css(include_str!("privacy.css"))
 }
 
 /// Sets or removes the opt-out cookie and goes back to the page.
@@ -116,7 +123,7 @@ fn prefers_russian(headers: &HeaderMap) -> bool {
 
 fn render(words: &Words, site: Option<&SiteState>, opted_out: bool) -> String {
     let mut html = format!(
-        "<!doctype html>\n<html lang=\"{}\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"robots\" content=\"noindex\">\n<title>{title}</title>\n<main>\n<h1>{title}</h1>\n",
+        "<!doctype html>\n<html lang=\"{}\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"robots\" content=\"noindex\">\n<title>{title}</title>\n<link rel=\"stylesheet\" href=\"{STYLE_PATH}\">\n<main>\n<h1>{title}</h1>\n",
         words.language,
         title = words.title
     );

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::answer::{self, Answer};
-use super::privacy_page::{self, OPT_IN_PATH, OPT_OUT_PATH, PRIVACY_PATH};
+use super::privacy_page::{self, OPT_IN_PATH, OPT_OUT_PATH, PRIVACY_PATH, STYLE_PATH};
 use super::{Settings, Shared, event, pixel, script};
 use crate::accept::limits::{MAX_URL_BYTES, RETRY_UNAVAILABLE_SECONDS};
 use crate::identify::consent::Answer as Cookies;
@@ -73,7 +73,8 @@ where
             _ => answer::close(answer::method_not_allowed("POST")),
         };
     }
-    let known = path == collect.script_path || path == "/health" || path == PRIVACY_PATH;
+    let known =
+        path == collect.script_path || path == "/health" || path == PRIVACY_PATH || path == STYLE_PATH;
     if known && !is_read {
         return answer::close(answer::method_not_allowed("GET, HEAD"));
     }
@@ -81,6 +82,8 @@ where
         script::script(&head.headers)
     } else if path == "/health" {
         health(context)
+    } else if path == STYLE_PATH {
+        privacy_page::style()
     } else if path == PRIVACY_PATH {
         privacy_page::page(context, &settings, &head.headers, head.uri.query().unwrap_or_default())
     } else {
