@@ -233,14 +233,14 @@ test('a prerendered page sends nothing until it is shown', async () => {
   recorder.begin({ '/': '<a id="go" href="/next">go</a>', '/next': 'second' });
   await page.goto(address('/'));
   await recorder.wait('pageview');
+  let asked = false;
+  recorder.pages['/next'] = { get body() { asked = true; return 'second'; } };
   await page.evaluate(() => {
     const rules = document.createElement('script');
     rules.type = 'speculationrules';
     rules.textContent = JSON.stringify({ prerender: [{ source: 'list', urls: ['/next'] }] });
     document.head.append(rules);
   });
-  let asked = false;
-  recorder.pages['/next'] = { get body() { asked = true; return 'second'; } };
   await until('the prerendering', () => asked);
   await metka('marker');
   await recorder.wait('marker');
