@@ -3,7 +3,8 @@
 //! In: the text of `metka.toml` and the environment, both passed in. Each key
 //! is also an environment variable, `METKA_SECTION__KEY` (`METKA_DATA_DIR`,
 //! `METKA_COLLECT__LISTEN`, `METKA_SITE__0__ID`), which wins over the file.
-//! Lists are written as in TOML (`["a", "b"]`).
+//! Lists are written as in TOML (`["a", "b"]`). `METKA_LOG` and other variables
+//! without a section are none of ours.
 //! Out: a [`Config`], or **all** mistakes at once, each naming its key and value.
 //!
 //! Invariants: nothing is read lazily later, no key is ignored (an unknown one

@@ -40,9 +40,7 @@ impl Context {
     /// The same, for a server that reads it again later.
     pub fn read_config(&self) -> Result<Config, ConfigError> {
         let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            // Not a key of the configuration, see `log`.
-            .filter(|(name, _)| name != crate::log::VARIABLE);
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let working_dir = std::env::current_dir()
             .map_err(|error| ConfigError(vec![format!("the working directory: {error}")]))?;
         Config::load(self.config_file.as_deref(), self.data_dir.as_deref(), environment, &working_dir)

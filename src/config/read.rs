@@ -13,6 +13,9 @@ use toml::{Table, Value};
 
 use super::{ENVIRONMENT_PREFIX, Fields, MAX_SITE_ID_BYTES, Network};
 
+/// The keys outside of any section.
+const TOP_LEVEL_KEYS: [&str; 1] = ["data_dir"];
+
 /// A table, its name for messages, and the mistakes found below it.
 pub(super) struct Section {
     name: String,
@@ -33,6 +36,10 @@ pub(super) fn apply_environment(
         let Some(rest) = variable.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
         let path = rest.to_lowercase();
         let parts: Vec<&str> = path.split("__").collect();
+        // `METKA_HOME` and the like belong to whoever runs us; `METKA_SECTION__KEY` is meant for us.
+        if parts.len() == 1 && !TOP_LEVEL_KEYS.contains(&parts[0]) {
+            continue;
+        }
         let value = toml::from_str::<Table>(&format!("v = {text}"))
             .ok()
             .and_then(|mut parsed| parsed.remove("v"))

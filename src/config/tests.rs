@@ -31,6 +31,7 @@ fn the_environment_wins_over_the_file() {
             ("METKA_SITE__0__HOSTS", "[\"Clinic.example\"]"),
             ("METKA_SITE__0__RETENTION__IP_DAYS", "7"),
             ("PATH", "/bin"),
+            ("METKA_BIN", "/usr/local/bin/metka"),
         ],
     )
     .expect("valid");

@@ -27,7 +27,7 @@ const HOURS: [u32; 24] =
 /// Percent of the mean, from Monday.
 const WEEKDAYS: [u64; 7] = [116, 112, 108, 104, 100, 84, 76];
 /// From this page people book.
-const BOOKING: &str = "/zapis/";
+const BOOKING: &str = "/demo/zapis";
 
 /// How much happens.
 pub struct Shape {

@@ -118,7 +118,12 @@ fn pages() -> Vec<(u32, Page)> {
         } else {
             format!("{title} — Клиника косметологии")
         };
-        (weight, Page { path: path.to_owned(), title, ads })
+        // As the demo clinic's own pages are addressed, so that real and made-up views add up.
+        let path = match path.trim_end_matches('/') {
+            "" => "/demo/".to_owned(),
+            path => format!("/demo{path}"),
+        };
+        (weight, Page { path, title, ads })
     })
     .collect()
 }
