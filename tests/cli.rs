@@ -105,7 +105,8 @@ fn wrong_usage_and_configuration_end_with_2_and_say_why() {
         assert!(ended.err.contains(expected), "{arguments:?}: {}", ended.err);
         assert!(ended.out.is_empty(), "{arguments:?}: {}", ended.out);
     }
-    let ended = metka.run_with(&["check"], "", &[("METKA_WEB__LISTEN", "nowhere"), ("METKA_SPEED", "1")]);
+    let ended =
+        metka.run_with(&["check"], "", &[("METKA_WEB__LISTEN", "nowhere"), ("METKA_WEB__SPEED", "1")]);
     assert_eq!(ended.code, 2);
     assert!(ended.err.contains("web.listen") && ended.err.contains("speed"), "{}", ended.err);
     assert!(ended.err.contains("2 mistakes"), "{}", ended.err);
