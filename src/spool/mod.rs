@@ -66,6 +66,7 @@ pub mod seen;
 mod shared;
 #[cfg(test)]
 mod tests;
+pub mod tombstone;
 mod walk;
 mod writer;
 
@@ -79,19 +80,17 @@ use tokio::sync::watch;
 
 pub use crate::config::Durability;
 use crate::count::Counters;
-pub use crate::store::row::HitId;
+pub use crate::store::row::{COLUMNS_VERSION, HitId};
 use disk::Disk;
 pub use inspect::{SpoolStat, Verdict, stat, verify};
 pub use outlet::{Backlog, Batch, Outlet};
 pub use record::MAX_KEYS;
 pub use recover::RecoveryReport;
 pub use seen::Seen;
+pub use tombstone::{Subject, Tombstone, Tombstones};
 pub use walk::Damage;
 pub use writer::{Ticket, Writer};
 
-/// The version of `store::row::COLUMNS`; raised when the list changes, so that
-/// rows that wait in the spool over an upgrade are sent with their own columns.
-pub const COLUMNS_VERSION: u16 = 1;
 /// The longest body of a record. The longest row that the parser's limits allow
 /// is below 24 KiB; a length beyond this is damage, before anything is allocated.
 pub const MAX_RECORD_BYTES: usize = 64 << 10;
@@ -162,6 +161,9 @@ pub enum SpoolError {
     /// The files are of a format that this version does not know.
     #[error("spool: {path} has format {found}, this version reads {known}", known = record::FORMAT_VERSION)]
     Version { path: PathBuf, found: u16 },
+    /// A file that must be whole is not.
+    #[error("spool: {0} is damaged; restore it from a copy or move it away, knowing what it held")]
+    Damaged(PathBuf),
     /// More writers than a batch id can name.
     #[error("spool: {0} spools, between 1 and {MAX_SPOOLS} are allowed")]
     Spools(usize),

@@ -64,6 +64,10 @@ pub const COLUMNS: &[&str] = &[
     "row",
 ];
 
+/// The version of [`COLUMNS`]; raised when the list changes, so that rows which
+/// wait in the spool over an upgrade are sent with their own columns.
+pub const COLUMNS_VERSION: u16 = 1;
+
 /// `scroll` when it is not known.
 pub const SCROLL_UNKNOWN: u8 = 255;
 
@@ -212,11 +216,60 @@ impl Row<'_> {
     }
 }
 
+/// The columns of the rows that a version of the list describes; `None` for a
+/// version that this program does not know.
+pub fn columns(version: u16) -> Option<&'static [&'static str]> {
+    (version == COLUMNS_VERSION).then_some(COLUMNS)
+}
+
 /// The site of an encoded row; `None` if the payload is not one.
 pub fn site_of(payload: &[u8]) -> Option<&str> {
     // Site ids are at most 64 bytes, so their length is one byte.
     let (&length, rest) = payload.split_first()?;
     std::str::from_utf8(rest.get(..usize::from(length))?).ok()
+}
+
+/// Whose an encoded row is, and for how long: what decides whether it may still
+/// be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head<'a> {
+    pub site: &'a str,
+    /// Milliseconds since 1970, UTC.
+    pub time: i64,
+    pub visitor: u64,
+    pub minted: u64,
+    pub user_key: u64,
+    pub keep_days: u16,
+    pub hold: bool,
+}
+
+// === impl Head ===
+
+impl<'a> Head<'a> {
+    /// Reads the ends of an encoded row; `None` if the payload is not one.
+    pub fn of(payload: &'a [u8]) -> Option<Head<'a>> {
+        let site = site_of(payload)?;
+        let head = payload.get(1 + site.len()..)?;
+        // keep_days, four more terms, hold, demo, batch, row: see `Row::encode`.
+        const TAIL_BYTES: usize = 5 * 2 + 1 + 1 + 8 + 4;
+        let tail = payload.get(payload.len().checked_sub(TAIL_BYTES)?..)?;
+        let u64_at = |at: usize| Some(u64::from_le_bytes(head.get(at..at + 8)?.try_into().ok()?));
+        Some(Head {
+            site,
+            time: u64_at(0)?.cast_signed(),
+            // The kind stands between time and visitor, the identity before minted.
+            visitor: u64_at(9)?,
+            minted: u64_at(18)?,
+            user_key: u64_at(26)?,
+            keep_days: u16::from_le_bytes([tail[0], tail[1]]),
+            hold: tail[10] != 0,
+        })
+    }
+
+    /// Whether the row's own term has run out.
+    pub fn is_expired(&self, now_ms: i64) -> bool {
+        !self.hold && now_ms - self.time >= i64::from(self.keep_days) * 86_400_000
+    }
 }
 
 fn string(out: &mut Vec<u8>, text: &str) {

@@ -1,0 +1,252 @@
+//! Tombstones: whose rows must not be delivered any more.
+//!
+//! An erasure removes a person's rows from storage; the tombstone keeps late and
+//! resent rows, and restored backups, from bringing the person back. In: a site,
+//! a keyed hash and a time. Out: whether a row is covered. It applies to rows
+//! received before its time only: the next request with the same cookie gets a
+//! new one, and a person who comes back of their own will is counted again.
+//!
+//! The file `tombstones` is a segment of the spool's own format (`docs/spool.md`)
+//! with one record of type 6 for each and their number in the header's place for
+//! the segment's, replaced as a whole. It holds no cookie,
+//! address or key, only the hashes that rows hold, and outlives the rows: until
+//! the spool and every backup are younger than it ([`Tombstones::forget`]).
+//!
+//! Limit: [`MAX_TOMBSTONES`].
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+
+use super::disk::{Disk, RealDisk, replace};
+use super::record::{self, Kind, SegmentHeader, u64_at};
+use super::scan::{Found, read_header, scan};
+use super::shared::now_ms;
+use super::{COLUMNS_VERSION, SpoolError};
+use crate::store::row::Head;
+
+/// About 100 MB in memory and 60 MB on the disk: far beyond what a clinic is
+/// asked to erase, and small enough to be read at a start.
+pub const MAX_TOMBSTONES: usize = 1 << 20;
+/// The site ids of the configuration are no longer (`config::MAX_SITE_ID_BYTES`).
+const MAX_SITE_BYTES: usize = 64;
+
+/// Rows of one subject that are not to be delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    pub site: String,
+    pub subject: Subject,
+    /// Rows received before this are covered, in milliseconds since 1970.
+    pub before_ms: i64,
+    /// When it was made, in milliseconds since 1970.
+    pub made_ms: i64,
+}
+
+/// Who it is about: the keyed hash that rows hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A row's `visitor` or `minted`.
+    Visitor(u64),
+    /// A row's `user_key`.
+    UserKey(u64),
+}
+
+/// All that are in force.
+#[derive(Clone, Debug, Default)]
+pub struct Tombstones {
+    list: Vec<Tombstone>,
+    /// Where in the list each subject stands, by site.
+    index: HashMap<String, HashMap<Subject, usize>>,
+}
+
+// === impl Tombstones ===
+
+impl Tombstones {
+    /// Reads a file of tombstones; none if it is not there. A damaged one is an
+    /// error: to go on without it would bring people back.
+    pub fn read(path: &Path) -> Result<Tombstones, SpoolError> {
+        let mut all = Tombstones::default();
+        let file = match File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(all),
+            opened => opened.map_err(SpoolError::io("open", path))?,
+        };
+        let damaged = || SpoolError::Damaged(path.to_owned());
+        let header = read_header(&file).map_err(SpoolError::io("read", path))?.map_err(|_| damaged())?;
+        let mut whole = true;
+        let end = scan(&file, &header, |found| match found {
+            Found::Record { record, .. } if record.is(Kind::Tombstone) => match decode(record.body) {
+                Some(tombstone) => {
+                    all.add(tombstone);
+                }
+                None => whole = false,
+            },
+            _ => whole = false,
+        })
+        .map_err(SpoolError::io("read", path))?;
+        let length = file.metadata().map_err(SpoolError::io("read", path))?.len();
+        let complete = end.offset == length && all.list.len() as u64 == header.number;
+        if whole && complete { Ok(all) } else { Err(damaged()) }
+    }
+
+    /// Replaces the file, durably.
+    pub fn write(&self, path: &Path) -> Result<(), SpoolError> {
+        self.write_with(&RealDisk, path)
+    }
+
+    pub(super) fn write_with(&self, disk: &dyn Disk, path: &Path) -> Result<(), SpoolError> {
+        let mut generation = [0; 8];
+        getrandom::fill(&mut generation).map_err(|_| SpoolError::Random)?;
+        let header = SegmentHeader {
+            columns_version: COLUMNS_VERSION,
+            spool: 0,
+            node: 0,
+            generation: u64::from_le_bytes(generation),
+            number: self.list.len() as u64,
+            first_lsn: 1,
+            created_ms: now_ms(),
+            batch: 0,
+        };
+        let mut out = header.encode().to_vec();
+        for (lsn, tombstone) in (1..).zip(&self.list) {
+            let start = record::begin(&mut out, Kind::Tombstone, record::GROUP_START, lsn);
+            encode(tombstone, &mut out);
+            record::finish(&mut out, start);
+            record::stamp(&mut out[start..], header.seed());
+        }
+        replace(disk, path, &out).map_err(SpoolError::io("write", path))
+    }
+
+    /// Adds one; a later one about the same subject replaces an earlier one. Says
+    /// whether anything changed.
+    pub fn add(&mut self, tombstone: Tombstone) -> bool {
+        let subjects = self.index.entry(tombstone.site.clone()).or_default();
+        match subjects.get(&tombstone.subject) {
+            Some(at) if self.list[*at].before_ms >= tombstone.before_ms => false,
+            Some(at) => {
+                self.list[*at] = tombstone;
+                true
+            }
+            None => {
+                subjects.insert(tombstone.subject, self.list.len());
+                self.list.push(tombstone);
+                true
+            }
+        }
+    }
+
+    /// All of them.
+    pub fn list(&self) -> &[Tombstone] {
+        &self.list
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Drops those made before a time: nothing that they apply to exists any more,
+    /// neither in the spool nor in a backup.
+    pub fn forget(&mut self, made_before_ms: i64) {
+        let kept = std::mem::take(self).list.into_iter().filter(|kept| kept.made_ms >= made_before_ms);
+        for tombstone in kept {
+            self.add(tombstone);
+        }
+    }
+
+    /// Whether a row must not be delivered.
+    pub fn covers(&self, row: &Head<'_>) -> bool {
+        let Some(subjects) = self.index.get(row.site) else { return false };
+        [Subject::Visitor(row.visitor), Subject::Visitor(row.minted), Subject::UserKey(row.user_key)]
+            .iter()
+            .filter_map(|subject| subjects.get(subject))
+            .any(|at| row.time < self.list[*at].before_ms)
+    }
+}
+
+/// `length u8 | site | subject u8 (1 visitor, 2 user key) | hash u64 | before i64 | made i64`
+fn encode(tombstone: &Tombstone, out: &mut Vec<u8>) {
+    let site = tombstone.site.as_bytes();
+    let site = &site[..site.len().min(MAX_SITE_BYTES)];
+    out.push(site.len() as u8);
+    out.extend_from_slice(site);
+    let (subject, hash) = match tombstone.subject {
+        Subject::Visitor(hash) => (1, hash),
+        Subject::UserKey(hash) => (2, hash),
+    };
+    out.push(subject);
+    out.extend_from_slice(&hash.to_le_bytes());
+    out.extend_from_slice(&tombstone.before_ms.to_le_bytes());
+    out.extend_from_slice(&tombstone.made_ms.to_le_bytes());
+}
+
+fn decode(body: &[u8]) -> Option<Tombstone> {
+    let (&length, rest) = body.split_first()?;
+    let (site, rest) = rest.split_at_checked(usize::from(length))?;
+    let (&subject, rest) = rest.split_first()?;
+    let numbers: &[u8; 24] = rest.try_into().ok()?;
+    let hash = u64_at(numbers, 0);
+    Some(Tombstone {
+        site: std::str::from_utf8(site).ok()?.to_owned(),
+        subject: match subject {
+            1 => Subject::Visitor(hash),
+            2 => Subject::UserKey(hash),
+            _ => return None,
+        },
+        before_ms: u64_at(numbers, 8).cast_signed(),
+        made_ms: u64_at(numbers, 16).cast_signed(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(subject: Subject, before_ms: i64) -> Tombstone {
+        Tombstone { site: "clinic".to_owned(), subject, before_ms, made_ms: before_ms }
+    }
+
+    fn row(visitor: u64, minted: u64, user_key: u64, time: i64) -> Head<'static> {
+        Head { site: "clinic", time, visitor, minted, user_key, keep_days: 1, hold: false }
+    }
+
+    #[test]
+    fn rows_received_before_it_are_covered_by_any_of_their_hashes_and_no_others() {
+        let mut all = Tombstones::default();
+        assert!(all.add(about(Subject::Visitor(7), 100)));
+        assert!(all.add(about(Subject::UserKey(8), 100)));
+        assert!(!all.add(about(Subject::Visitor(7), 90)), "an earlier one adds nothing");
+        for (head, covered) in [
+            (row(7, 0, 0, 99), true),
+            (row(7, 0, 0, 100), false),
+            (row(1, 7, 0, 99), true),
+            (row(1, 0, 8, 99), true),
+            (row(8, 0, 7, 99), false),
+            (Head { site: "other", ..row(7, 7, 8, 99) }, false),
+        ] {
+            assert_eq!(all.covers(&head), covered, "{head:?}");
+        }
+        all.forget(101);
+        assert!(all.is_empty() && !all.covers(&row(7, 0, 0, 1)));
+    }
+
+    #[test]
+    fn the_file_reads_back_as_written_and_every_changed_or_missing_byte_is_an_error() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("tombstones");
+        assert!(Tombstones::read(&path).expect("none is no error").is_empty());
+        let mut all = Tombstones::default();
+        for number in 0..20 {
+            all.add(about(if number % 2 == 0 { Subject::Visitor(number) } else { Subject::UserKey(number) }, 5));
+        }
+        all.write(&path).expect("it is written");
+        assert_eq!(Tombstones::read(&path).expect("it reads").list(), all.list());
+        let bytes = std::fs::read(&path).expect("it is there");
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x04;
+            std::fs::write(&path, &changed).expect("it is written");
+            assert!(Tombstones::read(&path).is_err(), "byte {at} was changed");
+            std::fs::write(&path, &bytes[..at]).expect("it is written");
+            assert!(Tombstones::read(&path).is_err(), "cut at {at}");
+        }
+    }
+}
