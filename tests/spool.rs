@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metka::count::Counters;
-use metka::ship::{self, ShipMetrics, Sink, SinkError};
-use metka::spool::{self, Batch, Durability, MIN_SEGMENT_BYTES, Options, Seen, Tuning};
+use metka::ship::{self, Found, ShipMetrics, Sink, SinkError};
+use metka::spool::{self, Batch, Durability, MIN_SEGMENT_BYTES, Options, Seen, Tuning, Unverified};
 use tokio::sync::watch;
 
 const CHILD_DIR: &str = "METKA_TEST_SPOOL_CHILD";
@@ -24,12 +24,24 @@ const THREADS: usize = 2;
 /// Each row carries this many bytes more, so that segments roll within a cycle.
 const FILLER: usize = 600;
 
-/// Takes each token once: a file per token, renamed into place.
+/// Takes each token once: a file per batch and token, renamed into place.
 struct Directory(std::path::PathBuf);
+
+impl Directory {
+    fn of_batch(&self, id: u64) -> Vec<std::path::PathBuf> {
+        let prefix = format!("{id:016x}-");
+        let entries = std::fs::read_dir(&self.0).expect("it lists").flatten();
+        let ours = |path: &std::path::PathBuf| {
+            path.extension().is_none()
+                && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
+        };
+        entries.map(|entry| entry.path()).filter(ours).collect()
+    }
+}
 
 impl Sink for Directory {
     async fn insert(&self, batch: &Batch) -> Result<(), SinkError> {
-        let path = self.0.join(&batch.token);
+        let path = self.0.join(format!("{:016x}-{}", batch.id, batch.token));
         if path.exists() {
             assert_eq!(std::fs::read(&path).expect("it reads"), batch.body(), "a token came with other rows");
             return Ok(());
@@ -38,6 +50,32 @@ impl Sink for Directory {
         std::fs::write(&temporary, batch.body()).expect("it is written");
         std::fs::rename(&temporary, &path).expect("it is renamed");
         Ok(())
+    }
+
+    async fn count(&self, batches: &[Unverified]) -> Result<BTreeMap<u64, Found>, SinkError> {
+        let mut found = BTreeMap::new();
+        for one in batches {
+            let rows: Vec<u64> = self
+                .of_batch(one.id)
+                .iter()
+                .flat_map(|path| numbers(&std::fs::read(path).expect("it reads")))
+                .collect();
+            if !rows.is_empty() {
+                let distinct = rows.iter().collect::<BTreeSet<_>>().len() as u64;
+                found.insert(one.id, Found { rows: rows.len() as u64, distinct });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn remove(&self, batch: u64) -> Result<(), SinkError> {
+        self.of_batch(batch).iter().for_each(|path| std::fs::remove_file(path).expect("it is removed"));
+        Ok(())
+    }
+
+    async fn uptime(&self) -> Result<Duration, SinkError> {
+        // The directory outlives every process.
+        Ok(Duration::from_millis(now_ms()))
     }
 }
 
@@ -53,7 +91,8 @@ fn options(dir: &Path) -> Options {
 }
 
 fn open(dir: &Path, counters: Arc<Counters>) -> spool::Opened {
-    let tuning = Tuning { segment_bytes: Some(MIN_SEGMENT_BYTES), ..Tuning::default() };
+    let tuning =
+        Tuning { segment_bytes: Some(MIN_SEGMENT_BYTES), settle: Duration::ZERO, ..Tuning::default() };
     spool::open_with(options(dir), tuning, counters).expect("the spool opens")
 }
 

@@ -133,6 +133,7 @@ fn ten_thousand_questions_leave_no_typed_text_in_the_sql() {
                         Param::Text(_) => "String",
                         Param::Texts(_) => "Array(String)",
                         Param::Number(_) => "Int64",
+                        Param::Numbers(_) => "Array(UInt64)",
                     };
                     let placeholder = format!("{{{name}:{kind}}}");
                     prop_assert!(

@@ -8,6 +8,7 @@
 //! | `POST /stats` | a stats question, as `/api/v2/query` answers it |
 //! | `POST /reload` | configuration and geo data are read again: `{"changed":[…]}` |
 //! | `POST /flush` | returns once storage has all that waited when it was asked |
+//! | `POST /spool/replay` | `{"id": HEX or null}`: dead letters are sent again: `{"replayed":n,"dead":[…]}` |
 //! | `POST /demo/remove` | `{"removed":n}` |
 //!
 //! Errors are `{"error": text}` with a status of 400 for a wrong question and
@@ -112,6 +113,10 @@ async fn answer(state: &State, request: Request<Incoming>) -> Answer {
             Ok(()) => Ok(json!({})),
             Err(error) => Err((StatusCode::SERVICE_UNAVAILABLE, error)),
         },
+        (&Method::POST, "/spool/replay") => match read(body).await {
+            Ok(asked) => replay(state, &asked).await,
+            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        },
         (&Method::POST, "/demo/remove") => match state.archive() {
             Some(archive) => {
                 archive.remove_demo().await.map(|removed| json!({ "removed": removed })).map_err(refused)
@@ -166,6 +171,22 @@ pub async fn ask(
         .site(id)
         .ok_or_else(|| ArchiveError::Question(vec![format!("#/site_id: no site {id:?} is configured")]))?;
     archive.query(site, question, now).await
+}
+
+async fn replay(state: &State, asked: &Value) -> Result<Value, (StatusCode, String)> {
+    let only = match &asked["id"] {
+        Value::Null => None,
+        id => Some(id.as_str().and_then(dead_letter_id).ok_or_else(|| {
+            (StatusCode::BAD_REQUEST, format!("{id} is not the id of a dead letter: 16 hex digits"))
+        })?),
+    };
+    let done = state.running.replay(only).await.map_err(|error| (StatusCode::CONFLICT, error))?;
+    Ok(json!(done))
+}
+
+/// A dead letter's id as it is written: 16 hex digits.
+pub fn dead_letter_id(text: &str) -> Option<u64> {
+    (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
 
 fn refused(error: ArchiveError) -> (StatusCode, String) {

@@ -16,7 +16,7 @@
 mod running;
 mod storage;
 
-pub(crate) use storage::{Questions, configured};
+pub(crate) use storage::{Inserts, Questions, configured};
 
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::DirBuilderExt;

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::demo;
 use crate::enrich::Attribution;
 use crate::spool::{Backlog, Outlet};
-use crate::web::running::{Answering, EngineStatus, Probe, Running, StepCount};
+use crate::web::running::{Answering, EngineStatus, Probe, Replayed, Running, StepCount};
 
 /// How often a flush looks whether storage has everything.
 const FLUSH_POLL: Duration = Duration::from_millis(20);
@@ -97,6 +97,11 @@ impl Running for Server {
         Ok(changed)
     }
 
+    fn replay(&self, only: Option<u64>) -> Answering<'_, Result<Replayed, String>> {
+        let outlet = self.outlet.clone();
+        Box::pin(async move { replayed(outlet, only).await })
+    }
+
     fn flush(&self) -> Answering<'_, Result<(), String>> {
         Box::pin(async move {
             let sums = || {
@@ -118,6 +123,24 @@ impl Running for Server {
             })
         })
     }
+}
+
+/// Has dead letters sent by whoever ships, and waits for it.
+async fn replayed(outlet: Outlet, only: Option<u64>) -> Result<Replayed, String> {
+    let reads = |work: tokio::task::JoinError| work.to_string();
+    let asked = outlet.clone();
+    let started = tokio::task::spawn_blocking(move || asked.replay(only)).await.map_err(reads)?;
+    let count = started.map_err(|error| error.to_string())?;
+    let sent = async {
+        while outlet.is_replaying() {
+            tokio::time::sleep(FLUSH_POLL).await;
+        }
+    };
+    tokio::time::timeout(FLUSH_TIMEOUT, sent).await.map_err(|_| {
+        format!("storage did not answer for the dead letters within {} s", FLUSH_TIMEOUT.as_secs())
+    })?;
+    let dead = tokio::task::spawn_blocking(move || outlet.dead_letters()).await.map_err(reads)?;
+    Ok(Replayed { replayed: count, dead: dead.map_err(|error| error.to_string())? })
 }
 
 /// Only some passages are timed; the others are taken to be alike.

@@ -1,6 +1,7 @@
 //! Brings storage up, and then what needs it: migrations, the shipper,
 //! questions, the demo's history. The hit path waits for none of this.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -13,8 +14,8 @@ use tokio::task::JoinHandle;
 use crate::config::{self, Config, Site};
 use crate::engine::{State as EngineState, Supervisor};
 use crate::query::{self, QueryError};
-use crate::ship::{self, ShipMetrics, Sink, SinkError};
-use crate::spool::{Batch, Outlet};
+use crate::ship::{self, Found, ShipMetrics, Sink, SinkError};
+use crate::spool::{Batch, Outlet, Unverified};
 use crate::store::{self, Endpoint, StorageError, migrate};
 use crate::web::running::{Answering, Archive, ArchiveError, EngineStatus};
 use crate::{demo, web};
@@ -43,7 +44,7 @@ pub(super) struct View {
 }
 
 /// [`store::Storage`] as the shipper needs it.
-struct Inserts(store::Storage);
+pub(crate) struct Inserts(pub(crate) store::Storage);
 
 /// [`store::Storage`] as the web address needs it.
 pub(crate) struct Questions(pub(crate) store::Storage);
@@ -167,6 +168,10 @@ impl View {
             "dead_batches": ship.dead_batches.load(Relaxed),
             "dead_rows": ship.dead_rows.load(Relaxed),
             "failing": ship.failing.load(Relaxed),
+            "verified_batches": ship.verified_batches.load(Relaxed),
+            "found_batches": ship.found_batches.load(Relaxed),
+            "mended_batches": ship.mended_batches.load(Relaxed),
+            "storage_restarts": ship.storage_restarts.load(Relaxed),
         })
     }
 }
@@ -175,12 +180,42 @@ impl View {
 
 impl Sink for Inserts {
     async fn insert(&self, batch: &Batch) -> Result<(), SinkError> {
-        let columns = store::row::COLUMNS;
-        self.0.insert(columns, &batch.token, batch.body()).await.map_err(|error| SinkError {
+        let columns = store::row::columns(batch.columns_version).ok_or_else(|| SinkError {
+            retryable: true,
+            code: 0,
+            text: format!("rows of columns version {} are not known", batch.columns_version),
+        })?;
+        Ok(self.0.insert(columns, &batch.token, batch.body()).await?)
+    }
+
+    async fn count(&self, batches: &[Unverified]) -> Result<BTreeMap<u64, Found>, SinkError> {
+        let asked: Vec<store::Asked> = batches
+            .iter()
+            .map(|one| store::Asked { id: one.id, opened_ms: one.opened_ms, rows: u64::from(one.rows) })
+            .collect();
+        let held = self.0.count_batches(&asked).await?;
+        Ok(held
+            .into_iter()
+            .map(|(id, held)| (id, Found { rows: held.rows, distinct: held.distinct }))
+            .collect())
+    }
+
+    async fn remove(&self, batch: u64) -> Result<(), SinkError> {
+        Ok(self.0.remove_batch(batch).await?)
+    }
+
+    async fn uptime(&self) -> Result<Duration, SinkError> {
+        Ok(self.0.uptime().await?)
+    }
+}
+
+impl From<StorageError> for SinkError {
+    fn from(error: StorageError) -> SinkError {
+        SinkError {
             retryable: error.is_retryable(),
             code: error.code().unwrap_or(0),
             text: error.to_string(),
-        })
+        }
     }
 }
 

@@ -2,8 +2,33 @@
 //!
 //! In: batches from the spool's [`Outlet`], oldest first. Out: one insert per
 //! batch through a [`Sink`], the same rows under the same token until storage has
-//! answered for them; then, and only then, the acknowledgement that frees their
-//! space.
+//! answered for them; then the acknowledgement, and a moment later a count of its
+//! rows in storage, which frees their space.
+//!
+//! ```text
+//!             ┌── retry, same token ◄─── may pass, or outcome unknown ──┐
+//! next batch ─┴─► (count first, if suspect) ─► insert ─► acknowledged ──┼─► count ─► verified
+//!                       │ there already ──────────────────► │           │     │ missing, short or doubled:
+//!                       │                                   will never  │     └─► remove what is there,
+//!                       └ wrong: remove, next token         pass: dead  │         insert under the next token
+//!                                                           letter ─────┘
+//! ```
+//!
+//! # Why both a token and a count
+//!
+//! While storage runs, its deduplication recognises a token: a retry after a lost
+//! answer is harmless, for the table and for all that is fed from it. But its log
+//! of tokens is not synced with the rows: after a crash of the machine it may know
+//! a token whose rows are gone (a retry would then be swallowed), or have rows whose
+//! token it has forgotten (a retry would double them). So
+//! - every acknowledged batch is counted, rows and distinct rows;
+//! - a batch is *suspect* if an insert of it may have reached a storage that was
+//!   started again since: it is counted before it is sent ([`Batch::suspect`]);
+//! - when storage was started again, all that the spool still has is counted again
+//!   ([`Outlet::distrust`]);
+//! - a token that was taken without its rows is used up: the rows go under the next.
+//!
+//! # Errors
 //!
 //! An error that may pass is retried for ever, with exponential back-off and
 //! jitter: the spool is the buffer, and it is bounded. An error that will not
@@ -14,9 +39,11 @@
 //! It does not look into rows, and knows no ClickHouse: which errors may pass,
 //! the sink says.
 
+mod judge;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -24,7 +51,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
-use crate::spool::{Batch, Outlet, SpoolError};
+use crate::spool::{Batch, Outlet, SpoolError, Unverified};
+pub use judge::Found;
+use judge::{Lifetime, Verdict, judge};
 
 /// The first wait after a failed insert; doubled with each further one.
 pub const FIRST_BACKOFF: Duration = Duration::from_millis(100);
@@ -36,6 +65,11 @@ pub const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 pub const INSERT_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a shutdown goes on shipping. What is left waits in the spool.
 pub const DRAIN: Duration = Duration::from_secs(10);
+/// How often acknowledged batches are counted. One count reads the batch numbers
+/// of some days, so it is not made for each batch.
+pub const VERIFY_EVERY: Duration = Duration::from_secs(5);
+/// How many batches one count asks for.
+const MAX_COUNTED: usize = 500;
 /// How often a drain looks whether anything is left.
 const DRAIN_CHECK: Duration = Duration::from_millis(20);
 /// How much of an error's text is kept in logs and dead letters: storage may
@@ -47,9 +81,22 @@ pub trait Sink: Send + Sync {
     /// Inserts the batch's rows as one block under its token. Success means that
     /// storage answers for them.
     fn insert(&self, batch: &Batch) -> impl Future<Output = Result<(), SinkError>> + Send;
+
+    /// What storage holds of these batches, by id; those of which it has nothing
+    /// are absent.
+    fn count(
+        &self,
+        batches: &[Unverified],
+    ) -> impl Future<Output = Result<BTreeMap<u64, Found>, SinkError>> + Send;
+
+    /// Removes all rows of a batch; they are gone when this returns.
+    fn remove(&self, batch: u64) -> impl Future<Output = Result<(), SinkError>> + Send;
+
+    /// How long storage has been running.
+    fn uptime(&self) -> impl Future<Output = Result<Duration, SinkError>> + Send;
 }
 
-/// Why an insert failed.
+/// Why storage did not do as asked.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("storage error {code}: {text}")]
 pub struct SinkError {
@@ -77,6 +124,30 @@ pub struct ShipMetrics {
     pub dead_rows: AtomicU64,
     /// Inserts that have failed since the last success.
     pub failing: AtomicU64,
+    /// Batches whose rows were counted in storage after the acknowledgement.
+    pub verified_batches: AtomicU64,
+    /// Batches that were found in storage and so not sent.
+    pub found_batches: AtomicU64,
+    /// Batches that storage had acknowledged and did not have as it should.
+    pub mended_batches: AtomicU64,
+    /// How often storage was seen to have been started again.
+    pub storage_restarts: AtomicU64,
+}
+
+/// The shipper's parts.
+struct Shipper<S> {
+    outlet: Outlet,
+    storage: S,
+    metrics: Arc<ShipMetrics>,
+    lifetime: Lifetime,
+}
+
+/// How the delivery of a batch ended.
+enum Delivered {
+    Sent,
+    /// Storage had it already.
+    Found,
+    Dead(SinkError),
 }
 
 /// Ships until `shutdown` becomes true (or its sender is dropped), then goes on
@@ -86,28 +157,37 @@ pub async fn run(
     outlet: Outlet,
     storage: impl Sink,
     metrics: Arc<ShipMetrics>,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: watch::Receiver<bool>,
 ) {
+    run_counting(outlet, storage, metrics, shutdown, VERIFY_EVERY).await;
+}
+
+async fn run_counting(
+    outlet: Outlet,
+    storage: impl Sink,
+    metrics: Arc<ShipMetrics>,
+    mut shutdown: watch::Receiver<bool>,
+    verify_every: Duration,
+) {
+    let mut shipper = Shipper { outlet, storage, metrics, lifetime: Lifetime::default() };
+    let mut verify = tokio::time::interval(verify_every);
+    verify.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let batch = tokio::select! {
-            biased;
-            () = told(&mut shutdown) => break,
-            batch = outlet.next() => batch,
-        };
         tokio::select! {
             biased;
-            () = deliver(&outlet, &storage, &metrics, batch) => {}
-            // The insert in hand goes on in the drain, under the same token.
             () = told(&mut shutdown) => break,
+            // What is in hand goes on in the drain, under the same token.
+            () = shipper.step(&mut verify) => {}
         }
     }
+    let outlet = shipper.outlet.clone();
     let drained = tokio::time::timeout(DRAIN, async {
         loop {
             tokio::select! {
                 biased;
                 // An acknowledgement that was under way may have been the last.
                 () = emptied(&outlet) => break,
-                batch = outlet.next() => deliver(&outlet, &storage, &metrics, batch).await,
+                () = shipper.step(&mut verify) => {}
             }
         }
     })
@@ -126,70 +206,216 @@ pub async fn run(
     }
 }
 
-/// Sends one batch until storage has it or will never have it.
-async fn deliver(outlet: &Outlet, storage: &impl Sink, metrics: &ShipMetrics, batch: Batch) {
-    let started = Instant::now();
-    let mut failures = 0;
-    let outcome = loop {
-        if batch.rows == 0 {
-            break Ok(());
-        }
-        metrics.attempts.fetch_add(1, Relaxed);
-        let error = match tokio::time::timeout(INSERT_TIMEOUT, storage.insert(&batch)).await {
-            Ok(Ok(())) => break Ok(()),
-            Ok(Err(error)) => error,
-            Err(_) => SinkError {
-                retryable: true,
-                code: 0,
-                text: format!("no answer within {} s", INSERT_TIMEOUT.as_secs()),
-            },
-        };
-        metrics.failing.fetch_add(1, Relaxed);
-        if !error.retryable {
-            break Err(error);
-        }
-        metrics.retries.fetch_add(1, Relaxed);
-        let wait = backoff(failures, random_unit());
-        if failures.is_power_of_two() || failures == 0 {
-            let wait_ms = wait.as_millis() as u64;
-            let error = short(&error.text);
-            tracing::warn!(
-                batch = batch.id,
-                rows = batch.rows,
-                failures,
-                wait_ms,
-                error,
-                "an insert failed, it is tried again"
-            );
-        }
-        failures += 1;
-        tokio::time::sleep(wait).await;
-    };
-    match &outcome {
-        Ok(()) => {
-            metrics.last_success_ms.store(now_ms(), Relaxed);
-            metrics.failing.store(0, Relaxed);
-            metrics.batches.fetch_add(1, Relaxed);
-            metrics.rows.fetch_add(u64::from(batch.rows), Relaxed);
-            metrics.bytes.fetch_add(batch.body().len() as u64, Relaxed);
-            let took_ms = started.elapsed().as_millis() as u64;
-            tracing::debug!(batch = batch.id, rows = batch.rows, took_ms, "a batch is stored");
-        }
-        Err(error) => {
-            metrics.dead_batches.fetch_add(1, Relaxed);
-            metrics.dead_rows.fetch_add(u64::from(batch.rows), Relaxed);
-            let text = short(&error.text);
-            tracing::error!(
-                batch = batch.id,
-                rows = batch.rows,
-                code = error.code,
-                error = text,
-                "storage will not take a batch: it goes to the dead letters"
-            );
+/// Sends what waits among the dead letters that were asked for ([`Outlet::replay`])
+/// and all else that is sealed, until nothing is left: for a command that works
+/// without a server.
+pub async fn run_once(outlet: Outlet, storage: impl Sink, metrics: Arc<ShipMetrics>) {
+    let mut shipper = Shipper { outlet: outlet.clone(), storage, metrics, lifetime: Lifetime::default() };
+    while outlet.backlog().batches > 0 {
+        let batch = outlet.next().await;
+        shipper.deliver(batch).await;
+    }
+    shipper.verify().await;
+}
+
+// === impl Shipper ===
+
+impl<S: Sink> Shipper<S> {
+    /// One batch, or one count.
+    async fn step(&mut self, verify: &mut tokio::time::Interval) {
+        tokio::select! {
+            biased;
+            _ = verify.tick() => self.verify().await,
+            batch = self.outlet.next() => self.deliver(batch).await,
         }
     }
-    let reason = outcome.err().map(|error| format!("{}: {}", error.code, short(&error.text)));
-    settle(outlet, batch, reason).await;
+
+    /// Sends one batch until storage has it or will never have it.
+    async fn deliver(&mut self, mut batch: Batch) {
+        let started = Instant::now();
+        let mut failures = 0;
+        if !self.lifetime.is_known() {
+            self.look_for_restart(None).await;
+        }
+        let outcome = loop {
+            match self.try_once(&mut batch).await {
+                Ok(delivered) => break delivered,
+                Err(error) if !error.retryable => break Delivered::Dead(error),
+                Err(error) => {
+                    self.metrics.failing.fetch_add(1, Relaxed);
+                    self.metrics.retries.fetch_add(1, Relaxed);
+                    let wait = backoff(failures, random_unit());
+                    if failures.is_power_of_two() || failures == 0 {
+                        let wait_ms = wait.as_millis() as u64;
+                        let error = short(&error.text);
+                        tracing::warn!(
+                            batch = batch.id,
+                            rows = batch.rows,
+                            failures,
+                            wait_ms,
+                            error,
+                            "an insert failed, it is tried again"
+                        );
+                    }
+                    failures += 1;
+                    tokio::time::sleep(wait).await;
+                    self.look_for_restart(Some(&mut batch)).await;
+                }
+            }
+        };
+        let metrics = &self.metrics;
+        let mut reason = None;
+        match &outcome {
+            Delivered::Sent | Delivered::Found => {
+                metrics.last_success_ms.store(now_ms(), Relaxed);
+                metrics.failing.store(0, Relaxed);
+                metrics.batches.fetch_add(1, Relaxed);
+                metrics.rows.fetch_add(u64::from(batch.rows), Relaxed);
+                metrics.bytes.fetch_add(batch.body().len() as u64, Relaxed);
+                if matches!(outcome, Delivered::Found) {
+                    metrics.found_batches.fetch_add(1, Relaxed);
+                }
+                let took_ms = started.elapsed().as_millis() as u64;
+                tracing::debug!(batch = batch.id, rows = batch.rows, took_ms, "a batch is stored");
+            }
+            Delivered::Dead(error) => {
+                metrics.dead_batches.fetch_add(1, Relaxed);
+                metrics.dead_rows.fetch_add(u64::from(batch.rows), Relaxed);
+                let text = short(&error.text);
+                tracing::error!(
+                    batch = batch.id,
+                    rows = batch.rows,
+                    code = error.code,
+                    error = text,
+                    "storage will not take a batch: it goes to the dead letters"
+                );
+                reason = Some(format!("{}: {text}", error.code));
+            }
+        }
+        settle(&self.outlet, batch, reason).await;
+    }
+
+    /// One try: counted first if it is suspect, then sent.
+    async fn try_once(&mut self, batch: &mut Batch) -> Result<Delivered, SinkError> {
+        if batch.suspect {
+            match self.examine(batch).await? {
+                Verdict::Good => return Ok(Delivered::Found),
+                Verdict::Absent => batch.clear_suspicion(),
+                Verdict::Wrong => {
+                    self.in_time(self.storage.remove(batch.id)).await?;
+                    batch.clear_suspicion();
+                    batch.next_attempt();
+                }
+            }
+        }
+        if batch.rows == 0 {
+            return Ok(Delivered::Sent);
+        }
+        self.metrics.attempts.fetch_add(1, Relaxed);
+        self.in_time(self.storage.insert(batch)).await.map(|()| Delivered::Sent)
+    }
+
+    /// Counts a suspect batch in storage, and others that will come next.
+    async fn examine(&self, batch: &Batch) -> Result<Verdict, SinkError> {
+        let mut asked = vec![batch.unverified()];
+        asked.extend(self.outlet.suspects(MAX_COUNTED - 1));
+        let found = self.in_time(self.storage.count(&asked)).await?;
+        let absent: Vec<u64> = asked.iter().map(|one| one.id).filter(|id| !found.contains_key(id)).collect();
+        self.outlet.absent(&absent);
+        Ok(judge(found.get(&batch.id), batch.rows))
+    }
+
+    /// Counts what storage has acknowledged, mends what is not there as it should
+    /// be, and lets go of the rest when its time has come.
+    async fn verify(&mut self) {
+        if self.look_for_restart(None).await {
+            tracing::warn!("storage was started again: what it may have lost is counted");
+        }
+        let due = self.outlet.unverified(MAX_COUNTED);
+        if !due.is_empty() {
+            let found = match self.in_time(self.storage.count(&due)).await {
+                Ok(found) => found,
+                Err(error) => {
+                    tracing::warn!(
+                        batches = due.len(),
+                        error = short(&error.text),
+                        "batches could not be counted"
+                    );
+                    return;
+                }
+            };
+            let (good, bad): (Vec<Unverified>, Vec<Unverified>) =
+                due.into_iter().partition(|one| judge(found.get(&one.id), one.rows) == Verdict::Good);
+            let good: Vec<u64> = good.iter().map(|one| one.id).collect();
+            self.outlet.verified(&good);
+            self.metrics.verified_batches.fetch_add(good.len() as u64, Relaxed);
+            for one in bad {
+                self.mend(one, found.get(&one.id)).await;
+            }
+        }
+        let outlet = self.outlet.clone();
+        if let Err(error) = blocking(move || outlet.checkpoint()).await {
+            tracing::error!(%error, "a checkpoint could not be written");
+        }
+    }
+
+    /// A batch that storage has acknowledged is not there as it was sent.
+    async fn mend(&mut self, one: Unverified, found: Option<&Found>) {
+        let outlet = self.outlet.clone();
+        let mut batch = match blocking(move || outlet.recheck(one.id)).await {
+            Ok(Some(batch)) => batch,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!(%error, batch = one.id, "a batch that storage lost could not be read again");
+                return;
+            }
+        };
+        // What was erased or has run out since it was sent need not be there.
+        let verdict = judge(found, batch.rows);
+        if verdict == Verdict::Good {
+            self.outlet.verified(&[one.id]);
+            return;
+        }
+        let Found { rows, distinct } = found.copied().unwrap_or_default();
+        tracing::error!(
+            batch = one.id,
+            sent_rows = one.rows,
+            found_rows = rows,
+            found_distinct = distinct,
+            "storage acknowledged a batch and does not have it as it was sent: it is sent again"
+        );
+        self.metrics.mended_batches.fetch_add(1, Relaxed);
+        if verdict == Verdict::Wrong
+            && let Err(error) = self.in_time(self.storage.remove(one.id)).await
+        {
+            tracing::error!(error = short(&error.text), batch = one.id, "its rows could not be removed");
+            return;
+        }
+        batch.next_attempt();
+        self.deliver(batch).await;
+    }
+
+    /// Whether storage was started again since it was last asked. Then nothing that
+    /// the spool still has is taken for granted, the batch in hand included.
+    async fn look_for_restart(&mut self, in_hand: Option<&mut Batch>) -> bool {
+        let Ok(uptime) = self.in_time(self.storage.uptime()).await else { return false };
+        let restarted = self.lifetime.is_another(uptime);
+        if restarted {
+            self.metrics.storage_restarts.fetch_add(1, Relaxed);
+            self.outlet.distrust();
+            if let Some(batch) = in_hand {
+                batch.set_suspect();
+            }
+        }
+        restarted
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, SinkError>>) -> Result<T, SinkError> {
+        tokio::time::timeout(INSERT_TIMEOUT, work).await.unwrap_or_else(|_| {
+            let text = format!("no answer within {} s", INSERT_TIMEOUT.as_secs());
+            Err(SinkError { retryable: true, code: 0, text })
+        })
+    }
 }
 
 /// Tells the spool, until it could write it down: until then the batch stays, and

@@ -6,7 +6,7 @@
 //! directory). The checkpoint is always durable before a segment that it speaks
 //! of is released.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
@@ -15,10 +15,18 @@ use super::disk::{Disk, replace};
 use super::{MAX_SPOOLS, SpoolError};
 
 /// A checkpoint or node file is never longer: 256 sites with every reason, and
-/// 256 spools, are less than half of it.
+/// 256 spools with some hundred ranges each, are less than half of it.
 const MAX_FILE_BYTES: u64 = 1 << 20;
+/// A range of more numbers is none of ours: a spool of the largest size has fewer
+/// batches.
+const MAX_RANGE: u32 = 1 << 24;
 
-const CHECKPOINT_HEAD: &str = "metka checkpoint 1";
+/// The version of the checkpoint that this code writes.
+pub(super) const VERSION: u16 = 2;
+const CHECKPOINT_HEAD: &str = "metka checkpoint 2";
+/// Written up to version 0.1: the numbers that are done with stood on the line of
+/// their spool, and nothing was verified.
+const CHECKPOINT_HEAD_1: &str = "metka checkpoint 1";
 const NODE_HEAD: &str = "metka node 1";
 
 /// Who this spool is.
@@ -33,7 +41,12 @@ pub(super) struct Node {
 /// What is known to be in storage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Checkpoint {
+    /// The life of the machine in which it was written; empty when that is not
+    /// known, and then nothing counts as verified.
+    pub boot: String,
     pub spools: BTreeMap<u16, Mark>,
+    /// Dead letters whose rows are in storage by now; their files are to go.
+    pub replayed: BTreeSet<u64>,
     pub sites: BTreeMap<String, SiteTotals>,
 }
 
@@ -42,8 +55,12 @@ pub(super) struct Checkpoint {
 pub(super) struct Mark {
     /// All batches with a lower number are done with.
     pub floor: u32,
-    /// Batches at or above the floor that are done with too.
-    pub acked: Vec<u32>,
+    /// Batches at or above the floor of which storage has said that it has them.
+    pub acknowledged: BTreeSet<u32>,
+    /// Those of them whose rows were then counted in storage.
+    pub verified: BTreeSet<u32>,
+    /// Batches at or above the floor that went to the dead letters.
+    pub dead: BTreeSet<u32>,
     /// No batch with this number or a higher one was open at the checkpoint.
     pub next_batch: u32,
     pub next_segment: u64,
@@ -61,6 +78,8 @@ pub(super) struct SiteTotals {
 pub(super) enum Read<T> {
     Absent,
     Damaged,
+    /// Whole, and of a version that this program does not know.
+    Newer(u16),
     Good(T),
 }
 
@@ -99,49 +118,100 @@ impl Node {
 
 impl Checkpoint {
     pub fn read(path: &Path) -> io::Result<Read<Checkpoint>> {
-        read(path, CHECKPOINT_HEAD, |lines| {
-            let mut checkpoint = Checkpoint::default();
-            for line in lines {
-                let words: Vec<&str> = line.split(' ').collect();
-                match words[..] {
-                    ["spool", spool, floor, next_batch, next_segment, next_lsn, ref acked @ ..] => {
-                        let spool: u16 =
-                            spool.parse().ok().filter(|spool| usize::from(*spool) < MAX_SPOOLS)?;
-                        let mark = Mark {
-                            floor: floor.parse().ok()?,
-                            next_batch: next_batch.parse().ok()?,
-                            next_segment: next_segment.parse().ok()?,
-                            next_lsn: next_lsn.parse().ok()?,
-                            acked: acked.iter().map(|word| word.parse().ok()).collect::<Option<_>>()?,
-                        };
-                        checkpoint.spools.insert(spool, mark);
-                    }
-                    ["stored", site, hits] => {
-                        checkpoint.sites.entry(site.to_owned()).or_default().stored = hits.parse().ok()?;
-                    }
-                    ["refused", site, reason, hits] => {
-                        let totals = checkpoint.sites.entry(site.to_owned()).or_default();
-                        totals.refused.insert(reason.to_owned(), hits.parse().ok()?);
-                    }
-                    _ => return None,
+        match read(path, CHECKPOINT_HEAD, Checkpoint::parse)? {
+            Read::Damaged => read(path, CHECKPOINT_HEAD_1, Checkpoint::parse_1),
+            found => Ok(found),
+        }
+    }
+
+    fn parse(lines: &mut dyn Iterator<Item = &str>) -> Option<Checkpoint> {
+        let mut checkpoint = Checkpoint::default();
+        for line in lines {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                ["boot", boot] => checkpoint.boot = boot.to_owned(),
+                ["spool", spool, floor, next_batch, next_segment, next_lsn] => {
+                    let mark = checkpoint.spools.entry(spool_number(spool)?).or_default();
+                    mark.set(floor, next_batch, next_segment, next_lsn)?;
                 }
+                [list @ ("acknowledged" | "verified" | "dead"), spool, ref numbers @ ..] => {
+                    let mark = checkpoint.spools.get_mut(&spool_number(spool)?)?;
+                    let list = match list {
+                        "acknowledged" => &mut mark.acknowledged,
+                        "verified" => &mut mark.verified,
+                        _ => &mut mark.dead,
+                    };
+                    for range in numbers {
+                        let (first, last) = range.split_once('-').unwrap_or((range, range));
+                        let (first, last) = (first.parse::<u32>().ok()?, last.parse::<u32>().ok()?);
+                        if last.checked_sub(first)? > MAX_RANGE {
+                            return None;
+                        }
+                        list.extend(first..=last);
+                    }
+                }
+                ["replayed", id] => {
+                    checkpoint.replayed.insert(u64::from_str_radix(id, 16).ok()?);
+                }
+                _ => checkpoint.site_line(&words)?,
             }
-            Some(checkpoint)
-        })
+        }
+        Some(checkpoint)
+    }
+
+    /// A checkpoint of version 1: what it calls done with may never have been counted.
+    fn parse_1(lines: &mut dyn Iterator<Item = &str>) -> Option<Checkpoint> {
+        let mut checkpoint = Checkpoint::default();
+        for line in lines {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                ["spool", spool, floor, next_batch, next_segment, next_lsn, ref acknowledged @ ..] => {
+                    let mark = checkpoint.spools.entry(spool_number(spool)?).or_default();
+                    mark.set(floor, next_batch, next_segment, next_lsn)?;
+                    mark.acknowledged =
+                        acknowledged.iter().map(|word| word.parse().ok()).collect::<Option<_>>()?;
+                }
+                _ => checkpoint.site_line(&words)?,
+            }
+        }
+        Some(checkpoint)
+    }
+
+    fn site_line(&mut self, words: &[&str]) -> Option<()> {
+        match *words {
+            ["stored", site, hits] => {
+                self.sites.entry(site.to_owned()).or_default().stored = hits.parse().ok()?;
+            }
+            ["refused", site, reason, hits] => {
+                let totals = self.sites.entry(site.to_owned()).or_default();
+                totals.refused.insert(reason.to_owned(), hits.parse().ok()?);
+            }
+            _ => return None,
+        }
+        Some(())
     }
 
     pub fn write(&self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
         let mut text = format!("{CHECKPOINT_HEAD}\n");
+        if !self.boot.is_empty() {
+            let _ = writeln!(text, "boot {}", self.boot);
+        }
         for (spool, mark) in &self.spools {
-            let _ = write!(
+            let _ = writeln!(
                 text,
                 "spool {spool} {} {} {} {}",
                 mark.floor, mark.next_batch, mark.next_segment, mark.next_lsn
             );
-            for number in &mark.acked {
-                let _ = write!(text, " {number}");
+            for (name, list) in
+                [("acknowledged", &mark.acknowledged), ("verified", &mark.verified), ("dead", &mark.dead)]
+            {
+                if !list.is_empty() {
+                    let _ = writeln!(text, "{name} {spool}{}", ranges(list));
+                }
             }
-            text.push('\n');
+        }
+        for id in &self.replayed {
+            let _ = writeln!(text, "replayed {id:016x}");
         }
         for (site, totals) in &self.sites {
             let _ = writeln!(text, "stored {site} {}", totals.stored);
@@ -151,6 +221,42 @@ impl Checkpoint {
         }
         replace(disk, path, sealed(text).as_bytes())
     }
+}
+
+// === impl Mark ===
+
+impl Mark {
+    fn set(&mut self, floor: &str, next_batch: &str, next_segment: &str, next_lsn: &str) -> Option<()> {
+        self.floor = floor.parse().ok()?;
+        self.next_batch = next_batch.parse().ok()?;
+        self.next_segment = next_segment.parse().ok()?;
+        self.next_lsn = next_lsn.parse().ok()?;
+        Some(())
+    }
+}
+
+fn spool_number(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|spool| usize::from(*spool) < MAX_SPOOLS)
+}
+
+/// ` 3-5 9`: runs of numbers as ranges.
+fn ranges(numbers: &BTreeSet<u32>) -> String {
+    let mut text = String::new();
+    let mut numbers = numbers.iter().copied().peekable();
+    while let Some(first) = numbers.next() {
+        let mut last = first;
+        while let Some(next) = numbers.next_if(|next| last.checked_add(1) == Some(*next)) {
+            last = next;
+        }
+        let _ = if first == last { write!(text, " {first}") } else { write!(text, " {first}-{last}") };
+    }
+    text
+}
+
+/// The life of this machine, as the kernel names it; empty where it does not.
+pub(super) fn boot_id() -> String {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    text.trim().chars().filter(|c| c.is_ascii_hexdigit() || *c == '-').collect()
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
@@ -199,12 +305,14 @@ fn read<T>(
             return None;
         }
         let mut lines = body.split('\n');
-        if lines.next() != Some(head) {
-            return None;
+        let found = lines.next()?;
+        if found != head {
+            let version = |line: &str| line.rsplit_once(' ')?.1.parse::<u16>().ok();
+            return Some(Read::Newer(version(found).filter(|found| Some(*found) > version(head))?));
         }
-        parse(&mut lines)
+        parse(&mut lines).map(Read::Good)
     })();
-    Ok(parsed.map_or(Read::Damaged, Read::Good))
+    Ok(parsed.unwrap_or(Read::Damaged))
 }
 
 #[cfg(test)]
@@ -217,11 +325,19 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("checkpoint");
         assert!(matches!(Checkpoint::read(&path), Ok(Read::Absent)));
-        let mut checkpoint = Checkpoint::default();
-        checkpoint.spools.insert(
-            3,
-            Mark { floor: 7, acked: vec![9, 11], next_batch: 12, next_segment: 4, next_lsn: 1 << 40 },
-        );
+        let mut checkpoint = Checkpoint { boot: boot_id(), ..Checkpoint::default() };
+        checkpoint.replayed.insert(0xabc);
+        let mark = Mark {
+            floor: 7,
+            acknowledged: BTreeSet::from([9, 11, 12, 13]),
+            verified: BTreeSet::from([11, 12]),
+            dead: BTreeSet::from([u32::MAX]),
+            next_batch: 14,
+            next_segment: 4,
+            next_lsn: 1 << 40,
+        };
+        assert_eq!(ranges(&mark.acknowledged), " 9 11-13");
+        checkpoint.spools.insert(3, mark);
         let refused = BTreeMap::from([("foreign-host".to_owned(), 2)]);
         checkpoint.sites.insert("clinic".to_owned(), SiteTotals { stored: 5, refused });
         checkpoint.write(&RealDisk, &path).expect("the checkpoint is written");
@@ -234,6 +350,17 @@ mod tests {
             std::fs::write(&path, &changed).expect("the file is written");
             assert!(matches!(Checkpoint::read(&path), Ok(Read::Damaged)), "byte {at}");
         }
+
+        let old = "metka checkpoint 1\nspool 3 7 14 4 99 9 11\nstored clinic 5\n".to_owned();
+        std::fs::write(&path, sealed(old)).expect("the file is written");
+        let Ok(Read::Good(read)) = Checkpoint::read(&path) else { panic!("version 1 is not read") };
+        assert_eq!(read.spools[&3].acknowledged, BTreeSet::from([9, 11]));
+        assert_eq!((read.spools[&3].floor, read.sites["clinic"].stored), (7, 5));
+        assert!(read.boot.is_empty() && read.spools[&3].verified.is_empty());
+
+        let newer = "metka checkpoint 3\nwho knows\n".to_owned();
+        std::fs::write(&path, sealed(newer)).expect("the file is written");
+        assert!(matches!(Checkpoint::read(&path), Ok(Read::Newer(3))));
 
         let path = dir.path().join("node");
         let node = Node::random().expect("random bytes");

@@ -11,9 +11,10 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::FULL_RETRY;
+use super::keeper::Job;
 use super::log::{Log, LogError};
 use super::record::{self, BatchOpen, GROUP_START, Kind, RECORD_HEADER_BYTES, padded, stamp, u32_at, u64_at};
-use super::shared::{BatchMeta, Queued, token};
+use super::shared::{BatchMeta, Held, token};
 use super::writer::{Core, DURABLE, FULL, Group, GroupState, Next, UNAVAILABLE};
 use crate::reject::Reason;
 
@@ -93,6 +94,7 @@ impl Helper {
         self.log.write(&group.buffer)?;
 
         // From here on the group is durable.
+        self.core.shared.disk_full.store(false, Ordering::Relaxed);
         self.building = building;
         for index in &group.hits {
             group.sites[usize::from(*index)].durable();
@@ -173,7 +175,7 @@ impl Helper {
         }
         let any = sealed.iter().any(|meta| meta.rows > 0);
         for meta in sealed.into_iter().filter(|meta| meta.rows > 0) {
-            state.queue.insert(meta.number(), Queued { meta: Arc::new(meta), leased: false });
+            state.batches.insert(meta.number(), Held::fresh(meta));
         }
         drop(state);
         if any {
@@ -185,6 +187,8 @@ impl Helper {
     /// the numbers go back to where they were before. Says whether to end.
     fn refuse_full(&mut self, group: &mut Group) -> bool {
         let core = self.core.clone();
+        core.shared.disk_full.store(true, Ordering::Relaxed);
+        let _ = core.shared.keeper.send(Job::Tidy);
         let mut forming = core.forming();
         let closing = forming.closing;
         let mut next = std::mem::take(&mut forming.group);

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::checkpoint::{Checkpoint, Mark, Read};
 use super::shared::spool_name;
-use super::walk::{Damage, dead_letter_rows, spool_dirs, walk};
-use super::{SpoolError, record};
+use super::walk::{Damage, dead_letter_reason, dead_letter_rows, spool_dirs, walk};
+use super::{DeadLetter, SpoolError, record};
 use crate::count::{Counters, SiteCounts};
 
 /// What a spool holds.
@@ -26,6 +26,7 @@ pub struct SpoolStat {
     pub sites: BTreeMap<String, SiteCounts>,
     pub dead_letters: u64,
     pub dead_rows: u64,
+    pub dead: Vec<DeadLetter>,
     /// Files kept aside because they are damaged.
     pub quarantined: u64,
 }
@@ -39,6 +40,8 @@ pub struct OneSpool {
     pub next_lsn: u64,
     pub waiting_batches: u64,
     pub waiting_rows: u64,
+    /// Batches that storage has acknowledged and whose rows were not yet counted there.
+    pub unverified_batches: u64,
     /// When the oldest waiting batch was opened, in milliseconds since 1970.
     pub oldest_ms: Option<u64>,
 }
@@ -69,6 +72,9 @@ pub fn verify(dir: &Path) -> Result<Verdict, SpoolError> {
         Read::Good(checkpoint) => (checkpoint, "good"),
         Read::Absent => (Checkpoint::default(), "absent"),
         Read::Damaged => (Checkpoint::default(), "damaged"),
+        Read::Newer(found) => {
+            return Err(SpoolError::Version { path, found, known: super::checkpoint::VERSION });
+        }
     };
     let mut verdict = Verdict { checkpoint: state, ..Verdict::default() };
     verdict.stat.format = record::FORMAT_VERSION;
@@ -79,7 +85,8 @@ pub fn verify(dir: &Path) -> Result<Verdict, SpoolError> {
         let mark = checkpoint.spools.get(&spool).cloned().unwrap_or_default();
         let done = |number: u32, mark: &Mark| {
             number < mark.floor
-                || mark.acked.contains(&number)
+                || mark.acknowledged.contains(&number)
+                || mark.dead.contains(&number)
                 || (state == "damaged" && walked.noted.contains_key(&number))
         };
         let mut one = OneSpool {
@@ -89,6 +96,7 @@ pub fn verify(dir: &Path) -> Result<Verdict, SpoolError> {
             next_lsn: walked.segments.last().map_or(0, |segment| segment.end.next_lsn),
             ..OneSpool::default()
         };
+        one.unverified_batches = mark.acknowledged.difference(&mark.verified).count() as u64;
         for meta in walked.batches.iter().filter(|meta| meta.rows > 0 && !done(meta.number(), &mark)) {
             one.waiting_batches += 1;
             one.waiting_rows += u64::from(meta.rows);
@@ -106,27 +114,49 @@ pub fn verify(dir: &Path) -> Result<Verdict, SpoolError> {
         }
         verdict.stat.spools.insert(spool_name(spool), one);
     }
-    for (site, totals) in checkpoint.sites {
-        let counts = verdict.stat.sites.entry(site).or_default();
+    for (site, totals) in &checkpoint.sites {
+        let counts = verdict.stat.sites.entry(site.clone()).or_default();
         counts.stored = totals.stored;
-        counts.refused = totals.refused;
+        counts.refused.clone_from(&totals.refused);
     }
     for (site, rows) in &verdict.stat.waiting {
         verdict.stat.sites.entry(site.clone()).or_default().waiting += rows;
     }
     for path in files(&dir.join("dead")) {
+        let id = path.file_stem().and_then(|stem| u64::from_str_radix(stem.to_str()?, 16).ok());
+        if id.is_none_or(|id| checkpoint.replayed.contains(&id)) {
+            continue;
+        }
         verdict.stat.dead_letters += 1;
         for (site, rows) in dead_letter_rows(&path).map_err(SpoolError::io("read", &path))? {
             verdict.stat.dead_rows += rows;
             verdict.stat.sites.entry(site).or_default().waiting += rows;
         }
     }
+    verdict.stat.dead = dead_letters(dir)?;
     for counts in verdict.stat.sites.values_mut() {
         counts.received = counts.stored + counts.waiting + counts.refused.values().sum::<u64>();
     }
     verdict.stat.quarantined = files(&dir.join("quarantine")).len() as u64;
     verdict.ok = verdict.damage.is_empty() && verdict.lost_rows == 0 && state != "damaged";
     Ok(verdict)
+}
+
+/// The dead letters below a spool's directory, oldest id first.
+pub(super) fn dead_letters(dir: &Path) -> Result<Vec<DeadLetter>, SpoolError> {
+    let mut found = Vec::new();
+    for path in
+        files(&dir.join("dead")).into_iter().filter(|path| path.extension().is_some_and(|e| e == "dead"))
+    {
+        let read = |error| SpoolError::io("read", &path)(error);
+        found.push(DeadLetter {
+            id: path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
+            rows: dead_letter_rows(&path).map_err(read)?.values().sum(),
+            reason: dead_letter_reason(&path).map_err(read)?,
+        });
+    }
+    found.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(found)
 }
 
 /// The files of a directory; none if it is not there.

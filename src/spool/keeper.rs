@@ -21,6 +21,8 @@ pub(super) enum Job {
     Spare(u16),
     /// A checkpoint with these floors is durable.
     Release(BTreeMap<u16, u32>),
+    /// The disk is full: what is only kept for safety is to go now.
+    Tidy,
 }
 
 /// Starts the thread; it ends with the spool.
@@ -35,6 +37,11 @@ fn run(shared: &Weak<Shared>, jobs: &mpsc::Receiver<Job>) {
         match job {
             Job::Spare(spool) => spare(&shared, spool),
             Job::Release(floors) => release(&shared, &floors),
+            Job::Tidy => {
+                if let Err(error) = shared.settle_floors() {
+                    tracing::warn!(%error, "no checkpoint could be written on a full disk");
+                }
+            }
         }
     }
 }
@@ -52,6 +59,10 @@ fn spare(shared: &Shared, spool: u16) {
 
 /// Releases every segment that the floors make superfluous.
 pub(super) fn release(shared: &Shared, floors: &BTreeMap<u16, u32>) {
+    if shared.holds.load(Relaxed) > 0 {
+        // Whoever holds it has the floors written again at the end.
+        return;
+    }
     for (spool, floor) in floors {
         loop {
             let state = shared.book(*spool).state();

@@ -28,8 +28,8 @@
 //!   the padding. LSNs count up by one within a spool.
 //! - Types: 1 hit (0 to 2 journal keys of 8 bytes, as many as the flags' low bits
 //!   say, then the row), 2 batch open, 3 batch seal, 4 insert acknowledged,
-//!   5 verified and 6 tombstone (reserved), 8 reason of a dead letter. Flag 0x80:
-//!   first record of a group.
+//!   5 verified, 6 tombstone (in a file of their own, [`tombstone`]), 8 reason of a
+//!   dead letter. Flag 0x80: first record of a group.
 //! - A **batch** is the hits between its open and its seal record: rows of one
 //!   month, sealed by time, rows, bytes or a change of month.
 //!
@@ -42,9 +42,12 @@
 //!   failure: the group is refused as a whole and later ones are tried again.
 //! - A new segment is written with zeros, given its header, synced, renamed into
 //!   place and its directory synced before the first record goes in.
+//! - A batch's rows stay until storage has acknowledged them, they were counted
+//!   there, and [`SETTLE`] has passed or room is short.
 //! - A segment is released only after the checkpoint that makes it superfluous
 //!   and the journal keys in it are durable; it is overwritten with zeros before
 //!   it is used again.
+//! - No row that a tombstone covers is delivered, now or after any restart.
 //! - Recovery cuts a torn tail, durably, and says how long it was; damage before
 //!   it is reported, its segment copied to `quarantine/`, and what is valid
 //!   behind it is delivered. A sealed batch keeps its token, come what may.
@@ -83,7 +86,7 @@ use crate::count::Counters;
 pub use crate::store::row::{COLUMNS_VERSION, HitId};
 use disk::Disk;
 pub use inspect::{SpoolStat, Verdict, stat, verify};
-pub use outlet::{Backlog, Batch, Outlet};
+pub use outlet::{Backlog, Batch, DeadLetter, Hold, Outlet, Unverified};
 pub use record::MAX_KEYS;
 pub use recover::RecoveryReport;
 pub use seen::Seen;
@@ -103,6 +106,11 @@ pub const MIN_SEGMENT_BYTES: u64 = 256 << 10;
 pub const MAX_BATCH_BYTES: u64 = 32 << 20;
 /// Eight bits of a batch id name the spool.
 pub const MAX_SPOOLS: usize = 256;
+/// So long after its acknowledgement a verified batch stays in the spool, room
+/// permitting: by then the kernel has written down what storage wrote (ClickHouse
+/// syncs parts, but not all that leads to them), so that a machine which loses its
+/// power finds the rows in one place or the other.
+pub const SETTLE: Duration = Duration::from_secs(600);
 /// How long a spool waits after the disk was found full before it tries again:
 /// each try costs a write, and space is not freed faster.
 pub const FULL_RETRY: Duration = Duration::from_millis(250);
@@ -130,6 +138,8 @@ pub struct Tuning {
     /// The length of a segment; `None` for [`SEGMENT_BYTES`], or less when the
     /// whole spool is small.
     pub segment_bytes: Option<u64>,
+    /// How long a verified batch stays in the spool; see [`SETTLE`].
+    pub settle: Duration,
 }
 
 /// An open spool.
@@ -159,8 +169,11 @@ pub enum SpoolError {
     #[error("spool: {0} is in use by another process")]
     Locked(PathBuf),
     /// The files are of a format that this version does not know.
-    #[error("spool: {path} has format {found}, this version reads {known}", known = record::FORMAT_VERSION)]
-    Version { path: PathBuf, found: u16 },
+    #[error("spool: {path} has format {found}, this version reads {known}")]
+    Version { path: PathBuf, found: u16, known: u16 },
+    /// Rows with columns that this version does not know.
+    #[error("spool: {path} holds rows of columns version {found}, this version knows {COLUMNS_VERSION}")]
+    Columns { path: PathBuf, found: u16 },
     /// A file that must be whole is not.
     #[error("spool: {0} is damaged; restore it from a copy or move it away, knowing what it held")]
     Damaged(PathBuf),
@@ -170,6 +183,12 @@ pub enum SpoolError {
     /// The system gave no random bytes.
     #[error("spool: the system gives no random bytes")]
     Random,
+    /// More tombstones than a file holds.
+    #[error("spool: {0} tombstones, at most {max} are allowed", max = tombstone::MAX_TOMBSTONES)]
+    Tombstones(usize),
+    /// A dead letter that is not there, or is being sent again already.
+    #[error("spool: no dead letter {0:016x} waits for a replay")]
+    NoDeadLetter(u64),
     /// A batch that is not, or no longer, in the spool.
     #[error("spool: batch {0:016x} is not waiting")]
     UnknownBatch(u64),
@@ -185,11 +204,17 @@ pub fn open_with(options: Options, tuning: Tuning, counters: Arc<Counters>) -> R
     recover::open(options, tuning, counters)
 }
 
+/// Makes the next opening count everything in storage again that the spool in
+/// `dir` still has: for a storage that came out of a backup.
+pub fn distrust(dir: &std::path::Path) -> Result<(), SpoolError> {
+    recover::distrust(dir)
+}
+
 // === impl Tuning ===
 
 impl Default for Tuning {
     fn default() -> Self {
-        Tuning { disk: Arc::new(disk::RealDisk), segment_bytes: None }
+        Tuning { disk: Arc::new(disk::RealDisk), segment_bytes: None, settle: SETTLE }
     }
 }
 

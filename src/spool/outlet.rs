@@ -1,15 +1,31 @@
 //! The spool's other end: sealed batches, oldest first, and what becomes of them.
 //!
+//! ```text
+//!            next            acknowledge                verified             settle
+//! sealed ──────────► sent ───────────────► acknowledged ─────────► verified ─────────► released
+//!    ▲                 │ dead_letter            │ missing
+//!    │ replay          ▼                        ▼
+//!    └────────── dead letter            recheck: sent again under the next token
+//! ```
+//!
 //! A batch is handed out to one holder at a time; dropped without an
 //! acknowledgement it is handed out again, the same rows under the same token.
-//! An acknowledgement is durable (the checkpoint) before it is counted, and
-//! counted before any space is released.
+//! An acknowledgement is durable (the checkpoint) before it is counted. A batch
+//! stays in the spool until its rows have been counted in storage and a time has
+//! passed in which the machine writes down what storage wrote (`Tuning::settle`);
+//! with more than half of the spool used, only until they have been counted.
+//!
+//! Rows that a tombstone covers, or whose own term has run out, are left out
+//! whenever a batch is read: they count as stored, as do rows which are removed
+//! from storage later.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -17,16 +33,20 @@ use serde::Serialize;
 use super::SpoolError;
 use super::checkpoint::hex;
 use super::disk::replace;
-use super::keeper::Job;
 use super::record::{self, BatchOpen, Kind, SegmentHeader};
 use super::recover::quarantine;
 use super::scan::{Found, read_header, read_range, scan};
-use super::shared::{BatchMeta, Extent, Shared, locked, now_ms, segment_name};
+use super::shared::{
+    BatchMeta, Extent, Held, Shared, Stage, locked, now_ms, number_of, segment_name, spool_of,
+};
+use super::tombstone::{MAX_TOMBSTONES, Tombstone, Tombstones};
 use super::writer::Core;
-use crate::store::row::site_of;
+use crate::store::row::{Head, site_of};
 
 /// How long a batch rests when its segment could not be read.
-const READ_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+const READ_RETRY: Duration = Duration::from_secs(1);
+/// Terms are whole days, so rows of a younger batch need not be looked at.
+const SHORTEST_TERM: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Where sealed batches come out. Cheap to clone.
 #[derive(Clone)]
@@ -39,18 +59,36 @@ pub struct Outlet {
 /// A sealed batch with its rows.
 pub struct Batch {
     pub id: u64,
-    /// The same for the same rows, for ever; 32 hex digits.
+    /// The same for the same rows, for ever, but for the number of the attempt: see
+    /// [`Batch::next_attempt`].
     pub token: String,
     pub columns_version: u16,
-    /// `year * 12 + month` of its rows' time, UTC.
+    /// `year * 12 + month` of its rows' time, UTC; 0 when that is not known.
     pub month: u32,
     pub rows: u32,
+    /// Storage may hold it already, and may not recognise its token: its rows are
+    /// to be counted before they are sent.
+    pub suspect: bool,
+    attempt: u32,
     body: Bytes,
     /// Where each payload ends in the body.
     ends: Vec<u32>,
-    /// Some of its rows could not be read back.
-    damaged: bool,
+    /// Rows per site, where some could not be read back.
+    sites: Option<Vec<(String, u64)>>,
+    /// Rows per site that must not be delivered (any more).
+    left_out: Vec<(String, u64)>,
     lease: Lease,
+}
+
+/// A batch of which storage has said that it has it, to be counted there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unverified {
+    pub id: u64,
+    /// See [`Batch::month`].
+    pub month: u32,
+    pub opened_ms: u64,
+    /// How many rows were sent.
+    pub rows: u32,
 }
 
 /// What waits for storage.
@@ -59,20 +97,39 @@ pub struct Backlog {
     /// Rows in sealed batches.
     pub rows: u64,
     pub batches: u64,
-    /// Bytes of all that is in the spool's segments.
+    /// Bytes of all that is in the spool's segments, that which storage has and
+    /// which is kept for a while included.
     pub bytes: u64,
     /// When the oldest waiting batch was opened, in milliseconds since 1970.
     pub oldest: Option<u64>,
+    /// Batches of which storage has said that it has them, and whose rows have not
+    /// been counted there yet.
+    pub unverified_batches: u64,
     /// Rows in dead letters.
     pub dead_rows: u64,
     /// Rows that could not be read back, in recovery and since.
     pub damaged_rows: u64,
 }
 
+/// A dead letter, as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeadLetter {
+    /// The batch's id, 16 hex digits.
+    pub id: String,
+    pub rows: u64,
+    /// What storage said.
+    pub reason: String,
+}
+
+/// While it lives no segment is released: the spool's files can be copied.
+pub struct Hold(Arc<Shared>);
+
 /// The right to deal with one batch; given back when dropped.
 struct Lease {
     shared: Arc<Shared>,
     meta: Arc<BatchMeta>,
+    suspect: bool,
+    attempt: u32,
 }
 
 // === impl Outlet ===
@@ -82,7 +139,7 @@ impl Outlet {
         Outlet { shared, cores: cores.into() }
     }
 
-    /// The oldest sealed batch that is not done with and not handed out.
+    /// The oldest sealed batch that waits and is not handed out.
     pub async fn next(&self) -> Batch {
         loop {
             let sealed = self.shared.sealed.notified();
@@ -108,23 +165,197 @@ impl Outlet {
         self.lease().map(Lease::read).transpose()
     }
 
-    /// The batch is in storage: notes it durably, counts its rows as stored and
-    /// releases what is no longer needed. Writes to the disk.
+    /// Storage says that it has the batch: notes it durably and counts its rows as
+    /// stored. Writes to the disk.
     pub fn acknowledge(&self, batch: &Batch) -> Result<(), SpoolError> {
-        self.finish(batch, false)
+        match batch.lease.meta.dead_letter {
+            Some(_) => self.finish_replay(batch),
+            None => self.finish(batch, Stage::Acknowledged { at: Instant::now(), rows: batch.rows }),
+        }
     }
 
     /// Storage will never take the batch: its rows go to `dead/`, where they wait
     /// for a replay, and stay counted as waiting. Writes to the disk.
     pub fn dead_letter(&self, batch: &Batch, reason: &str) -> Result<(), SpoolError> {
-        let dir = self.shared.dir.join("dead");
-        let path = dir.join(format!("{:016x}.dead", batch.id));
+        let path = dead_letter_path(&self.shared.dir, batch.id);
         let disk = &*self.shared.disk;
         replace(disk, &path, &batch.dead_letter(&self.shared, reason)?)
             .map_err(SpoolError::io("write", path))?;
-        self.finish(batch, true)?;
+        if batch.lease.meta.dead_letter.is_some() {
+            let mut totals = locked(&self.shared.totals);
+            self.count_stored(&mut totals, &batch.left_out);
+            self.shared.dead_rows.fetch_sub(sum(&batch.left_out), Relaxed);
+            locked(&self.shared.replays).waiting.remove(&batch.id);
+            return Ok(());
+        }
+        self.finish(batch, Stage::Dead)?;
         self.shared.dead_rows.fetch_add(u64::from(batch.rows), Relaxed);
         Ok(())
+    }
+
+    /// Up to `most` batches that storage is to be asked about, oldest first.
+    pub fn unverified(&self, most: usize) -> Vec<Unverified> {
+        let mut found = Vec::new();
+        for book in self.shared.books.values() {
+            let state = book.state();
+            found.extend(state.batches.values().filter(|held| !held.leased).filter_map(|held| {
+                let Stage::Acknowledged { rows, .. } = held.stage else { return None };
+                let BatchMeta { id, month, opened_ms, .. } = *held.meta;
+                Some(Unverified { id, month, opened_ms, rows })
+            }));
+        }
+        found.sort_by_key(|unverified| unverified.opened_ms);
+        found.truncate(most);
+        found
+    }
+
+    /// Up to `most` waiting batches that are to be counted before they are sent.
+    pub fn suspects(&self, most: usize) -> Vec<Unverified> {
+        let mut found = Vec::new();
+        for book in self.shared.books.values() {
+            let state = book.state();
+            let suspects = state.batches.values().filter(|held| held.waits() && held.suspect && !held.leased);
+            found.extend(suspects.take(most).map(|held| {
+                let BatchMeta { id, month, opened_ms, rows, .. } = *held.meta;
+                Unverified { id, month, opened_ms, rows }
+            }));
+        }
+        found.sort_by_key(|unverified| unverified.opened_ms);
+        found.truncate(most);
+        found
+    }
+
+    /// Storage has nothing of these batches: they may be sent without being counted.
+    pub fn absent(&self, batches: &[u64]) {
+        for id in batches {
+            let mut state = self.shared.book(spool_of(*id)).state();
+            if let Some(held) = state.batches.get_mut(&number_of(*id)) {
+                held.suspect = false;
+            }
+        }
+    }
+
+    /// The rows of these batches are all in storage, once each. Made durable with
+    /// the next checkpoint.
+    pub fn verified(&self, batches: &[u64]) {
+        for id in batches {
+            let (spool, number) = (spool_of(*id), number_of(*id));
+            let mut state = self.shared.book(spool).state();
+            if let Some(held) = state.batches.get_mut(&number)
+                && let Stage::Acknowledged { at, rows } = held.stage
+            {
+                held.stage = Stage::Verified { at, rows };
+                drop(state);
+                if let Some(core) = self.cores.get(usize::from(spool)) {
+                    core.note(record::Kind::Verified, *id, 0);
+                }
+            }
+        }
+    }
+
+    /// A batch that storage has acknowledged and does not have as it should: reads
+    /// it again, as it would be sent now. `None` when it is gone or handed out.
+    pub fn recheck(&self, id: u64) -> Result<Option<Batch>, SpoolError> {
+        let lease = {
+            let mut state = self.shared.book(spool_of(id)).state();
+            let Some(held) = state.batches.get_mut(&number_of(id)).filter(|held| !held.leased) else {
+                return Ok(None);
+            };
+            held.leased = true;
+            Lease::of(&self.shared, held)
+        };
+        lease.read().map(Some)
+    }
+
+    /// Storage was started again and may have lost what it had not yet written to
+    /// its disk: everything that the spool still has is counted again.
+    pub fn distrust(&self) {
+        for book in self.shared.books.values() {
+            for held in book.state().batches.values_mut() {
+                if let Stage::Verified { at, rows } = held.stage {
+                    held.stage = Stage::Acknowledged { at, rows };
+                }
+                held.suspect |= held.waits();
+            }
+        }
+    }
+
+    /// Writes a checkpoint, and releases what the time has come for. The shipper
+    /// calls it now and then, and at its end.
+    pub fn checkpoint(&self) -> Result<(), SpoolError> {
+        self.shared.settle_floors()
+    }
+
+    /// While the guard lives, the files of the spool can be copied.
+    pub fn hold(&self) -> Hold {
+        self.shared.holds.fetch_add(1, Relaxed);
+        Hold(self.shared.clone())
+    }
+
+    /// From now on no row that one of these covers is delivered. They are durable,
+    /// here and in each of `mirrors`, when this returns; batches that were handed
+    /// out before are not touched: wait for them before deleting in storage.
+    pub fn erase(&self, tombstones: &[Tombstone], mirrors: &[PathBuf]) -> Result<(), SpoolError> {
+        let mut current = self.shared.tombstones.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Tombstones::clone(&current);
+        for tombstone in tombstones {
+            next.add(tombstone.clone());
+        }
+        if next.list().len() > MAX_TOMBSTONES {
+            return Err(SpoolError::Tombstones(next.list().len()));
+        }
+        next.write_with(&*self.shared.disk, &tombstones_path(&self.shared.dir))?;
+        for mirror in mirrors {
+            let mut other = Tombstones::read(mirror)?;
+            for tombstone in next.list() {
+                other.add(tombstone.clone());
+            }
+            other.write_with(&*self.shared.disk, mirror)?;
+        }
+        *current = Arc::new(next);
+        Ok(())
+    }
+
+    /// The tombstones in force.
+    pub fn tombstones(&self) -> Arc<Tombstones> {
+        self.shared.tombstones()
+    }
+
+    /// The dead letters. Reads from the disk.
+    pub fn dead_letters(&self) -> Result<Vec<DeadLetter>, SpoolError> {
+        super::inspect::dead_letters(&self.shared.dir)
+    }
+
+    /// Whether dead letters wait to be sent again.
+    pub fn is_replaying(&self) -> bool {
+        !locked(&self.shared.replays).waiting.is_empty()
+    }
+
+    /// Sends a dead letter again, or all: they come out of [`Outlet::next`]. Says
+    /// how many. Reads from the disk.
+    pub fn replay(&self, only: Option<u64>) -> Result<u64, SpoolError> {
+        let mut replayed = 0;
+        for letter in self.dead_letters()? {
+            let Ok(id) = u64::from_str_radix(&letter.id, 16) else { continue };
+            let replays = locked(&self.shared.replays);
+            if only.is_some_and(|only| only != id)
+                || replays.waiting.contains_key(&id)
+                || replays.done.contains(&id)
+            {
+                continue;
+            }
+            drop(replays);
+            let path = dead_letter_path(&self.shared.dir, id);
+            let meta = super::walk::dead_letter(&path, &self.shared.counters)?;
+            let held = Held { suspect: true, ..Held::fresh(meta) };
+            locked(&self.shared.replays).waiting.insert(id, held);
+            replayed += 1;
+        }
+        if let Some(id) = only.filter(|_| replayed == 0) {
+            return Err(SpoolError::NoDeadLetter(id));
+        }
+        self.shared.sealed.notify_waiters();
+        Ok(replayed)
     }
 
     /// What waits now.
@@ -138,78 +369,126 @@ impl Outlet {
         };
         for book in shared.books.values() {
             let state = book.state();
-            for queued in state.queue.values() {
-                backlog.rows += u64::from(queued.meta.rows);
-                backlog.batches += 1;
+            let mut first = None;
+            for held in state.batches.values() {
+                match held.stage {
+                    Stage::Waiting => {
+                        backlog.rows += u64::from(held.meta.rows);
+                        backlog.batches += 1;
+                        first = first.or(Some(held.meta.opened_ms));
+                    }
+                    Stage::Acknowledged { .. } => backlog.unverified_batches += 1,
+                    Stage::Verified { .. } | Stage::Dead => {}
+                }
             }
-            let first = state.queue.values().next().map(|queued| queued.meta.opened_ms);
             let first = first.or(state.open.map(|(_, opened_ms)| opened_ms));
             backlog.oldest = [backlog.oldest, first].into_iter().flatten().min();
         }
+        backlog.batches += locked(&shared.replays).waiting.len() as u64;
         backlog
     }
 
-    /// Makes the refused and stored counts durable as they are now; the shipper
-    /// calls it at the end of a clean shutdown.
-    pub fn checkpoint(&self) -> Result<(), SpoolError> {
-        let totals = locked(&self.shared.totals);
-        self.shared.write_checkpoint(&totals, None).map(drop)
-    }
-
-    fn finish(&self, batch: &Batch, dead: bool) -> Result<(), SpoolError> {
+    fn finish(&self, batch: &Batch, stage: Stage) -> Result<(), SpoolError> {
         let shared = &self.shared;
         let meta = &batch.lease.meta;
         let (spool, number) = (meta.spool(), meta.number());
         let mut totals = locked(&shared.totals);
-        if !shared.book(spool).state().queue.contains_key(&number) {
-            return Err(SpoolError::UnknownBatch(batch.id));
-        }
-        let sites = batch.sites();
-        let mut after = totals.clone();
-        if !dead {
-            for (site, rows) in &sites {
-                *after.entry(site.clone()).or_default() += rows;
-            }
-        }
-        let floors = shared.write_checkpoint(&after, Some((spool, number)))?;
-        *totals = after;
-        let mut state = shared.book(spool).state();
-        state.queue.remove(&number);
-        state.acked.insert(number);
-        let floor = state.mark(None).floor;
-        state.acked = state.acked.split_off(&floor);
-        drop(state);
-        if !dead {
-            for (site, rows) in &sites {
-                shared.counters.site(site).stored(*rows);
-            }
+        let counted = match shared.book(spool).state().batches.get(&number) {
+            Some(held) if held.stage != Stage::Dead => held.counted,
+            _ => return Err(SpoolError::UnknownBatch(batch.id)),
+        };
+        let dead = stage == Stage::Dead;
+        let sites = match (counted, dead) {
+            (true, _) => Vec::new(),
+            // What is not in the dead letter is done with.
+            (false, true) => batch.left_out.clone(),
+            (false, false) => batch.sites(),
+        };
+        let floors = shared.write_checkpoint(&with(&totals, &sites), Some((spool, number, stage)), None)?;
+        self.count_stored(&mut totals, &sites);
+        if let Some(held) = shared.book(spool).state().batches.get_mut(&number) {
+            held.stage = stage;
+            held.suspect = false;
+            held.attempt = batch.attempt;
+            held.counted |= !dead;
         }
         drop(totals);
-        let _ = shared.keeper.send(Job::Release(floors));
+        shared.release(floors);
         if let Some(core) = self.cores.get(usize::from(spool)) {
-            core.note_acked(batch.id, dead);
+            core.note(record::Kind::InsertAcked, batch.id, if dead { record::DEAD_LETTERED } else { 0 });
         }
         Ok(())
     }
 
+    /// A dead letter's rows are in storage: its file goes. The checkpoint says so
+    /// first, so that a crash in between does not count them twice.
+    fn finish_replay(&self, batch: &Batch) -> Result<(), SpoolError> {
+        let shared = &self.shared;
+        let mut totals = locked(&shared.totals);
+        if !locked(&shared.replays).waiting.contains_key(&batch.id) {
+            return Err(SpoolError::UnknownBatch(batch.id));
+        }
+        let sites = batch.sites();
+        shared.write_checkpoint(&with(&totals, &sites), None, Some(batch.id))?;
+        self.count_stored(&mut totals, &sites);
+        let mut replays = locked(&shared.replays);
+        replays.waiting.remove(&batch.id);
+        replays.done.insert(batch.id);
+        drop(replays);
+        drop(totals);
+        shared.dead_rows.fetch_sub(sum(&sites), Relaxed);
+        let dir = shared.dir.join("dead");
+        let removed = shared.disk.remove(&dead_letter_path(&shared.dir, batch.id));
+        match removed.and_then(|()| shared.disk.sync_dir(&dir)) {
+            Ok(()) => {
+                locked(&shared.replays).done.remove(&batch.id);
+            }
+            // The checkpoint names it until the next start removes it.
+            Err(error) => tracing::warn!(%error, batch = batch.id, "a replayed dead letter stays as a file"),
+        }
+        Ok(())
+    }
+
+    fn count_stored(&self, totals: &mut BTreeMap<String, u64>, sites: &[(String, u64)]) {
+        *totals = with(totals, sites);
+        for (site, rows) in sites {
+            self.shared.counters.site(site).stored(*rows);
+        }
+    }
+
     fn lease(&self) -> Option<Lease> {
+        let free = |held: &Held| held.waits() && !held.leased;
         loop {
             let mut oldest: Option<(u64, u16, u32)> = None;
             for (spool, book) in &self.shared.books {
                 let state = book.state();
-                let first = state.queue.iter().find(|(_, queued)| !queued.leased);
-                if let Some((number, queued)) = first {
-                    let key = (queued.meta.opened_ms, *spool, *number);
+                if let Some((number, held)) = state.batches.iter().find(|(_, held)| free(held)) {
+                    let key = (held.meta.opened_ms, *spool, *number);
                     oldest = Some(oldest.map_or(key, |oldest| oldest.min(key)));
                 }
             }
-            let (_, spool, number) = oldest?;
+            let Some((_, spool, number)) = oldest else { break };
             let mut state = self.shared.book(spool).state();
             // Another holder may have been quicker: then look again.
-            if let Some(queued) = state.queue.get_mut(&number).filter(|queued| !queued.leased) {
-                queued.leased = true;
-                return Some(Lease { shared: self.shared.clone(), meta: queued.meta.clone() });
+            if let Some(held) = state.batches.get_mut(&number).filter(|held| free(held)) {
+                held.leased = true;
+                return Some(Lease::of(&self.shared, held));
             }
+        }
+        let mut replays = locked(&self.shared.replays);
+        let held = replays.waiting.values_mut().find(|held| free(held))?;
+        held.leased = true;
+        Some(Lease::of(&self.shared, held))
+    }
+}
+
+// === impl Hold ===
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.holds.fetch_sub(1, Relaxed);
+        if let Err(error) = self.0.settle_floors() {
+            tracing::warn!(%error, "no checkpoint could be written after a copy of the spool");
         }
     }
 }
@@ -217,6 +496,11 @@ impl Outlet {
 // === impl Lease ===
 
 impl Lease {
+    fn of(shared: &Arc<Shared>, held: &Held) -> Lease {
+        let Held { suspect, attempt, .. } = *held;
+        Lease { shared: shared.clone(), meta: held.meta.clone(), suspect, attempt }
+    }
+
     /// Reads the rows back, checking each. What cannot be read is reported and
     /// its segment copied aside; the rest keeps the batch's token, so that a
     /// batch which is already in storage is still recognised.
@@ -225,6 +509,11 @@ impl Lease {
         let mut body = Vec::new();
         let mut ends = Vec::with_capacity(meta.rows as usize);
         let mut damaged = false;
+        if let Some(path) = &meta.dead_letter {
+            let rows = super::walk::dead_letter_payloads(path, &mut body, &mut ends);
+            rows.map_err(SpoolError::io("read", path))?;
+            damaged = ends.len() < meta.rows as usize;
+        }
         for extent in &meta.extents {
             let path = self.segment_path(extent);
             let file = File::open(&path).map_err(SpoolError::io("open", &path))?;
@@ -239,23 +528,52 @@ impl Lease {
                 quarantine(&self.shared.dir, meta.spool(), &path);
             }
         }
-        let rows = ends.len() as u32;
         if damaged {
-            let lost = u64::from(meta.rows.saturating_sub(rows));
+            let (rows, lost) = (ends.len(), u64::from(meta.rows).saturating_sub(ends.len() as u64));
             self.shared.damaged_rows.fetch_add(lost, Relaxed);
             tracing::error!(batch = meta.id, lost_rows = lost, rows, "a sealed batch is damaged on the disk");
         }
+        let sites = damaged.then(|| sites_of(&body, &ends));
+        let left_out = self.leave_out(&mut body, &mut ends);
         Ok(Batch {
             id: meta.id,
-            token: hex(&meta.token),
+            token: attempt_token(&meta.token, self.attempt),
             columns_version: meta.columns_version,
             month: meta.month,
-            rows,
+            rows: ends.len() as u32,
+            suspect: self.suspect,
+            attempt: self.attempt,
             body: body.into(),
             ends,
-            damaged,
+            sites,
+            left_out,
             lease: self,
         })
+    }
+
+    /// Leaves out what must not be delivered (any more); returns how many rows of
+    /// which site.
+    fn leave_out(&self, body: &mut Vec<u8>, ends: &mut Vec<u32>) -> Vec<(String, u64)> {
+        let tombstones = self.shared.tombstones();
+        let now = now_ms();
+        let old = now.saturating_sub(self.meta.opened_ms) >= SHORTEST_TERM.as_millis() as u64;
+        if tombstones.is_empty() && !old {
+            return Vec::new();
+        }
+        let (mut kept, mut kept_ends) = (Vec::with_capacity(body.len()), Vec::with_capacity(ends.len()));
+        let (mut out, mut out_ends) = (Vec::new(), Vec::new());
+        let mut from = 0;
+        for end in ends.drain(..) {
+            let payload = &body[from..end as usize];
+            from = end as usize;
+            let leave = Head::of(payload)
+                .is_some_and(|row| tombstones.covers(&row) || (old && row.is_expired(now.cast_signed())));
+            let (to, to_ends) = if leave { (&mut out, &mut out_ends) } else { (&mut kept, &mut kept_ends) };
+            to.extend_from_slice(payload);
+            to_ends.push(to.len() as u32);
+        }
+        (*body, *ends) = (kept, kept_ends);
+        sites_of(&out, &out_ends)
     }
 
     fn segment_path(&self, extent: &Extent) -> PathBuf {
@@ -265,10 +583,20 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut state = self.shared.book(self.meta.spool()).state();
-        if let Some(queued) = state.queue.get_mut(&self.meta.number()) {
-            queued.leased = false;
-            drop(state);
+        let give_back = |held: &mut Held| {
+            held.leased = false;
+            held.suspect |= self.suspect && held.waits();
+            held.attempt = held.attempt.max(self.attempt);
+            held.waits()
+        };
+        let waits = match self.meta.dead_letter {
+            Some(_) => locked(&self.shared.replays).waiting.get_mut(&self.meta.id).is_some_and(give_back),
+            None => {
+                let mut state = self.shared.book(self.meta.spool()).state();
+                state.batches.get_mut(&self.meta.number()).is_some_and(give_back)
+            }
+        };
+        if waits {
             self.shared.sealed.notify_waiters();
         }
     }
@@ -293,17 +621,38 @@ impl Batch {
         self.lease.meta.opened_ms
     }
 
-    /// Rows per site.
+    /// Storage took the batch's token and has no rows of it, or wrong ones that were
+    /// removed: from now on it goes under another token.
+    pub fn next_attempt(&mut self) {
+        self.attempt += 1;
+        self.lease.attempt = self.attempt;
+        self.token = attempt_token(&self.lease.meta.token, self.attempt);
+    }
+
+    /// Its outcome is not known, and storage was started again since it was sent.
+    pub fn set_suspect(&mut self) {
+        self.suspect = true;
+        self.lease.suspect = true;
+    }
+
+    /// What storage is to be asked about it.
+    pub fn unverified(&self) -> Unverified {
+        Unverified { id: self.id, month: self.month, opened_ms: self.opened_ms(), rows: self.rows }
+    }
+
+    /// It was counted: storage has nothing of it.
+    pub fn clear_suspicion(&mut self) {
+        self.suspect = false;
+        self.lease.suspect = false;
+    }
+
+    /// Rows per site, with those that are left out.
     fn sites(&self) -> Vec<(String, u64)> {
-        if !self.damaged {
-            let sites = &self.lease.meta.sites;
-            return sites.iter().map(|(site, rows)| (site.site().to_owned(), u64::from(*rows))).collect();
-        }
-        let mut sites = std::collections::BTreeMap::new();
-        for payload in self.payloads() {
-            *sites.entry(site_of(payload).unwrap_or(crate::count::UNKNOWN_SITE).to_owned()).or_default() += 1;
-        }
-        sites.into_iter().collect()
+        let known = || {
+            let sites = self.lease.meta.sites.iter();
+            sites.map(|(site, rows)| (site.site().to_owned(), u64::from(*rows))).collect()
+        };
+        self.sites.clone().unwrap_or_else(known)
     }
 
     /// The batch as a file: a segment of its own, with the reason behind it.
@@ -346,6 +695,46 @@ impl Batch {
         }
         Ok(out)
     }
+}
+
+fn attempt_token(token: &[u8; 16], attempt: u32) -> String {
+    match attempt {
+        0 => hex(token),
+        more => format!("{}-{more}", hex(token)),
+    }
+}
+
+/// The totals with these rows.
+fn with(totals: &BTreeMap<String, u64>, sites: &[(String, u64)]) -> BTreeMap<String, u64> {
+    let mut after = totals.clone();
+    for (site, rows) in sites {
+        *after.entry(site.clone()).or_default() += rows;
+    }
+    after
+}
+
+fn sum(sites: &[(String, u64)]) -> u64 {
+    sites.iter().map(|(_, rows)| rows).sum()
+}
+
+pub(super) fn dead_letter_path(dir: &Path, id: u64) -> PathBuf {
+    dir.join("dead").join(format!("{id:016x}.dead"))
+}
+
+pub(super) fn tombstones_path(dir: &Path) -> PathBuf {
+    dir.join("tombstones")
+}
+
+/// Rows per site of these payloads.
+fn sites_of(body: &[u8], ends: &[u32]) -> Vec<(String, u64)> {
+    let mut sites = BTreeMap::new();
+    let mut from = 0;
+    for end in ends {
+        let site = site_of(&body[from..*end as usize]).unwrap_or(crate::count::UNKNOWN_SITE);
+        *sites.entry(site.to_owned()).or_default() += 1;
+        from = *end as usize;
+    }
+    sites.into_iter().collect()
 }
 
 /// Appends the payloads in an extent; `false` when some could not be read.

@@ -34,9 +34,9 @@ pub(super) enum Kind {
     BatchSeal = 3,
     /// Storage has acknowledged the batch, or it went to the dead letters.
     InsertAcked = 4,
-    /// Reserved: the batch's rows were counted in storage.
+    /// The batch's rows were counted in storage.
     Verified = 5,
-    /// Reserved: rows of a subject must not be delivered.
+    /// Rows of a subject must not be delivered; only in the file of tombstones.
     Tombstone = 6,
     /// The reason of a dead letter, as text.
     Reason = 8,
@@ -328,9 +328,9 @@ pub(super) fn stamp(record: &mut [u8], seed: u32) {
     record[..4].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// Appends an `InsertAcked` record.
-pub(super) fn append_acked(out: &mut Vec<u8>, lsn: u64, id: u64, dead: bool) {
-    let start = begin(out, Kind::InsertAcked, if dead { DEAD_LETTERED } else { 0 }, lsn);
+/// Appends an `InsertAcked` or `Verified` record.
+pub(super) fn append_note(out: &mut Vec<u8>, kind: Kind, flags: u8, lsn: u64, id: u64) {
+    let start = begin(out, kind, flags, lsn);
     out.extend_from_slice(&id.to_le_bytes());
     finish(out, start);
 }

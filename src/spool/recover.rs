@@ -5,29 +5,32 @@
 //! aside, batches that were open sealed, and the counts restored. Opening twice
 //! is opening once: each repair leaves a spool that needs it no more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::{Arc, Mutex, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
-use super::checkpoint::{Checkpoint, Mark, Node, Read};
+use super::checkpoint::{Checkpoint, Mark, Node, Read, boot_id};
 use super::disk::{Disk, datasync, write_zeros};
-use super::keeper::{self, Job};
+use super::keeper;
 use super::log::{Current, Log, LogError};
+use super::outlet::tombstones_path;
 use super::record::{BatchSeal, GROUP_START, SEGMENT_HEADER_BYTES, stamp};
-use super::shared::{BatchMeta, Book, BookState, Queued, Segment, Shared, locked, now_ms, spool_name, token};
-use super::walk::{Damage, NO_HEADER, Walked, WalkedSegment, dead_letter_rows, spool_dirs, walk};
+use super::shared::{
+    BatchMeta, Book, BookState, Held, Replays, Segment, Shared, Stage, now_ms, spool_name, token,
+};
+use super::walk::{Damage, NO_HEADER, Noted, Walked, WalkedSegment, dead_letter_rows, spool_dirs, walk};
 use super::writer::Writer;
 use super::{
     COLUMNS_VERSION, MAX_SPOOLS, MIN_SEGMENT_BYTES, Opened, Options, Outlet, SEGMENT_BYTES, Seen, SpoolError,
-    Tuning,
+    Tombstones, Tuning,
 };
 use crate::count::Counters;
 
@@ -88,6 +91,7 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
         match Checkpoint::read(&path).map_err(SpoolError::io("read", &path))? {
             Read::Good(checkpoint) => (checkpoint, true),
             Read::Absent => (Checkpoint::default(), true),
+            Read::Newer(found) => return Err(newer(path, found)),
             Read::Damaged => {
                 note_damaged_file(&dir, &path, &mut report);
                 (Checkpoint::default(), false)
@@ -98,6 +102,7 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
     let path = dir.join("node");
     let node = match Node::read(&path).map_err(SpoolError::io("read", &path))? {
         Read::Good(node) if checkpoint_good => node,
+        Read::Newer(found) => return Err(newer(path, found)),
         found => {
             if matches!(found, Read::Damaged) {
                 note_damaged_file(&dir, &path, &mut report);
@@ -108,7 +113,9 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
         }
     };
 
+    let tombstones = Tombstones::read(&tombstones_path(&dir))?;
     let seen = Seen::open(&dir.join("seen"), now_ms()).map_err(SpoolError::io("read", dir.join("seen")))?;
+    let boot = boot_id();
     let spools = spool_dirs(&dir)?;
     let walked: Vec<Result<Walked, SpoolError>> = std::thread::scope(|scope| {
         let (dir, counters, seen) = (&dir, &counters, &seen);
@@ -132,8 +139,12 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
     for (spool, walked) in spools.iter().zip(walked) {
         let mark = checkpoint.spools.get(spool).cloned().unwrap_or_default();
         let writes = usize::from(*spool) < options.spools;
-        let mut recovered =
-            settle(&dir, *spool, walked?, &mark, checkpoint_good, writes, &node, &disk, &mut report)?;
+        let trust = match checkpoint_good {
+            true if !boot.is_empty() && checkpoint.boot == boot => Trust::All,
+            true => Trust::Acknowledged,
+            false => Trust::Notes,
+        };
+        let mut recovered = settle(&dir, *spool, walked?, &mark, trust, writes, &node, &disk, &mut report)?;
         if !checkpoint_good {
             for meta in recovered.noted_stored.drain(..) {
                 for (site, rows) in &meta.sites {
@@ -142,14 +153,14 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
                 }
             }
         }
-        for queued in recovered.ready.book.queue.values() {
-            for (site, rows) in &queued.meta.sites {
+        for held in recovered.ready.book.batches.values().filter(|held| held.waits()) {
+            for (site, rows) in &held.meta.sites {
                 *waiting.entry(site.site().to_owned()).or_default() += u64::from(*rows);
             }
         }
         ready.push(recovered.ready);
     }
-    let dead = dead_letters(&dir, &ready, &*disk)?;
+    let dead = dead_letters(&dir, &ready, &checkpoint.replayed, &*disk)?;
     for (site, rows) in dead {
         report.dead_rows += rows;
         *waiting.entry(site).or_default() += rows;
@@ -157,7 +168,7 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
     for (site, rows) in &waiting {
         counters.site(site).recovered(*rows);
     }
-    start(options, tuning, counters, lock, node, seen, ready, totals, waiting, report)
+    start(options, tuning, counters, lock, node, boot, seen, tombstones, ready, totals, waiting, report)
 }
 
 #[expect(
@@ -170,7 +181,9 @@ fn start(
     counters: Arc<Counters>,
     lock: File,
     node: Node,
+    boot: String,
     seen: Seen,
+    tombstones: Tombstones,
     mut ready: Vec<Ready>,
     totals: BTreeMap<String, u64>,
     counts_waiting: BTreeMap<String, u64>,
@@ -195,6 +208,7 @@ fn start(
     let shared = Arc::new(Shared {
         dir: options.dir.clone(),
         node,
+        boot,
         disk: tuning.disk,
         counters,
         seen: Arc::new(seen),
@@ -212,6 +226,12 @@ fn start(
         failed: AtomicBool::new(false),
         keeper: jobs,
         totals: Mutex::new(totals),
+        settle: tuning.settle,
+        disk_full: AtomicBool::new(false),
+        holds: AtomicU32::new(0),
+        tombstones: RwLock::new(Arc::new(tombstones)),
+        replays: Mutex::new(Replays::default()),
+        written: Mutex::default(),
         _lock: lock,
     });
     keeper::start(&shared, jobs_out).map_err(SpoolError::io("start a thread for", &options.dir))?;
@@ -239,13 +259,8 @@ fn start(
         writers.push(writer);
     }
     shared.keep_reserve();
-    let floors = {
-        let totals = locked(&shared.totals);
-        shared.write_checkpoint(&totals, None)
-    };
-    match floors {
-        Ok(floors) => drop(shared.keeper.send(Job::Release(floors))),
-        Err(error) => tracing::warn!(%error, "no checkpoint could be written at the start"),
+    if let Err(error) = shared.settle_floors() {
+        tracing::warn!(%error, "no checkpoint could be written at the start");
     }
     Ok(Opened {
         writers,
@@ -286,6 +301,18 @@ fn write_seals(log: &mut Log, seals: Vec<BatchSeal>) -> Result<(), SpoolError> {
     Ok(())
 }
 
+/// How far what an earlier process wrote down of storage holds now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// The machine has not been down since: what was verified is.
+    All,
+    /// Storage may have lost what the machine had not yet written to its disk:
+    /// what was acknowledged is to be counted again.
+    Acknowledged,
+    /// The checkpoint is lost: the log's own notes say what was acknowledged.
+    Notes,
+}
+
 struct Settled {
     ready: Ready,
     /// Batches that only the log says are stored.
@@ -299,7 +326,7 @@ fn settle(
     spool: u16,
     mut walked: Walked,
     mark: &Mark,
-    checkpoint_good: bool,
+    trust: Trust,
     writes: bool,
     node: &Node,
     disk: &Arc<dyn Disk>,
@@ -347,37 +374,51 @@ fn settle(
         next_lsn: mark.next_lsn.max(1),
         ..BookState::default()
     };
-    let done = |number: u32| {
-        number < mark.floor
-            || mark.acked.contains(&number)
-            || (!checkpoint_good && walked.noted.contains_key(&number))
+    let now = Instant::now();
+    let stage = |number: u32, rows: u32| {
+        let noted = (trust == Trust::Notes).then(|| walked.noted.get(&number)).flatten();
+        if mark.dead.contains(&number) || noted == Some(&Noted::Dead) {
+            Stage::Dead
+        } else if mark.verified.contains(&number) && trust == Trust::All {
+            Stage::Verified { at: now, rows }
+        } else if mark.acknowledged.contains(&number) || noted.is_some() {
+            Stage::Acknowledged { at: now, rows }
+        } else {
+            Stage::Waiting
+        }
     };
     let mut seals = Vec::new();
     let mut noted_stored = Vec::new();
     let last_number = walked.batches.last().map(BatchMeta::number);
     for mut meta in std::mem::take(&mut walked.batches) {
         let number = meta.number();
-        if done(number) {
-            book.acked.insert(number);
-            if walked.noted.get(&number) == Some(&false) {
-                noted_stored.push(meta);
-            }
+        if number < mark.floor {
             continue;
         }
-        if walked.unsealed.contains(&number) {
-            meta.token = token(node, meta.id, meta.first_lsn, meta.last_lsn, &meta.content);
-            if Some(number) == last_number {
-                seals.push(meta.seal());
-            }
+        let stage = stage(number, meta.rows);
+        let counted = matches!(stage, Stage::Acknowledged { .. } | Stage::Verified { .. });
+        if counted && trust == Trust::Notes {
+            noted_stored.push(meta.clone());
         }
-        if meta.rows > 0 {
+        if stage == Stage::Waiting {
+            if walked.unsealed.contains(&number) {
+                meta.token = token(node, meta.id, meta.first_lsn, meta.last_lsn, &meta.content);
+                if Some(number) == last_number {
+                    seals.push(meta.seal());
+                }
+            }
+            if meta.rows == 0 {
+                continue;
+            }
             report.batches += 1;
             report.rows += u64::from(meta.rows);
-            book.queue.insert(number, Queued { meta: Arc::new(meta), leased: false });
         }
+        let held = Held { stage, suspect: stage == Stage::Waiting, counted, ..Held::fresh(meta) };
+        book.batches.insert(number, held);
     }
+    let waits = |number: u32| number >= mark.floor && stage(number, 0) == Stage::Waiting;
     report.lost_rows +=
-        walked.missing.iter().filter(|(number, _)| !done(**number)).map(|(_, rows)| rows).sum::<u64>();
+        walked.missing.iter().filter(|(number, _)| waits(**number)).map(|(_, rows)| rows).sum::<u64>();
 
     let mut current = None;
     let count = walked.segments.len();
@@ -417,14 +458,18 @@ fn settle(
         }
         book.segments.insert(header.number, Segment { path, used: end.offset, last_batch, has_keys });
     }
-    let floor = book.mark(None).floor;
-    book.acked = book.acked.split_off(&floor);
     Ok(Settled { ready: Ready { spool, book, current, seals }, noted_stored })
 }
 
 /// Counts the rows of dead letters per site. One whose batch still waits was
-/// written just before a crash: the batch is what counts.
-fn dead_letters(dir: &Path, ready: &[Ready], disk: &dyn Disk) -> Result<BTreeMap<String, u64>, SpoolError> {
+/// written just before a crash: the batch is what counts. One that was replayed
+/// is in storage.
+fn dead_letters(
+    dir: &Path,
+    ready: &[Ready],
+    replayed: &BTreeSet<u64>,
+    disk: &dyn Disk,
+) -> Result<BTreeMap<String, u64>, SpoolError> {
     let mut rows = BTreeMap::new();
     let dead = dir.join("dead");
     for entry in std::fs::read_dir(&dead).map_err(SpoolError::io("list", &dead))?.flatten() {
@@ -433,9 +478,11 @@ fn dead_letters(dir: &Path, ready: &[Ready], disk: &dyn Disk) -> Result<BTreeMap
         let (Some(id), Some(true)) = (id, path.extension().map(|extension| extension == "dead")) else {
             continue;
         };
-        let waits =
-            ready.iter().flat_map(|ready| ready.book.queue.values()).any(|queued| queued.meta.id == id);
-        if waits {
+        let waits = ready
+            .iter()
+            .flat_map(|ready| ready.book.batches.values())
+            .any(|held| held.meta.id == id && held.waits());
+        if waits || replayed.contains(&id) {
             disk.remove(&path).map_err(SpoolError::io("remove", path))?;
             continue;
         }
@@ -444,6 +491,25 @@ fn dead_letters(dir: &Path, ready: &[Ready], disk: &dyn Disk) -> Result<BTreeMap
         }
     }
     Ok(rows)
+}
+
+/// Makes the next opening count everything again that the spool in `dir` still
+/// has: its storage is another than the one that acknowledged it (a backup).
+pub(super) fn distrust(dir: &Path) -> Result<(), SpoolError> {
+    let _lock = lock(dir)?;
+    let path = dir.join("checkpoint");
+    match Checkpoint::read(&path).map_err(SpoolError::io("read", &path))? {
+        Read::Good(checkpoint) => Checkpoint { boot: String::new(), ..checkpoint }
+            .write(&super::disk::RealDisk, &path)
+            .map_err(SpoolError::io("write", path)),
+        Read::Newer(found) => Err(newer(path, found)),
+        // Without a checkpoint nothing is trusted anyway.
+        Read::Absent | Read::Damaged => Ok(()),
+    }
+}
+
+fn newer(path: PathBuf, found: u16) -> SpoolError {
+    SpoolError::Version { path, found, known: super::checkpoint::VERSION }
 }
 
 fn note_damaged_file(dir: &Path, path: &Path, report: &mut RecoveryReport) {

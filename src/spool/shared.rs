@@ -2,14 +2,14 @@
 //! segments, the batches that wait, what is done with), the bytes in use, and
 //! the checkpoint made of the books.
 //!
-//! Lock order: `totals`, then one book's `state`. Hit threads take neither.
+//! Lock order: `totals`, then one book's `state` or `replays`. Hit threads take none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{Notify, watch};
 
@@ -17,7 +17,7 @@ use super::checkpoint::{Checkpoint, Mark, Node, SiteTotals};
 use super::disk::{Disk, datasync, is_no_space, write_zeros};
 use super::keeper::Job;
 use super::record::{BatchOpen, BatchSeal, SegmentHeader};
-use super::{Durability, Seen, SpoolError};
+use super::{Durability, Seen, SpoolError, Tombstones};
 use crate::count::{Counters, SiteCounters};
 
 /// Set aside so that a checkpoint can be written, and thereby space be freed, on
@@ -27,6 +27,8 @@ const RESERVE_BYTES: u64 = 256 << 10;
 pub(super) struct Shared {
     pub dir: PathBuf,
     pub node: Node,
+    /// The life of the machine.
+    pub boot: String,
     pub disk: Arc<dyn Disk>,
     pub counters: Arc<Counters>,
     pub seen: Arc<Seen>,
@@ -50,8 +52,27 @@ pub(super) struct Shared {
     pub keeper: mpsc::Sender<Job>,
     /// Acknowledged rows per site over the life of the data directory.
     pub totals: Mutex<BTreeMap<String, u64>>,
+    /// How long a verified batch stays in the spool after its acknowledgement.
+    pub settle: Duration,
+    /// The disk had no room for the last group.
+    pub disk_full: AtomicBool,
+    /// While anybody holds this, no segment is released.
+    pub holds: AtomicU32,
+    pub tombstones: RwLock<Arc<Tombstones>>,
+    /// Dead letters that wait to be sent again, by batch id; and those that are in
+    /// storage by now and whose files are to go.
+    pub replays: Mutex<Replays>,
+    /// The checkpoint as it is on the disk, if it was written in this process.
+    pub written: Mutex<Option<Checkpoint>>,
     /// Held while the spool is open.
     pub _lock: File,
+}
+
+/// See [`Shared::replays`].
+#[derive(Default)]
+pub(super) struct Replays {
+    pub waiting: BTreeMap<u64, Held>,
+    pub done: BTreeSet<u64>,
 }
 
 /// One spool's book.
@@ -68,10 +89,8 @@ pub(super) struct BookState {
     pub segments: BTreeMap<u64, Segment>,
     /// The one that is written to.
     pub current: Option<u64>,
-    /// Sealed batches that are not done with, by number.
-    pub queue: BTreeMap<u32, Queued>,
-    /// Batches done with, above the floor.
-    pub acked: BTreeSet<u32>,
+    /// Sealed batches that are not released, by number.
+    pub batches: BTreeMap<u32, Held>,
     /// The durable batch that is not sealed, and when it was opened.
     pub open: Option<(u32, u64)>,
     pub next_batch: u32,
@@ -89,10 +108,32 @@ pub(super) struct Segment {
     pub has_keys: bool,
 }
 
-pub(super) struct Queued {
+/// A sealed batch, and how far it has come.
+pub(super) struct Held {
     pub meta: Arc<BatchMeta>,
+    pub stage: Stage,
     /// Handed out, and not yet given back.
     pub leased: bool,
+    /// An earlier insert may have reached storage, and storage may have forgotten
+    /// the token since: its rows are to be counted before they are sent.
+    pub suspect: bool,
+    /// How many tokens of the batch are used up: storage took them and has no rows.
+    pub attempt: u32,
+    /// Its rows are counted as stored.
+    pub counted: bool,
+}
+
+/// sealed ─► acknowledged ─► verified ─► released; or dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// To be sent.
+    Waiting,
+    /// Storage has said that it has it, with so many rows.
+    Acknowledged { at: Instant, rows: u32 },
+    /// So many rows were counted in storage since.
+    Verified { at: Instant, rows: u32 },
+    /// It went to the dead letters.
+    Dead,
 }
 
 pub(super) struct Spare {
@@ -101,7 +142,7 @@ pub(super) struct Spare {
     pub length: u64,
 }
 
-/// A batch, as it lies in its spool.
+/// A batch, as it lies in its spool, or in a dead letter.
 #[derive(Clone)]
 pub(super) struct BatchMeta {
     pub id: u64,
@@ -115,6 +156,8 @@ pub(super) struct BatchMeta {
     pub token: [u8; 16],
     pub extents: Vec<Extent>,
     pub sites: Vec<(Arc<SiteCounters>, u32)>,
+    /// The file of a dead letter, which then holds the rows instead of the extents.
+    pub dead_letter: Option<PathBuf>,
 }
 
 /// A range of one segment in which every record is valid.
@@ -150,6 +193,7 @@ impl BatchMeta {
             token: [0; 16],
             extents: Vec::new(),
             sites: Vec::new(),
+            dead_letter: None,
         }
     }
 
@@ -182,23 +226,65 @@ impl BatchMeta {
     }
 }
 
+// === impl Held ===
+
+impl Held {
+    /// One that has never been sent.
+    pub fn fresh(meta: BatchMeta) -> Held {
+        Held {
+            meta: Arc::new(meta),
+            stage: Stage::Waiting,
+            leased: false,
+            suspect: false,
+            attempt: 0,
+            counted: false,
+        }
+    }
+
+    pub fn waits(&self) -> bool {
+        self.stage == Stage::Waiting
+    }
+
+    /// Whether the spool may forget it.
+    fn is_done(&self, settle: Duration) -> bool {
+        match self.stage {
+            Stage::Waiting | Stage::Acknowledged { .. } => false,
+            Stage::Verified { at, .. } => !self.leased && at.elapsed() >= settle,
+            Stage::Dead => true,
+        }
+    }
+}
+
 // === impl BookState ===
 
 impl BookState {
-    /// The position, as if the batch `also` were done with.
-    pub fn mark(&self, also: Option<u32>) -> Mark {
+    /// The position, as if the batch `also` had come to that stage.
+    pub fn mark(&self, also: Option<(u32, Stage)>, settle: Duration) -> Mark {
         let open = self.open.map_or(self.next_batch, |(number, _)| number);
-        let waiting = self.queue.keys().copied().find(|number| Some(*number) != also);
-        let floor = waiting.map_or(open, |number| number.min(open));
-        let mut acked = self.acked.clone();
-        acked.extend(also);
-        Mark {
+        let kept = self.batches.iter().find(|(number, held)| {
+            let also = also.filter(|(of, _)| of == *number);
+            !also.map_or_else(|| held.is_done(settle), |(_, stage)| stage == Stage::Dead)
+        });
+        let floor = kept.map_or(open, |(number, _)| open.min(*number));
+        let mut mark = Mark {
             floor,
-            acked: acked.range(floor..).copied().collect(),
             next_batch: self.next_batch,
             next_segment: self.next_segment,
             next_lsn: self.next_lsn,
+            ..Mark::default()
+        };
+        for (number, held) in self.batches.range(floor..) {
+            let stage = also.filter(|(of, _)| of == number).map_or(held.stage, |(_, stage)| stage);
+            match stage {
+                Stage::Dead => mark.dead.insert(*number),
+                Stage::Verified { .. } => mark.verified.insert(*number) && mark.acknowledged.insert(*number),
+                Stage::Acknowledged { .. } => mark.acknowledged.insert(*number),
+                // One that was found missing after it had been acknowledged: a restart
+                // must not count its rows as stored a second time.
+                Stage::Waiting => held.counted && mark.acknowledged.insert(*number),
+            };
         }
+        mark
     }
 }
 
@@ -232,24 +318,41 @@ impl Shared {
         });
     }
 
-    /// Writes the checkpoint as if `also` (spool, batch) were done with, and gives
-    /// back the floor of each spool in it. The caller holds `totals`.
+    /// How long verified batches are kept now: the full time while there is room.
+    pub fn settle_now(&self) -> Duration {
+        let pressed = self.disk_full.load(Relaxed) || self.used.load(Relaxed) > self.max_bytes / 2;
+        if pressed { Duration::ZERO } else { self.settle }
+    }
+
+    /// Writes the checkpoint as if `also` (spool, batch) had come to that stage, and
+    /// gives back the floor of each spool in it. The caller holds `totals`.
     pub fn write_checkpoint(
         &self,
         totals: &BTreeMap<String, u64>,
-        also: Option<(u16, u32)>,
+        also: Option<(u16, u32, Stage)>,
+        replayed: Option<u64>,
     ) -> Result<BTreeMap<u16, u32>, SpoolError> {
-        let mut checkpoint = Checkpoint::default();
+        let settle = self.settle_now();
+        let mut checkpoint = Checkpoint { boot: self.boot.clone(), ..Checkpoint::default() };
         for (spool, book) in &self.books {
-            let also = also.filter(|(of, _)| of == spool).map(|(_, number)| number);
-            checkpoint.spools.insert(*spool, book.state().mark(also));
+            let also = also.filter(|(of, ..)| of == spool).map(|(_, number, stage)| (number, stage));
+            checkpoint.spools.insert(*spool, book.state().mark(also, settle));
         }
+        checkpoint.replayed.clone_from(&locked(&self.replays).done);
+        checkpoint.replayed.extend(replayed);
         for (site, counts) in self.counters.counts() {
             checkpoint.sites.insert(site, SiteTotals { stored: 0, refused: counts.refused });
         }
         for (site, stored) in totals {
             checkpoint.sites.entry(site.clone()).or_default().stored = *stored;
         }
+        let floors = checkpoint.spools.iter().map(|(spool, mark)| (*spool, mark.floor)).collect();
+        let mut last = locked(&self.written);
+        if last.as_ref() == Some(&checkpoint) {
+            return Ok(floors);
+        }
+        // Whatever a failed write leaves is not known.
+        *last = None;
         let path = self.dir.join("checkpoint");
         let mut written = checkpoint.write(&*self.disk, &path);
         if written.as_ref().is_err_and(is_no_space) && self.disk.remove(&self.dir.join("reserve")).is_ok() {
@@ -258,7 +361,32 @@ impl Shared {
             self.keep_reserve();
         }
         written.map_err(SpoolError::io("write", path))?;
-        Ok(checkpoint.spools.iter().map(|(spool, mark)| (*spool, mark.floor)).collect())
+        *last = Some(checkpoint);
+        Ok(floors)
+    }
+
+    /// Writes a checkpoint of what is, forgets the batches below its floors and has
+    /// their segments released.
+    pub fn settle_floors(&self) -> Result<(), SpoolError> {
+        let floors = {
+            let totals = locked(&self.totals);
+            self.write_checkpoint(&totals, None, None)?
+        };
+        self.release(floors);
+        Ok(())
+    }
+
+    /// After a checkpoint with these floors.
+    pub fn release(&self, floors: BTreeMap<u16, u32>) {
+        for (spool, floor) in &floors {
+            let mut state = self.book(*spool).state();
+            state.batches = state.batches.split_off(floor);
+        }
+        let _ = self.keeper.send(Job::Release(floors));
+    }
+
+    pub fn tombstones(&self) -> Arc<Tombstones> {
+        self.tombstones.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Sets the reserve aside, if there is room.

@@ -50,7 +50,7 @@ fn options(dir: &Path) -> Options {
 }
 
 fn small() -> Tuning {
-    Tuning { segment_bytes: Some(MIN_SEGMENT_BYTES), ..Tuning::default() }
+    Tuning { segment_bytes: Some(MIN_SEGMENT_BYTES), settle: Duration::ZERO, ..Tuning::default() }
 }
 
 fn texts(batch: &Batch) -> Vec<String> {
@@ -135,27 +135,34 @@ impl Rig {
         block_on(self.send(text)?)
     }
 
-    /// Takes and acknowledges all that is sealed.
+    /// Takes and acknowledges all that is sealed, and has it counted.
     fn ship_all(&self) -> Vec<String> {
-        let mut shipped = Vec::new();
-        while let Some(batch) = self.outlet.try_next().expect("the batch can be read") {
-            shipped.extend(texts(&batch));
-            self.outlet.acknowledge(&batch).expect("the acknowledgement is written");
-        }
-        shipped
+        ship_all(&self.outlet)
     }
 
     /// Closes the writer, then ships all.
     fn finish(self) -> Vec<String> {
         let Rig { writer, outlet, .. } = self;
         writer.close();
-        let mut shipped = Vec::new();
-        while let Some(batch) = outlet.try_next().expect("the batch can be read") {
-            shipped.extend(texts(&batch));
-            outlet.acknowledge(&batch).expect("the acknowledgement is written");
-        }
-        shipped
+        ship_all(&outlet)
     }
+}
+
+fn ship_all(outlet: &Outlet) -> Vec<String> {
+    let mut shipped = Vec::new();
+    while let Some(batch) = outlet.try_next().expect("the batch can be read") {
+        shipped.extend(texts(&batch));
+        settle(outlet, batch);
+    }
+    shipped
+}
+
+/// Storage has the batch, and its rows were counted there.
+fn settle(outlet: &Outlet, batch: Batch) {
+    outlet.acknowledge(&batch).expect("the acknowledgement is written");
+    outlet.verified(&[batch.id]);
+    drop(batch);
+    outlet.checkpoint().expect("the checkpoint is written");
 }
 
 fn numbered(range: std::ops::Range<usize>) -> Vec<String> {

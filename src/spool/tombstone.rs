@@ -235,7 +235,10 @@ mod tests {
         assert!(Tombstones::read(&path).expect("none is no error").is_empty());
         let mut all = Tombstones::default();
         for number in 0..20 {
-            all.add(about(if number % 2 == 0 { Subject::Visitor(number) } else { Subject::UserKey(number) }, 5));
+            all.add(about(
+                if number % 2 == 0 { Subject::Visitor(number) } else { Subject::UserKey(number) },
+                5,
+            ));
         }
         all.write(&path).expect("it is written");
         assert_eq!(Tombstones::read(&path).expect("it reads").list(), all.list());

@@ -17,7 +17,7 @@ use super::record::{
 };
 use super::scan::{End, Found, Hole, read_header, read_range, scan};
 use super::shared::{BatchMeta, batch_id, number_of, segment_name, spool_name};
-use super::{MAX_SPOOLS, SpoolError};
+use super::{COLUMNS_VERSION, MAX_SPOOLS, SpoolError};
 use crate::count::{Counters, UNKNOWN_SITE};
 use crate::store::row::site_of;
 
@@ -34,6 +34,14 @@ pub struct Damage {
     pub what: &'static str,
 }
 
+/// What the log notes of a batch; the checkpoint is what counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    Acknowledged,
+    Verified,
+    Dead,
+}
+
 /// What one spool's directory holds.
 #[derive(Default)]
 pub(super) struct Walked {
@@ -42,8 +50,8 @@ pub(super) struct Walked {
     pub batches: Vec<BatchMeta>,
     /// Numbers of batches without a seal record.
     pub unsealed: BTreeSet<u32>,
-    /// Acknowledgements noted in the log: stored, or dead-lettered.
-    pub noted: BTreeMap<u32, bool>,
+    /// What the log notes of batches.
+    pub noted: BTreeMap<u32, Noted>,
     pub damage: Vec<(u64, Damage)>,
     /// Rows missing from a batch whose seal says how many there were.
     pub missing: BTreeMap<u32, u64>,
@@ -76,9 +84,12 @@ pub(super) fn walk(
         let file = File::open(&path).map_err(SpoolError::io("open", &path))?;
         let length = file.metadata().map_err(SpoolError::io("read", &path))?.len();
         let header = match read_header(&file).map_err(SpoolError::io("read", &path))? {
+            Ok(SegmentHeader { columns_version: found, .. }) if found > COLUMNS_VERSION => {
+                return Err(SpoolError::Columns { path, found });
+            }
             Ok(header) if header.number == number => header,
             Err(HeaderError::Version(found)) if found > FORMAT_VERSION => {
-                return Err(SpoolError::Version { path, found });
+                return Err(SpoolError::Version { path, found, known: FORMAT_VERSION });
             }
             _ => {
                 walked.damaged(&path, number, 0, length, 0, NO_HEADER);
@@ -163,8 +174,12 @@ impl Walked {
                 }
             }
             Some(Kind::InsertAcked) if record.body.len() >= 8 => {
-                let number = number_of(u64_at(record.body, 0));
-                self.noted.insert(number, record.flags & DEAD_LETTERED != 0);
+                let dead = record.flags & DEAD_LETTERED != 0;
+                let noted = if dead { Noted::Dead } else { Noted::Acknowledged };
+                self.noted.insert(number_of(u64_at(record.body, 0)), noted);
+            }
+            Some(Kind::Verified) if record.body.len() >= 8 => {
+                self.noted.insert(number_of(u64_at(record.body, 0)), Noted::Verified);
             }
             _ => {}
         }
@@ -269,16 +284,70 @@ pub(super) fn spool_dirs(dir: &Path) -> Result<Vec<u16>, SpoolError> {
 /// Rows per site of one dead letter.
 pub(super) fn dead_letter_rows(path: &Path) -> io::Result<BTreeMap<String, u64>> {
     let mut rows = BTreeMap::new();
+    scan_dead_letter(path, |record| {
+        if record.is(Kind::Hit) {
+            let site = site_of(record.payload()).unwrap_or(UNKNOWN_SITE);
+            *rows.entry(site.to_owned()).or_default() += 1;
+        }
+    })?;
+    Ok(rows)
+}
+
+/// Why a dead letter is one.
+pub(super) fn dead_letter_reason(path: &Path) -> io::Result<String> {
+    let mut reason = String::new();
+    scan_dead_letter(path, |record| {
+        if record.is(Kind::Reason) {
+            reason = String::from_utf8_lossy(record.body).into_owned();
+        }
+    })?;
+    Ok(reason)
+}
+
+/// Appends the rows of a dead letter, and where each ends.
+pub(super) fn dead_letter_payloads(path: &Path, body: &mut Vec<u8>, ends: &mut Vec<u32>) -> io::Result<()> {
+    scan_dead_letter(path, |record| {
+        if record.is(Kind::Hit) {
+            body.extend_from_slice(record.payload());
+            ends.push(body.len() as u32);
+        }
+    })
+}
+
+/// The batch that a dead letter holds.
+pub(super) fn dead_letter(path: &Path, counters: &Counters) -> Result<BatchMeta, SpoolError> {
+    let mut found: Option<BatchMeta> = None;
+    scan_dead_letter(path, |record| match (record.kind, &mut found) {
+        (Some(Kind::BatchOpen), None) => {
+            found = BatchOpen::decode(record.body).map(|open| BatchMeta::opened(&open, record.lsn));
+        }
+        (Some(Kind::Hit), Some(meta)) => {
+            meta.rows += 1;
+            let site = site_of(record.payload()).unwrap_or(UNKNOWN_SITE);
+            BatchMeta::count(&mut meta.sites, &counters.site(site));
+        }
+        (Some(Kind::BatchSeal), Some(meta)) => {
+            if let Some(seal) = BatchSeal::decode(record.body) {
+                (meta.first_lsn, meta.last_lsn) = (seal.first_lsn, seal.last_lsn);
+                (meta.content, meta.token) = (seal.content, seal.token);
+            }
+        }
+        _ => {}
+    })
+    .map_err(SpoolError::io("read", path))?;
+    let mut meta = found.ok_or_else(|| SpoolError::Damaged(path.to_owned()))?;
+    meta.dead_letter = Some(path.to_owned());
+    Ok(meta)
+}
+
+fn scan_dead_letter(path: &Path, mut visit: impl FnMut(&Record<'_>)) -> io::Result<()> {
     let file = File::open(path)?;
     if let Ok(header) = read_header(&file)? {
         scan(&file, &header, |found| {
-            if let Found::Record { record, .. } = found
-                && record.is(Kind::Hit)
-            {
-                let site = site_of(record.payload()).unwrap_or(UNKNOWN_SITE);
-                *rows.entry(site.to_owned()).or_default() += 1;
+            if let Found::Record { record, .. } = found {
+                visit(&record);
             }
         })?;
     }
-    Ok(rows)
+    Ok(())
 }

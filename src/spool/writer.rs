@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use super::helper::Helper;
 use super::log::Log;
-use super::record::{self, BatchOpen, BatchSeal, MAX_KEYS, RECORD_HEADER_BYTES, padded};
+use super::record::{self, BatchOpen, BatchSeal, Kind, MAX_KEYS, RECORD_HEADER_BYTES, padded};
 use super::shared::{Shared, batch_id, locked, now_ms, number_of};
 use super::{COLUMNS_VERSION, HitId, MAX_BATCH_BYTES, MAX_RECORD_BYTES};
 use crate::count::SiteCounters;
@@ -265,13 +265,13 @@ impl Core {
         }
     }
 
-    /// Notes in the log that a batch is done with. Rides with the next group: the
+    /// Notes in the log how far a batch has come. Rides with the next group: the
     /// checkpoint is what counts, this is for a reader who has lost it.
-    pub fn note_acked(&self, id: u64, dead: bool) {
+    pub fn note(&self, kind: Kind, id: u64, flags: u8) {
         let mut forming = self.forming();
         if !forming.poisoned && !forming.closing && forming.full_until.is_none() {
             let lsn = forming.next.take_lsn();
-            record::append_acked(&mut forming.group.buffer, lsn, id, dead);
+            record::append_note(&mut forming.group.buffer, kind, flags, lsn, id);
             if forming.group.buffer.len() >= MAX_IDLE_NOTES_BYTES {
                 forming.group.due = true;
                 self.wake_helper(&mut forming);

@@ -13,6 +13,7 @@
 //!
 //! It does not retry: the shipper and the callers of questions decide that.
 
+mod batches;
 mod connect;
 pub mod error;
 pub mod migrate;
@@ -25,6 +26,7 @@ use bytes::Bytes;
 use clickhouse::Client;
 use serde::Serialize;
 
+pub use batches::{Asked, Held};
 pub use error::StorageError;
 
 /// The settings of every insert. One batch is one block is one part, so that
@@ -81,6 +83,7 @@ pub enum Param {
     Text(String),
     Texts(Vec<String>),
     Number(i64),
+    Numbers(Vec<u64>),
 }
 
 /// A storage; cheap to clone, shared by all tasks.

@@ -27,6 +27,16 @@ const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 /// From a cached minute to the time-out.
 const QUERY_SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
+/// What the shipper counts (`ship::ShipMetrics`), as metrics.
+const SHIP_COUNTERS: [(&str, &str, &str); 6] = [
+    ("attempts", "ship_attempts", "Inserts tried"),
+    ("retries", "ship_retries", "Inserts that failed and were tried again"),
+    ("dead_batches", "ship_dead_batches", "Batches that storage refused for good"),
+    ("found_batches", "ship_found_batches", "Batches that were in storage already and so not sent"),
+    ("mended_batches", "ship_mended_batches", "Acknowledged batches that were not in storage as sent"),
+    ("storage_restarts", "ship_storage_restarts", "Starts of storage that the shipper noticed"),
+];
+
 /// What is measured here.
 #[derive(Clone)]
 pub struct Metrics {
@@ -112,10 +122,23 @@ impl Collector for Scrape {
         gauge(out, "backlog_rows", "Rows in the spool", None, backlog.rows)?;
         gauge(out, "backlog_damaged_rows", "Rows that could not be read back", None, backlog.damaged_rows)?;
         gauge(out, "backlog_dead_rows", "Rows that storage refused for good", None, backlog.dead_rows)?;
+        let unverified = backlog.unverified_batches;
+        gauge(
+            out,
+            "backlog_unverified_batches",
+            "Stored batches whose rows are not counted yet",
+            None,
+            unverified,
+        )?;
         gauge(out, "backlog_size", "Size of the spool", Some(&Unit::Bytes), backlog.bytes)?;
         let now = u64::try_from(self.0.now()).unwrap_or_default();
         let age = backlog.oldest.map_or(0, |oldest| now.saturating_sub(oldest)) as f64 / 1000.0;
         gauge(out, "backlog_oldest", "How long the oldest row waits", Some(&Unit::Seconds), age)?;
+
+        let jobs = self.0.running.jobs();
+        for (field, name, help) in SHIP_COUNTERS {
+            counter(out, name, help, jobs["ship"][field].as_u64().unwrap_or(0))?;
+        }
 
         let engine = self.0.running.engine();
         let states = ENGINE_STATES.map(|state| ([("state", state)], u64::from(state == engine.state)));

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::config::Site;
 use crate::enrich::Attribution;
-use crate::spool::Backlog;
+use crate::spool::{Backlog, DeadLetter};
 
 /// What an asynchronous method of a trait object returns.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -68,6 +68,17 @@ pub trait Running: Send + Sync {
     fn reload(&self) -> Result<Vec<String>, String>;
     /// Seals what waits and returns when storage has it.
     fn flush(&self) -> Answering<'_, Result<(), String>>;
+    /// Sends one dead letter again, or all; returns when storage has answered for each.
+    fn replay(&self, only: Option<u64>) -> Answering<'_, Result<Replayed, String>>;
+}
+
+/// What became of dead letters that were sent again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Replayed {
+    /// How many were sent.
+    pub replayed: u64,
+    /// Those that are dead letters still, or again.
+    pub dead: Vec<DeadLetter>,
 }
 
 /// The embedded engine, or the outside ClickHouse.

@@ -16,7 +16,9 @@ use metka::enrich::Attribution;
 use metka::spool::Backlog;
 use metka::web::people::Roster;
 use metka::web::role::Role;
-use metka::web::running::{Answering, Archive, ArchiveError, EngineStatus, Probe, Running, StepCount};
+use metka::web::running::{
+    Answering, Archive, ArchiveError, EngineStatus, Probe, Replayed, Running, StepCount,
+};
 use metka::web::{self, State};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -184,7 +186,15 @@ impl Archive for Echo {
 
 impl Running for Rest {
     fn backlog(&self) -> Backlog {
-        Backlog { rows: 5, batches: 2, bytes: 600, oldest: Some(1), dead_rows: 1, damaged_rows: 0 }
+        Backlog {
+            rows: 5,
+            batches: 2,
+            bytes: 600,
+            oldest: Some(1),
+            unverified_batches: 3,
+            dead_rows: 1,
+            damaged_rows: 0,
+        }
     }
 
     fn engine(&self) -> EngineStatus {
@@ -207,8 +217,21 @@ impl Running for Rest {
         Ok(vec!["geo".to_owned()])
     }
 
+    fn jobs(&self) -> Value {
+        json!({ "ship": { "attempts": 9, "retries": 2, "mended_batches": 1 } })
+    }
+
     fn flush(&self) -> Answering<'_, Result<(), String>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn replay(&self, only: Option<u64>) -> Answering<'_, Result<Replayed, String>> {
+        Box::pin(async move {
+            match only {
+                Some(id) => Err(format!("no dead letter {id:016x}")),
+                None => Ok(Replayed { replayed: 2, dead: Vec::new() }),
+            }
+        })
     }
 }
 

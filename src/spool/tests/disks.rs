@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
+use super::super::Tuning;
 use super::super::disk::{Disk, RealDisk};
-use super::super::{MIN_SEGMENT_BYTES, Tuning};
 
 /// What can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct ChoppyDisk {
 }
 
 pub fn tuned(disk: Arc<dyn Disk>) -> Tuning {
-    Tuning { disk, segment_bytes: Some(MIN_SEGMENT_BYTES) }
+    Tuning { disk, ..super::small() }
 }
 
 // === impl FailingDisk ===
