@@ -100,6 +100,12 @@ impl SiteCounters {
         self.waiting.fetch_sub(hits, Relaxed);
     }
 
+    /// Storage lost `hits` that it had acknowledged, and will not take them again.
+    pub fn lost(&self, hits: u64) {
+        self.waiting.fetch_add(hits, Relaxed);
+        self.stored.fetch_sub(hits, Relaxed);
+    }
+
     /// The counts carried over from the last run.
     pub fn restore(&self, stored: u64, refused: &BTreeMap<String, u64>) {
         self.stored.fetch_add(stored, Relaxed);

@@ -36,7 +36,7 @@ fn offline(config: &Config) -> Result<Value, Failure> {
         batches: stat.spools.values().map(|one| one.waiting_batches).sum(),
         bytes: stat.spools.values().map(|one| one.bytes).sum(),
         oldest: stat.spools.values().filter_map(|one| one.oldest_ms).min(),
-        unverified_batches: stat.spools.values().map(|one| one.unverified_batches).sum(),
+        unverified_batches: stat.spools.values().map(|one| one.kept_batches).sum(),
         dead_rows: stat.dead_rows,
         damaged_rows: 0,
     };

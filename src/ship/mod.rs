@@ -41,6 +41,8 @@
 
 mod judge;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -134,8 +136,17 @@ pub struct ShipMetrics {
     pub storage_restarts: AtomicU64,
 }
 
+/// How quick the shipper is; tests are quicker.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    verify_every: Duration,
+    first_backoff: Duration,
+    longest_backoff: Duration,
+}
+
 /// The shipper's parts.
 struct Shipper<S> {
+    pace: Pace,
     outlet: Outlet,
     storage: S,
     metrics: Arc<ShipMetrics>,
@@ -159,18 +170,18 @@ pub async fn run(
     metrics: Arc<ShipMetrics>,
     shutdown: watch::Receiver<bool>,
 ) {
-    run_counting(outlet, storage, metrics, shutdown, VERIFY_EVERY).await;
+    run_at(Pace::default(), outlet, storage, metrics, shutdown).await;
 }
 
-async fn run_counting(
+async fn run_at(
+    pace: Pace,
     outlet: Outlet,
     storage: impl Sink,
     metrics: Arc<ShipMetrics>,
     mut shutdown: watch::Receiver<bool>,
-    verify_every: Duration,
 ) {
-    let mut shipper = Shipper { outlet, storage, metrics, lifetime: Lifetime::default() };
-    let mut verify = tokio::time::interval(verify_every);
+    let mut verify = tokio::time::interval(pace.verify_every);
+    let mut shipper = Shipper::new(pace, outlet, storage, metrics);
     verify.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -210,7 +221,7 @@ async fn run_counting(
 /// and all else that is sealed, until nothing is left: for a command that works
 /// without a server.
 pub async fn run_once(outlet: Outlet, storage: impl Sink, metrics: Arc<ShipMetrics>) {
-    let mut shipper = Shipper { outlet: outlet.clone(), storage, metrics, lifetime: Lifetime::default() };
+    let mut shipper = Shipper::new(Pace::default(), outlet.clone(), storage, metrics);
     while outlet.backlog().batches > 0 {
         let batch = outlet.next().await;
         shipper.deliver(batch).await;
@@ -218,9 +229,31 @@ pub async fn run_once(outlet: Outlet, storage: impl Sink, metrics: Arc<ShipMetri
     shipper.verify().await;
 }
 
+// === impl Pace ===
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace { verify_every: VERIFY_EVERY, first_backoff: FIRST_BACKOFF, longest_backoff: LONGEST_BACKOFF }
+    }
+}
+
+impl Pace {
+    /// The wait after `failures` earlier failures: doubled each time up to the
+    /// longest, of which `jitter` (0 to 1) takes away up to a half, so that several
+    /// collectors do not come back in step.
+    fn backoff(&self, failures: u32, jitter: f64) -> Duration {
+        let longest = self.first_backoff.saturating_mul(1 << failures.min(16)).min(self.longest_backoff);
+        longest.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
+    }
+}
+
 // === impl Shipper ===
 
 impl<S: Sink> Shipper<S> {
+    fn new(pace: Pace, outlet: Outlet, storage: S, metrics: Arc<ShipMetrics>) -> Self {
+        Shipper { pace, outlet, storage, metrics, lifetime: Lifetime::default() }
+    }
+
     /// One batch, or one count.
     async fn step(&mut self, verify: &mut tokio::time::Interval) {
         tokio::select! {
@@ -244,7 +277,7 @@ impl<S: Sink> Shipper<S> {
                 Err(error) => {
                     self.metrics.failing.fetch_add(1, Relaxed);
                     self.metrics.retries.fetch_add(1, Relaxed);
-                    let wait = backoff(failures, random_unit());
+                    let wait = self.pace.backoff(failures, random_unit());
                     if failures.is_power_of_two() || failures == 0 {
                         let wait_ms = wait.as_millis() as u64;
                         let error = short(&error.text);
@@ -292,7 +325,7 @@ impl<S: Sink> Shipper<S> {
                 reason = Some(format!("{}: {text}", error.code));
             }
         }
-        settle(&self.outlet, batch, reason).await;
+        self.settle(batch, reason).await;
     }
 
     /// One try: counted first if it is suspect, then sent.
@@ -410,36 +443,36 @@ impl<S: Sink> Shipper<S> {
         restarted
     }
 
+    /// Tells the spool, until it could write it down: until then the batch stays, and
+    /// would be sent again under its token.
+    async fn settle(&self, batch: Batch, reason: Option<String>) {
+        let batch = Arc::new(batch);
+        let mut failures = 0;
+        loop {
+            let (outlet, batch, reason) = (self.outlet.clone(), batch.clone(), reason.clone());
+            let settled = blocking(move || match reason {
+                None => outlet.acknowledge(&batch),
+                Some(reason) => outlet.dead_letter(&batch, &reason),
+            })
+            .await;
+            match settled {
+                Ok(()) | Err(SpoolError::UnknownBatch(_)) => return,
+                Err(error) => {
+                    if failures == 0 {
+                        tracing::error!(%error, "an acknowledgement could not be written, it is tried again");
+                    }
+                    tokio::time::sleep(self.pace.backoff(failures, random_unit())).await;
+                    failures += 1;
+                }
+            }
+        }
+    }
+
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, SinkError>>) -> Result<T, SinkError> {
         tokio::time::timeout(INSERT_TIMEOUT, work).await.unwrap_or_else(|_| {
             let text = format!("no answer within {} s", INSERT_TIMEOUT.as_secs());
             Err(SinkError { retryable: true, code: 0, text })
         })
-    }
-}
-
-/// Tells the spool, until it could write it down: until then the batch stays, and
-/// would be sent again under its token.
-async fn settle(outlet: &Outlet, batch: Batch, reason: Option<String>) {
-    let batch = Arc::new(batch);
-    let mut failures = 0;
-    loop {
-        let (outlet, batch, reason) = (outlet.clone(), batch.clone(), reason.clone());
-        let settled = blocking(move || match reason {
-            None => outlet.acknowledge(&batch),
-            Some(reason) => outlet.dead_letter(&batch, &reason),
-        })
-        .await;
-        match settled {
-            Ok(()) | Err(SpoolError::UnknownBatch(_)) => return,
-            Err(error) => {
-                if failures == 0 {
-                    tracing::error!(%error, "an acknowledgement could not be written, it is tried again");
-                }
-                tokio::time::sleep(backoff(failures, random_unit())).await;
-                failures += 1;
-            }
-        }
     }
 }
 
@@ -461,14 +494,6 @@ async fn emptied(outlet: &Outlet) {
 async fn told(shutdown: &mut watch::Receiver<bool>) {
     // A dropped sender is a shutdown too.
     let _ = shutdown.wait_for(|told| *told).await;
-}
-
-/// The wait after `failures` earlier failures: doubled each time up to the
-/// longest, of which `jitter` (0 to 1) takes away up to a half, so that several
-/// collectors do not come back in step.
-fn backoff(failures: u32, jitter: f64) -> Duration {
-    let longest = FIRST_BACKOFF.saturating_mul(1 << failures.min(16)).min(LONGEST_BACKOFF);
-    longest.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
 }
 
 fn random_unit() -> f64 {

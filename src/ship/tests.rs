@@ -139,8 +139,8 @@ async fn ship_and(
     let storage = Storage::new(script);
     let metrics = Arc::new(ShipMetrics::default());
     let outlet = opened.outlet.clone();
-    let every = Duration::from_millis(50);
-    let task = tokio::spawn(run_counting(opened.outlet, storage.clone(), metrics.clone(), told, every));
+    let pace = Pace { verify_every: Duration::from_millis(50), ..Pace::default() };
+    let task = tokio::spawn(run_at(pace, opened.outlet, storage.clone(), metrics.clone(), told));
     for writer in opened.writers {
         for row in 0..rows {
             site.arrived();
@@ -296,6 +296,7 @@ async fn what_a_crash_of_storage_lost_or_doubled_after_it_was_verified_is_mended
 
 #[test]
 fn the_wait_doubles_up_to_its_bound_and_jitter_takes_at_most_half() {
+    let backoff = |failures, jitter| Pace::default().backoff(failures, jitter);
     assert_eq!(backoff(0, 0.0), FIRST_BACKOFF);
     assert_eq!(backoff(3, 0.0), FIRST_BACKOFF * 8);
     assert_eq!(backoff(1000, 0.0), LONGEST_BACKOFF);

@@ -25,7 +25,7 @@ const MAX_RANGE: u32 = 1 << 24;
 pub(super) const VERSION: u16 = 2;
 const CHECKPOINT_HEAD: &str = "metka checkpoint 2";
 /// Written up to version 0.1: the numbers that are done with stood on the line of
-/// their spool, and nothing was verified.
+/// their spool.
 const CHECKPOINT_HEAD_1: &str = "metka checkpoint 1";
 const NODE_HEAD: &str = "metka node 1";
 
@@ -41,9 +41,6 @@ pub(super) struct Node {
 /// What is known to be in storage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Checkpoint {
-    /// The life of the machine in which it was written; empty when that is not
-    /// known, and then nothing counts as verified.
-    pub boot: String,
     pub spools: BTreeMap<u16, Mark>,
     /// Dead letters whose rows are in storage by now; their files are to go.
     pub replayed: BTreeSet<u64>,
@@ -56,9 +53,8 @@ pub(super) struct Mark {
     /// All batches with a lower number are done with.
     pub floor: u32,
     /// Batches at or above the floor of which storage has said that it has them.
+    /// That they were counted since is not kept: a restart counts them again.
     pub acknowledged: BTreeSet<u32>,
-    /// Those of them whose rows were then counted in storage.
-    pub verified: BTreeSet<u32>,
     /// Batches at or above the floor that went to the dead letters.
     pub dead: BTreeSet<u32>,
     /// No batch with this number or a higher one was open at the checkpoint.
@@ -129,18 +125,13 @@ impl Checkpoint {
         for line in lines {
             let words: Vec<&str> = line.split(' ').collect();
             match words[..] {
-                ["boot", boot] => checkpoint.boot = boot.to_owned(),
                 ["spool", spool, floor, next_batch, next_segment, next_lsn] => {
                     let mark = checkpoint.spools.entry(spool_number(spool)?).or_default();
                     mark.set(floor, next_batch, next_segment, next_lsn)?;
                 }
-                [list @ ("acknowledged" | "verified" | "dead"), spool, ref numbers @ ..] => {
+                [list @ ("acknowledged" | "dead"), spool, ref numbers @ ..] => {
                     let mark = checkpoint.spools.get_mut(&spool_number(spool)?)?;
-                    let list = match list {
-                        "acknowledged" => &mut mark.acknowledged,
-                        "verified" => &mut mark.verified,
-                        _ => &mut mark.dead,
-                    };
+                    let list = if list == "dead" { &mut mark.dead } else { &mut mark.acknowledged };
                     for range in numbers {
                         let (first, last) = range.split_once('-').unwrap_or((range, range));
                         let (first, last) = (first.parse::<u32>().ok()?, last.parse::<u32>().ok()?);
@@ -159,7 +150,7 @@ impl Checkpoint {
         Some(checkpoint)
     }
 
-    /// A checkpoint of version 1: what it calls done with may never have been counted.
+    /// A checkpoint of version 1.
     fn parse_1(lines: &mut dyn Iterator<Item = &str>) -> Option<Checkpoint> {
         let mut checkpoint = Checkpoint::default();
         for line in lines {
@@ -193,18 +184,13 @@ impl Checkpoint {
 
     pub fn write(&self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
         let mut text = format!("{CHECKPOINT_HEAD}\n");
-        if !self.boot.is_empty() {
-            let _ = writeln!(text, "boot {}", self.boot);
-        }
         for (spool, mark) in &self.spools {
             let _ = writeln!(
                 text,
                 "spool {spool} {} {} {} {}",
                 mark.floor, mark.next_batch, mark.next_segment, mark.next_lsn
             );
-            for (name, list) in
-                [("acknowledged", &mark.acknowledged), ("verified", &mark.verified), ("dead", &mark.dead)]
-            {
+            for (name, list) in [("acknowledged", &mark.acknowledged), ("dead", &mark.dead)] {
                 if !list.is_empty() {
                     let _ = writeln!(text, "{name} {spool}{}", ranges(list));
                 }
@@ -251,12 +237,6 @@ fn ranges(numbers: &BTreeSet<u32>) -> String {
         let _ = if first == last { write!(text, " {first}") } else { write!(text, " {first}-{last}") };
     }
     text
-}
-
-/// The life of this machine, as the kernel names it; empty where it does not.
-pub(super) fn boot_id() -> String {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    text.trim().chars().filter(|c| c.is_ascii_hexdigit() || *c == '-').collect()
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
@@ -325,12 +305,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("checkpoint");
         assert!(matches!(Checkpoint::read(&path), Ok(Read::Absent)));
-        let mut checkpoint = Checkpoint { boot: boot_id(), ..Checkpoint::default() };
+        let mut checkpoint = Checkpoint::default();
         checkpoint.replayed.insert(0xabc);
         let mark = Mark {
             floor: 7,
             acknowledged: BTreeSet::from([9, 11, 12, 13]),
-            verified: BTreeSet::from([11, 12]),
             dead: BTreeSet::from([u32::MAX]),
             next_batch: 14,
             next_segment: 4,
@@ -356,7 +335,6 @@ mod tests {
         let Ok(Read::Good(read)) = Checkpoint::read(&path) else { panic!("version 1 is not read") };
         assert_eq!(read.spools[&3].acknowledged, BTreeSet::from([9, 11]));
         assert_eq!((read.spools[&3].floor, read.sites["clinic"].stored), (7, 5));
-        assert!(read.boot.is_empty() && read.spools[&3].verified.is_empty());
 
         let newer = "metka checkpoint 3\nwho knows\n".to_owned();
         std::fs::write(&path, sealed(newer)).expect("the file is written");

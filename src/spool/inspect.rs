@@ -40,8 +40,8 @@ pub struct OneSpool {
     pub next_lsn: u64,
     pub waiting_batches: u64,
     pub waiting_rows: u64,
-    /// Batches that storage has acknowledged and whose rows were not yet counted there.
-    pub unverified_batches: u64,
+    /// Batches that storage has acknowledged and that are kept for a while.
+    pub kept_batches: u64,
     /// When the oldest waiting batch was opened, in milliseconds since 1970.
     pub oldest_ms: Option<u64>,
 }
@@ -96,7 +96,7 @@ pub fn verify(dir: &Path) -> Result<Verdict, SpoolError> {
             next_lsn: walked.segments.last().map_or(0, |segment| segment.end.next_lsn),
             ..OneSpool::default()
         };
-        one.unverified_batches = mark.acknowledged.difference(&mark.verified).count() as u64;
+        one.kept_batches = mark.acknowledged.len() as u64;
         for meta in walked.batches.iter().filter(|meta| meta.rows > 0 && !done(meta.number(), &mark)) {
             one.waiting_batches += 1;
             one.waiting_rows += u64::from(meta.rows);

@@ -90,6 +90,8 @@ pub use outlet::{Backlog, Batch, DeadLetter, Hold, Outlet, Unverified};
 pub use record::MAX_KEYS;
 pub use recover::RecoveryReport;
 pub use seen::Seen;
+#[cfg(test)]
+pub(crate) use tests::copy_as_killed;
 pub use tombstone::{Subject, Tombstone, Tombstones};
 pub use walk::Damage;
 pub use writer::{Ticket, Writer};
@@ -202,12 +204,6 @@ pub fn open(options: Options, counters: Arc<Counters>) -> Result<Opened, SpoolEr
 /// [`open`], with what tests set.
 pub fn open_with(options: Options, tuning: Tuning, counters: Arc<Counters>) -> Result<Opened, SpoolError> {
     recover::open(options, tuning, counters)
-}
-
-/// Makes the next opening count everything in storage again that the spool in
-/// `dir` still has: for a storage that came out of a backup.
-pub fn distrust(dir: &std::path::Path) -> Result<(), SpoolError> {
-    recover::distrust(dir)
 }
 
 // === impl Tuning ===

@@ -36,9 +36,7 @@ use super::disk::replace;
 use super::record::{self, BatchOpen, Kind, SegmentHeader};
 use super::recover::quarantine;
 use super::scan::{Found, read_header, read_range, scan};
-use super::shared::{
-    BatchMeta, Extent, Held, Shared, Stage, locked, now_ms, number_of, segment_name, spool_of,
-};
+use super::shared::{BatchMeta, Extent, Held, Shared, Stage, locked, now_ms, segment_name, spool_of};
 use super::tombstone::{MAX_TOMBSTONES, Tombstone, Tombstones};
 use super::writer::Core;
 use crate::store::row::{Head, site_of};
@@ -168,10 +166,7 @@ impl Outlet {
     /// Storage says that it has the batch: notes it durably and counts its rows as
     /// stored. Writes to the disk.
     pub fn acknowledge(&self, batch: &Batch) -> Result<(), SpoolError> {
-        match batch.lease.meta.dead_letter {
-            Some(_) => self.finish_replay(batch),
-            None => self.finish(batch, Stage::Acknowledged { at: Instant::now(), rows: batch.rows }),
-        }
+        self.finish(batch, Stage::Acknowledged { at: Instant::now(), rows: batch.rows })
     }
 
     /// Storage will never take the batch: its rows go to `dead/`, where they wait
@@ -181,29 +176,23 @@ impl Outlet {
         let disk = &*self.shared.disk;
         replace(disk, &path, &batch.dead_letter(&self.shared, reason)?)
             .map_err(SpoolError::io("write", path))?;
-        if batch.lease.meta.dead_letter.is_some() {
-            let mut totals = locked(&self.shared.totals);
-            self.count_stored(&mut totals, &batch.left_out);
-            self.shared.dead_rows.fetch_sub(sum(&batch.left_out), Relaxed);
-            locked(&self.shared.replays).waiting.remove(&batch.id);
-            return Ok(());
-        }
-        self.finish(batch, Stage::Dead)?;
-        self.shared.dead_rows.fetch_add(u64::from(batch.rows), Relaxed);
-        Ok(())
+        self.finish(batch, Stage::Dead)
     }
 
     /// Up to `most` batches that storage is to be asked about, oldest first.
     pub fn unverified(&self, most: usize) -> Vec<Unverified> {
-        let mut found = Vec::new();
-        for book in self.shared.books.values() {
-            let state = book.state();
-            found.extend(state.batches.values().filter(|held| !held.leased).filter_map(|held| {
-                let Stage::Acknowledged { rows, .. } = held.stage else { return None };
+        let acknowledged = |held: &Held| match held.stage {
+            Stage::Acknowledged { rows, .. } if !held.leased => {
                 let BatchMeta { id, month, opened_ms, .. } = *held.meta;
                 Some(Unverified { id, month, opened_ms, rows })
-            }));
+            }
+            _ => None,
+        };
+        let mut found = Vec::new();
+        for book in self.shared.books.values() {
+            found.extend(book.state().batches.values().filter_map(acknowledged));
         }
+        found.extend(locked(&self.shared.replays).values().filter_map(acknowledged));
         found.sort_by_key(|unverified| unverified.opened_ms);
         found.truncate(most);
         found
@@ -228,27 +217,25 @@ impl Outlet {
     /// Storage has nothing of these batches: they may be sent without being counted.
     pub fn absent(&self, batches: &[u64]) {
         for id in batches {
-            let mut state = self.shared.book(spool_of(*id)).state();
-            if let Some(held) = state.batches.get_mut(&number_of(*id)) {
-                held.suspect = false;
-            }
+            self.shared.held(*id, |held| held.suspect = false);
         }
     }
 
-    /// The rows of these batches are all in storage, once each. Made durable with
-    /// the next checkpoint.
+    /// The rows of these batches are all in storage, once each. Noted in the log; a
+    /// restart counts again all the same.
     pub fn verified(&self, batches: &[u64]) {
         for id in batches {
-            let (spool, number) = (spool_of(*id), number_of(*id));
-            let mut state = self.shared.book(spool).state();
-            if let Some(held) = state.batches.get_mut(&number)
-                && let Stage::Acknowledged { at, rows } = held.stage
-            {
-                held.stage = Stage::Verified { at, rows };
-                drop(state);
-                if let Some(core) = self.cores.get(usize::from(spool)) {
-                    core.note(record::Kind::Verified, *id, 0);
+            let newly = self.shared.held(*id, |held| match held.stage {
+                Stage::Acknowledged { at, rows } => {
+                    held.stage = Stage::Verified { at, rows };
+                    held.meta.dead_letter.is_none()
                 }
+                _ => false,
+            });
+            if newly == Some(true)
+                && let Some(core) = self.cores.get(usize::from(spool_of(*id)))
+            {
+                core.note(record::Kind::Verified, *id, 0);
             }
         }
     }
@@ -256,28 +243,26 @@ impl Outlet {
     /// A batch that storage has acknowledged and does not have as it should: reads
     /// it again, as it would be sent now. `None` when it is gone or handed out.
     pub fn recheck(&self, id: u64) -> Result<Option<Batch>, SpoolError> {
-        let lease = {
-            let mut state = self.shared.book(spool_of(id)).state();
-            let Some(held) = state.batches.get_mut(&number_of(id)).filter(|held| !held.leased) else {
-                return Ok(None);
-            };
-            held.leased = true;
-            Lease::of(&self.shared, held)
-        };
-        lease.read().map(Some)
+        let lease = self.shared.held(id, |held| {
+            let free = !std::mem::replace(&mut held.leased, true);
+            free.then(|| Lease::of(&self.shared, held))
+        });
+        lease.flatten().map(Lease::read).transpose()
     }
 
     /// Storage was started again and may have lost what it had not yet written to
     /// its disk: everything that the spool still has is counted again.
     pub fn distrust(&self) {
-        for book in self.shared.books.values() {
-            for held in book.state().batches.values_mut() {
-                if let Stage::Verified { at, rows } = held.stage {
-                    held.stage = Stage::Acknowledged { at, rows };
-                }
-                held.suspect |= held.waits();
+        let distrust = |held: &mut Held| {
+            if let Stage::Verified { at, rows } = held.stage {
+                held.stage = Stage::Acknowledged { at, rows };
             }
+            held.suspect |= held.waits();
+        };
+        for book in self.shared.books.values() {
+            book.state().batches.values_mut().for_each(distrust);
         }
+        locked(&self.shared.replays).values_mut().for_each(distrust);
     }
 
     /// Writes a checkpoint, and releases what the time has come for. The shipper
@@ -323,12 +308,19 @@ impl Outlet {
 
     /// The dead letters. Reads from the disk.
     pub fn dead_letters(&self) -> Result<Vec<DeadLetter>, SpoolError> {
-        super::inspect::dead_letters(&self.shared.dir)
+        let counted: Vec<String> = locked(&self.shared.replays)
+            .values()
+            .filter(|held| held.counted)
+            .map(|held| format!("{:016x}", held.meta.id))
+            .collect();
+        let mut letters = super::inspect::dead_letters(&self.shared.dir)?;
+        letters.retain(|letter| !counted.contains(&letter.id));
+        Ok(letters)
     }
 
     /// Whether dead letters wait to be sent again.
     pub fn is_replaying(&self) -> bool {
-        !locked(&self.shared.replays).waiting.is_empty()
+        locked(&self.shared.replays).values().any(Held::waits)
     }
 
     /// Sends a dead letter again, or all: they come out of [`Outlet::next`]. Says
@@ -337,18 +329,14 @@ impl Outlet {
         let mut replayed = 0;
         for letter in self.dead_letters()? {
             let Ok(id) = u64::from_str_radix(&letter.id, 16) else { continue };
-            let replays = locked(&self.shared.replays);
-            if only.is_some_and(|only| only != id)
-                || replays.waiting.contains_key(&id)
-                || replays.done.contains(&id)
-            {
+            let sent = locked(&self.shared.replays).contains_key(&id);
+            if sent || only.is_some_and(|only| only != id) {
                 continue;
             }
-            drop(replays);
             let path = dead_letter_path(&self.shared.dir, id);
             let meta = super::walk::dead_letter(&path, &self.shared.counters)?;
             let held = Held { suspect: true, ..Held::fresh(meta) };
-            locked(&self.shared.replays).waiting.insert(id, held);
+            locked(&self.shared.replays).insert(id, held);
             replayed += 1;
         }
         if let Some(id) = only.filter(|_| replayed == 0) {
@@ -384,76 +372,73 @@ impl Outlet {
             let first = first.or(state.open.map(|(_, opened_ms)| opened_ms));
             backlog.oldest = [backlog.oldest, first].into_iter().flatten().min();
         }
-        backlog.batches += locked(&shared.replays).waiting.len() as u64;
+        for held in locked(&shared.replays).values() {
+            match held.stage {
+                Stage::Waiting => backlog.batches += 1,
+                Stage::Acknowledged { .. } => backlog.unverified_batches += 1,
+                Stage::Verified { .. } | Stage::Dead => {}
+            }
+        }
         backlog
     }
 
+    /// The batch has come to this stage: notes it durably, then counts its rows.
     fn finish(&self, batch: &Batch, stage: Stage) -> Result<(), SpoolError> {
         let shared = &self.shared;
         let meta = &batch.lease.meta;
-        let (spool, number) = (meta.spool(), meta.number());
+        let is_replay = meta.dead_letter.is_some();
         let mut totals = locked(&shared.totals);
-        let counted = match shared.book(spool).state().batches.get(&number) {
-            Some(held) if held.stage != Stage::Dead => held.counted,
+        let counted = match shared.held(batch.id, |held| (held.stage, held.counted)) {
+            Some((stage, counted)) if stage != Stage::Dead => counted,
             _ => return Err(SpoolError::UnknownBatch(batch.id)),
         };
+        // How many rows more are stored than before, and how many less are dead. What
+        // is left out of a dead letter is done with.
         let dead = stage == Stage::Dead;
-        let sites = match (counted, dead) {
-            (true, _) => Vec::new(),
-            // What is not in the dead letter is done with.
-            (false, true) => batch.left_out.clone(),
-            (false, false) => batch.sites(),
+        let (stored, lost) = match (counted, dead) {
+            (false, false) => (batch.sites(), Vec::new()),
+            (false, true) => (batch.left_out.clone(), Vec::new()),
+            (true, false) => (Vec::new(), Vec::new()),
+            // Storage lost what it had acknowledged, and does not take it again.
+            (true, true) => (batch.left_out.clone(), batch.sites()),
         };
-        let floors = shared.write_checkpoint(&with(&totals, &sites), Some((spool, number, stage)), None)?;
-        self.count_stored(&mut totals, &sites);
-        if let Some(held) = shared.book(spool).state().batches.get_mut(&number) {
+        let after = with(&totals, &stored, &lost);
+        let floors = match is_replay {
+            true => shared.write_checkpoint(&after, None, Some((batch.id, stage)))?,
+            false => shared.write_checkpoint(&after, Some((meta.spool(), meta.number(), stage)), None)?,
+        };
+        *totals = after;
+        for (site, rows) in &stored {
+            shared.counters.site(site).stored(*rows);
+        }
+        for (site, rows) in &lost {
+            shared.counters.site(site).lost(*rows);
+        }
+        shared.held(batch.id, |held| {
             held.stage = stage;
             held.suspect = false;
             held.attempt = batch.attempt;
-            held.counted |= !dead;
+            held.counted = !dead;
+        });
+        match (is_replay, dead) {
+            (false, true) => drop(shared.dead_rows.fetch_add(u64::from(batch.rows), Relaxed)),
+            (true, true) => {
+                locked(&shared.replays).remove(&batch.id);
+                let rows = if counted { u64::from(batch.rows) } else { 0 };
+                shared.dead_rows.fetch_add(rows, Relaxed);
+                shared.dead_rows.fetch_sub(if counted { 0 } else { sum(&stored) }, Relaxed);
+            }
+            (true, false) => drop(shared.dead_rows.fetch_sub(sum(&stored), Relaxed)),
+            (false, false) => {}
         }
         drop(totals);
         shared.release(floors);
-        if let Some(core) = self.cores.get(usize::from(spool)) {
+        if let Some(core) = self.cores.get(usize::from(meta.spool()))
+            && !is_replay
+        {
             core.note(record::Kind::InsertAcked, batch.id, if dead { record::DEAD_LETTERED } else { 0 });
         }
         Ok(())
-    }
-
-    /// A dead letter's rows are in storage: its file goes. The checkpoint says so
-    /// first, so that a crash in between does not count them twice.
-    fn finish_replay(&self, batch: &Batch) -> Result<(), SpoolError> {
-        let shared = &self.shared;
-        let mut totals = locked(&shared.totals);
-        if !locked(&shared.replays).waiting.contains_key(&batch.id) {
-            return Err(SpoolError::UnknownBatch(batch.id));
-        }
-        let sites = batch.sites();
-        shared.write_checkpoint(&with(&totals, &sites), None, Some(batch.id))?;
-        self.count_stored(&mut totals, &sites);
-        let mut replays = locked(&shared.replays);
-        replays.waiting.remove(&batch.id);
-        replays.done.insert(batch.id);
-        drop(replays);
-        drop(totals);
-        shared.dead_rows.fetch_sub(sum(&sites), Relaxed);
-        let dir = shared.dir.join("dead");
-        let removed = shared.disk.remove(&dead_letter_path(&shared.dir, batch.id));
-        match removed.and_then(|()| shared.disk.sync_dir(&dir)) {
-            Ok(()) => {
-                locked(&shared.replays).done.remove(&batch.id);
-            }
-            // The checkpoint names it until the next start removes it.
-            Err(error) => tracing::warn!(%error, batch = batch.id, "a replayed dead letter stays as a file"),
-        }
-        Ok(())
-    }
-
-    fn count_stored(&self, totals: &mut BTreeMap<String, u64>, sites: &[(String, u64)]) {
-        *totals = with(totals, sites);
-        for (site, rows) in sites {
-            self.shared.counters.site(site).stored(*rows);
-        }
     }
 
     fn lease(&self) -> Option<Lease> {
@@ -476,7 +461,7 @@ impl Outlet {
             }
         }
         let mut replays = locked(&self.shared.replays);
-        let held = replays.waiting.values_mut().find(|held| free(held))?;
+        let held = replays.values_mut().find(|held| free(held))?;
         held.leased = true;
         Some(Lease::of(&self.shared, held))
     }
@@ -589,14 +574,8 @@ impl Drop for Lease {
             held.attempt = held.attempt.max(self.attempt);
             held.waits()
         };
-        let waits = match self.meta.dead_letter {
-            Some(_) => locked(&self.shared.replays).waiting.get_mut(&self.meta.id).is_some_and(give_back),
-            None => {
-                let mut state = self.shared.book(self.meta.spool()).state();
-                state.batches.get_mut(&self.meta.number()).is_some_and(give_back)
-            }
-        };
-        if waits {
+        let waits = self.shared.held(self.meta.id, give_back);
+        if waits == Some(true) {
             self.shared.sealed.notify_waiters();
         }
     }
@@ -704,11 +683,19 @@ fn attempt_token(token: &[u8; 16], attempt: u32) -> String {
     }
 }
 
-/// The totals with these rows.
-fn with(totals: &BTreeMap<String, u64>, sites: &[(String, u64)]) -> BTreeMap<String, u64> {
+/// The totals with these rows, and without those.
+fn with(
+    totals: &BTreeMap<String, u64>,
+    stored: &[(String, u64)],
+    lost: &[(String, u64)],
+) -> BTreeMap<String, u64> {
     let mut after = totals.clone();
-    for (site, rows) in sites {
+    for (site, rows) in stored {
         *after.entry(site.clone()).or_default() += rows;
+    }
+    for (site, rows) in lost {
+        let total = after.entry(site.clone()).or_default();
+        *total = total.saturating_sub(*rows);
     }
     after
 }

@@ -17,16 +17,16 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
-use super::checkpoint::{Checkpoint, Mark, Node, Read, boot_id};
+use super::checkpoint::{Checkpoint, Mark, Node, Read};
 use super::disk::{Disk, datasync, write_zeros};
 use super::keeper;
 use super::log::{Current, Log, LogError};
 use super::outlet::tombstones_path;
 use super::record::{BatchSeal, GROUP_START, SEGMENT_HEADER_BYTES, stamp};
-use super::shared::{
-    BatchMeta, Book, BookState, Held, Replays, Segment, Shared, Stage, now_ms, spool_name, token,
+use super::shared::{BatchMeta, Book, BookState, Held, Segment, Shared, Stage, now_ms, spool_name, token};
+use super::walk::{
+    Damage, NO_HEADER, Noted, Walked, WalkedSegment, dead_letter, dead_letter_rows, spool_dirs, walk,
 };
-use super::walk::{Damage, NO_HEADER, Noted, Walked, WalkedSegment, dead_letter_rows, spool_dirs, walk};
 use super::writer::Writer;
 use super::{
     COLUMNS_VERSION, MAX_SPOOLS, MIN_SEGMENT_BYTES, Opened, Options, Outlet, SEGMENT_BYTES, Seen, SpoolError,
@@ -115,7 +115,6 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
 
     let tombstones = Tombstones::read(&tombstones_path(&dir))?;
     let seen = Seen::open(&dir.join("seen"), now_ms()).map_err(SpoolError::io("read", dir.join("seen")))?;
-    let boot = boot_id();
     let spools = spool_dirs(&dir)?;
     let walked: Vec<Result<Walked, SpoolError>> = std::thread::scope(|scope| {
         let (dir, counters, seen) = (&dir, &counters, &seen);
@@ -139,12 +138,8 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
     for (spool, walked) in spools.iter().zip(walked) {
         let mark = checkpoint.spools.get(spool).cloned().unwrap_or_default();
         let writes = usize::from(*spool) < options.spools;
-        let trust = match checkpoint_good {
-            true if !boot.is_empty() && checkpoint.boot == boot => Trust::All,
-            true => Trust::Acknowledged,
-            false => Trust::Notes,
-        };
-        let mut recovered = settle(&dir, *spool, walked?, &mark, trust, writes, &node, &disk, &mut report)?;
+        let mut recovered =
+            settle(&dir, *spool, walked?, &mark, checkpoint_good, writes, &node, &disk, &mut report)?;
         if !checkpoint_good {
             for meta in recovered.noted_stored.drain(..) {
                 for (site, rows) in &meta.sites {
@@ -160,7 +155,8 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
         }
         ready.push(recovered.ready);
     }
-    let dead = dead_letters(&dir, &ready, &checkpoint.replayed, &*disk)?;
+    let mut replays = BTreeMap::new();
+    let dead = dead_letters(&dir, &ready, &checkpoint.replayed, &counters, &mut replays, &*disk)?;
     for (site, rows) in dead {
         report.dead_rows += rows;
         *waiting.entry(site).or_default() += rows;
@@ -168,7 +164,7 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
     for (site, rows) in &waiting {
         counters.site(site).recovered(*rows);
     }
-    start(options, tuning, counters, lock, node, boot, seen, tombstones, ready, totals, waiting, report)
+    start(options, tuning, counters, lock, node, seen, tombstones, ready, replays, totals, waiting, report)
 }
 
 #[expect(
@@ -181,10 +177,10 @@ fn start(
     counters: Arc<Counters>,
     lock: File,
     node: Node,
-    boot: String,
     seen: Seen,
     tombstones: Tombstones,
     mut ready: Vec<Ready>,
+    replays: BTreeMap<u64, Held>,
     totals: BTreeMap<String, u64>,
     counts_waiting: BTreeMap<String, u64>,
     report: RecoveryReport,
@@ -208,7 +204,6 @@ fn start(
     let shared = Arc::new(Shared {
         dir: options.dir.clone(),
         node,
-        boot,
         disk: tuning.disk,
         counters,
         seen: Arc::new(seen),
@@ -230,7 +225,7 @@ fn start(
         disk_full: AtomicBool::new(false),
         holds: AtomicU32::new(0),
         tombstones: RwLock::new(Arc::new(tombstones)),
-        replays: Mutex::new(Replays::default()),
+        replays: Mutex::new(replays),
         written: Mutex::default(),
         _lock: lock,
     });
@@ -301,18 +296,6 @@ fn write_seals(log: &mut Log, seals: Vec<BatchSeal>) -> Result<(), SpoolError> {
     Ok(())
 }
 
-/// How far what an earlier process wrote down of storage holds now.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Trust {
-    /// The machine has not been down since: what was verified is.
-    All,
-    /// Storage may have lost what the machine had not yet written to its disk:
-    /// what was acknowledged is to be counted again.
-    Acknowledged,
-    /// The checkpoint is lost: the log's own notes say what was acknowledged.
-    Notes,
-}
-
 struct Settled {
     ready: Ready,
     /// Batches that only the log says are stored.
@@ -326,7 +309,7 @@ fn settle(
     spool: u16,
     mut walked: Walked,
     mark: &Mark,
-    trust: Trust,
+    checkpoint_good: bool,
     writes: bool,
     node: &Node,
     disk: &Arc<dyn Disk>,
@@ -376,12 +359,12 @@ fn settle(
     };
     let now = Instant::now();
     let stage = |number: u32, rows: u32| {
-        let noted = (trust == Trust::Notes).then(|| walked.noted.get(&number)).flatten();
+        // With the checkpoint lost, the log's own notes tell.
+        let noted = walked.noted.get(&number).filter(|_| !checkpoint_good);
         if mark.dead.contains(&number) || noted == Some(&Noted::Dead) {
             Stage::Dead
-        } else if mark.verified.contains(&number) && trust == Trust::All {
-            Stage::Verified { at: now, rows }
         } else if mark.acknowledged.contains(&number) || noted.is_some() {
+            // Counted again, whatever was verified: storage may have been down as well.
             Stage::Acknowledged { at: now, rows }
         } else {
             Stage::Waiting
@@ -396,8 +379,8 @@ fn settle(
             continue;
         }
         let stage = stage(number, meta.rows);
-        let counted = matches!(stage, Stage::Acknowledged { .. } | Stage::Verified { .. });
-        if counted && trust == Trust::Notes {
+        let counted = matches!(stage, Stage::Acknowledged { .. });
+        if counted && !checkpoint_good {
             noted_stored.push(meta.clone());
         }
         if stage == Stage::Waiting {
@@ -461,13 +444,15 @@ fn settle(
     Ok(Settled { ready: Ready { spool, book, current, seals }, noted_stored })
 }
 
-/// Counts the rows of dead letters per site. One whose batch still waits was
+/// Counts the rows of dead letters per site. One whose batch is still there was
 /// written just before a crash: the batch is what counts. One that was replayed
-/// is in storage.
+/// is in storage, and goes once its rows were counted there.
 fn dead_letters(
     dir: &Path,
     ready: &[Ready],
     replayed: &BTreeSet<u64>,
+    counters: &Counters,
+    replays: &mut BTreeMap<u64, Held>,
     disk: &dyn Disk,
 ) -> Result<BTreeMap<String, u64>, SpoolError> {
     let mut rows = BTreeMap::new();
@@ -481,9 +466,15 @@ fn dead_letters(
         let waits = ready
             .iter()
             .flat_map(|ready| ready.book.batches.values())
-            .any(|held| held.meta.id == id && held.waits());
-        if waits || replayed.contains(&id) {
+            .any(|held| held.meta.id == id && held.stage != Stage::Dead);
+        if waits {
             disk.remove(&path).map_err(SpoolError::io("remove", path))?;
+            continue;
+        }
+        if replayed.contains(&id) {
+            let meta = dead_letter(&path, counters)?;
+            let stage = Stage::Acknowledged { at: Instant::now(), rows: meta.rows };
+            replays.insert(id, Held { stage, counted: true, ..Held::fresh(meta) });
             continue;
         }
         for (site, count) in dead_letter_rows(&path).map_err(SpoolError::io("read", &path))? {
@@ -491,21 +482,6 @@ fn dead_letters(
         }
     }
     Ok(rows)
-}
-
-/// Makes the next opening count everything again that the spool in `dir` still
-/// has: its storage is another than the one that acknowledged it (a backup).
-pub(super) fn distrust(dir: &Path) -> Result<(), SpoolError> {
-    let _lock = lock(dir)?;
-    let path = dir.join("checkpoint");
-    match Checkpoint::read(&path).map_err(SpoolError::io("read", &path))? {
-        Read::Good(checkpoint) => Checkpoint { boot: String::new(), ..checkpoint }
-            .write(&super::disk::RealDisk, &path)
-            .map_err(SpoolError::io("write", path)),
-        Read::Newer(found) => Err(newer(path, found)),
-        // Without a checkpoint nothing is trusted anyway.
-        Read::Absent | Read::Damaged => Ok(()),
-    }
 }
 
 fn newer(path: PathBuf, found: u16) -> SpoolError {

@@ -4,7 +4,7 @@
 //!
 //! Lock order: `totals`, then one book's `state` or `replays`. Hit threads take none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -27,8 +27,6 @@ const RESERVE_BYTES: u64 = 256 << 10;
 pub(super) struct Shared {
     pub dir: PathBuf,
     pub node: Node,
-    /// The life of the machine.
-    pub boot: String,
     pub disk: Arc<dyn Disk>,
     pub counters: Arc<Counters>,
     pub seen: Arc<Seen>,
@@ -59,20 +57,12 @@ pub(super) struct Shared {
     /// While anybody holds this, no segment is released.
     pub holds: AtomicU32,
     pub tombstones: RwLock<Arc<Tombstones>>,
-    /// Dead letters that wait to be sent again, by batch id; and those that are in
-    /// storage by now and whose files are to go.
-    pub replays: Mutex<Replays>,
+    /// Dead letters that are sent again, by batch id, until their files are gone.
+    pub replays: Mutex<BTreeMap<u64, Held>>,
     /// The checkpoint as it is on the disk, if it was written in this process.
     pub written: Mutex<Option<Checkpoint>>,
     /// Held while the spool is open.
     pub _lock: File,
-}
-
-/// See [`Shared::replays`].
-#[derive(Default)]
-pub(super) struct Replays {
-    pub waiting: BTreeMap<u64, Held>,
-    pub done: BTreeSet<u64>,
 }
 
 /// One spool's book.
@@ -277,8 +267,7 @@ impl BookState {
             let stage = also.filter(|(of, _)| of == number).map_or(held.stage, |(_, stage)| stage);
             match stage {
                 Stage::Dead => mark.dead.insert(*number),
-                Stage::Verified { .. } => mark.verified.insert(*number) && mark.acknowledged.insert(*number),
-                Stage::Acknowledged { .. } => mark.acknowledged.insert(*number),
+                Stage::Acknowledged { .. } | Stage::Verified { .. } => mark.acknowledged.insert(*number),
                 // One that was found missing after it had been acknowledged: a restart
                 // must not count its rows as stored a second time.
                 Stage::Waiting => held.counted && mark.acknowledged.insert(*number),
@@ -324,22 +313,27 @@ impl Shared {
         if pressed { Duration::ZERO } else { self.settle }
     }
 
-    /// Writes the checkpoint as if `also` (spool, batch) had come to that stage, and
-    /// gives back the floor of each spool in it. The caller holds `totals`.
+    /// Writes the checkpoint as if the batch `also`, or the dead letter `replayed`, had
+    /// come to that stage, and gives back the floor of each spool in it. The caller
+    /// holds `totals`.
     pub fn write_checkpoint(
         &self,
         totals: &BTreeMap<String, u64>,
         also: Option<(u16, u32, Stage)>,
-        replayed: Option<u64>,
+        replayed: Option<(u64, Stage)>,
     ) -> Result<BTreeMap<u16, u32>, SpoolError> {
         let settle = self.settle_now();
-        let mut checkpoint = Checkpoint { boot: self.boot.clone(), ..Checkpoint::default() };
+        let mut checkpoint = Checkpoint::default();
         for (spool, book) in &self.books {
             let also = also.filter(|(of, ..)| of == spool).map(|(_, number, stage)| (number, stage));
             checkpoint.spools.insert(*spool, book.state().mark(also, settle));
         }
-        checkpoint.replayed.clone_from(&locked(&self.replays).done);
-        checkpoint.replayed.extend(replayed);
+        let counted = |(id, held): (&u64, &Held)| match replayed.filter(|(of, _)| of == id) {
+            Some((_, stage)) => stage != Stage::Dead,
+            None => held.counted,
+        };
+        checkpoint.replayed =
+            locked(&self.replays).iter().filter(|entry| counted(*entry)).map(|(id, _)| *id).collect();
         for (site, counts) in self.counters.counts() {
             checkpoint.sites.insert(site, SiteTotals { stored: 0, refused: counts.refused });
         }
@@ -378,11 +372,33 @@ impl Shared {
 
     /// After a checkpoint with these floors.
     pub fn release(&self, floors: BTreeMap<u16, u32>) {
+        let settle = self.settle_now();
+        locked(&self.replays).retain(|id, held| {
+            // The checkpoint names it until a later one is written: a restart in between
+            // finds no file, or counts its rows once more.
+            let done = held.is_done(settle) && self.holds.load(Relaxed) == 0;
+            !done || self.remove_dead_letter(*id).is_err()
+        });
         for (spool, floor) in &floors {
             let mut state = self.book(*spool).state();
             state.batches = state.batches.split_off(floor);
         }
         let _ = self.keeper.send(Job::Release(floors));
+    }
+
+    /// The batch, or the dead letter that is sent again, with this id.
+    pub fn held<T>(&self, id: u64, with: impl FnOnce(&mut Held) -> T) -> Option<T> {
+        if let Some(held) = locked(&self.replays).get_mut(&id) {
+            return Some(with(held));
+        }
+        self.books.get(&spool_of(id))?.state().batches.get_mut(&number_of(id)).map(with)
+    }
+
+    fn remove_dead_letter(&self, id: u64) -> std::io::Result<()> {
+        let removed = self.disk.remove(&super::outlet::dead_letter_path(&self.dir, id));
+        let synced = removed.and_then(|()| self.disk.sync_dir(&self.dir.join("dead")));
+        synced
+            .inspect_err(|error| tracing::warn!(%error, batch = id, "a replayed dead letter stays as a file"))
     }
 
     pub fn tombstones(&self) -> Arc<Tombstones> {

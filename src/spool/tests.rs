@@ -3,7 +3,6 @@
 mod damage;
 mod disks;
 mod faults;
-mod model;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -82,6 +81,32 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
         #[expect(clippy::disallowed_methods, reason = "the pause between two looks at a condition")]
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Copies a spool as a killed process leaves it, with `tail` bytes of an unfinished
+/// group behind the last record. The keeper works in the background: a copy made
+/// while it moved a file may lack the file, which a real kill cannot do.
+pub(crate) fn copy_as_killed(from: &Path, to: &Path, tail: u8) {
+    let names = |dir: &Path| {
+        let entries = std::fs::read_dir(dir.join("00")).expect("it lists").flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        names.sort();
+        names
+    };
+    until("the copy is whole", || {
+        let _ = std::fs::remove_dir_all(to);
+        let before = names(from);
+        copy_files(from, to);
+        before == names(from) && before == names(to)
+    });
+    use std::os::unix::fs::FileExt;
+    let Some((_, path)) = walk::segment_files(&to.join("00")).expect("it lists").pop() else { return };
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).expect("it opens");
+    let header = scan::read_header(&file).expect("it reads").expect("it is a segment");
+    let end = scan::scan(&file, &header, |_| {}).expect("it reads").offset;
+    let room = file.metadata().expect("it is there").len() - end;
+    let garbage = vec![tail; usize::from(tail).min(room as usize)];
+    file.write_all_at(&garbage, end).expect("it is written");
 }
 
 /// Copies a spool as a killed process leaves it: all that was written, the lock free.

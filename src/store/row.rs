@@ -216,6 +216,65 @@ impl Row<'_> {
     }
 }
 
+#[cfg(test)]
+impl<'a> Row<'a> {
+    /// A row with nothing in it, for tests of what is around it.
+    pub(crate) fn blank(site: &'a str, time: i64) -> Row<'a> {
+        Row {
+            site,
+            time,
+            kind: Kind::Pageview,
+            visitor: 0,
+            identity: IdentityKind::Cookieless,
+            minted: 0,
+            user_key: 0,
+            host: "",
+            path: "",
+            query: "",
+            title: "",
+            referrer_host: "",
+            referrer_path: "",
+            source: "",
+            channel: "",
+            utm_source: "",
+            utm_medium: "",
+            utm_campaign: "",
+            utm_content: "",
+            utm_term: "",
+            ip: [0; 16],
+            ip_key: 0,
+            country: "",
+            region: "",
+            city: "",
+            asn: 0,
+            network: "",
+            browser: "",
+            browser_version: "",
+            os: "",
+            os_version: "",
+            device: "",
+            bot: "",
+            language: "",
+            screen: "",
+            ad: "",
+            name: "",
+            props: &[],
+            engaged_ms: 0,
+            scroll: SCROLL_UNKNOWN,
+            timezone: "",
+            consent: ConsentState::Unstated,
+            policy: "",
+            keep_days: 730,
+            ip_days: 0,
+            city_days: 0,
+            user_key_days: 0,
+            props_days: 0,
+            hold: false,
+            demo: false,
+        }
+    }
+}
+
 /// The columns of the rows that a version of the list describes; `None` for a
 /// version that this program does not know.
 pub fn columns(version: u16) -> Option<&'static [&'static str]> {
@@ -283,4 +342,43 @@ fn varint(out: &mut Vec<u8>, mut number: u64) {
         number >>= 7;
     }
     out.push(number as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_of_a_row_is_read_from_both_its_ends_and_no_part_of_a_row_is_one() {
+        let row = Row {
+            visitor: 7,
+            minted: 8,
+            user_key: 9,
+            keep_days: 2,
+            path: "/цены",
+            ..Row::blank("clinic", 1000)
+        };
+        let mut payload = Vec::new();
+        row.encode(HitId { batch: 1, row: 2 }, &mut payload);
+        let head = Head::of(&payload).expect("a row");
+        assert_eq!(
+            head,
+            Head {
+                site: "clinic",
+                time: 1000,
+                visitor: 7,
+                minted: 8,
+                user_key: 9,
+                keep_days: 2,
+                hold: false
+            }
+        );
+        let day = 86_400_000;
+        assert_eq!([head.is_expired(1000 + 2 * day - 1), head.is_expired(1000 + 2 * day)], [false, true]);
+        let held = Head { hold: true, ..head };
+        assert!(!held.is_expired(1000 + 3 * day));
+        for length in 0..40 {
+            assert_eq!(Head::of(&payload[..length]), None, "{length} bytes");
+        }
+    }
 }
