@@ -90,7 +90,6 @@ struct World {
     fates: VecDeque<Fate>,
     lives: u64,
     hung: bool,
-    violations: Vec<String>,
 }
 
 #[derive(Clone, Default)]

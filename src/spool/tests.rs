@@ -3,6 +3,7 @@
 mod damage;
 mod disks;
 mod faults;
+mod stages;
 
 use std::collections::BTreeSet;
 use std::path::Path;
