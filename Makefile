@@ -5,7 +5,7 @@ METKA := target/release/metka
 WEB_SOURCES := $(shell find pixel dashboards -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test/*' 2>/dev/null)
 CARGO_TOOLS := target/tools
 
-.PHONY: run build test test-tools bench fmt lint audit size clean
+.PHONY: run build test soak bench fmt lint audit size
 
 ## run: build everything, start it with the demo clinic, print the addresses
 run: build
@@ -18,6 +18,10 @@ build: target/web.stamp
 ## test: install what the tests need and pass them all (tests/run prints what each part took)
 test:
 	tests/run
+
+## soak: the fault tests at their full size (hours), with their figures
+soak: build
+	tests/soak
 
 ## bench: the numbers that the docs state, measured
 bench: build
