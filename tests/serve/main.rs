@@ -8,6 +8,7 @@ mod http;
 mod life;
 mod secrets;
 #[path = "../support/server.rs"]
+#[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;
 
 use std::path::Path;

@@ -82,6 +82,11 @@ impl Server {
         Server { child, dir: dir.to_owned(), collect, web, log }
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where the data is.
     pub fn data(&self) -> PathBuf {
         self.dir.join("data")
