@@ -55,6 +55,7 @@
 //! It knows nothing of ClickHouse and of rows, but for the site at a row's
 //! beginning, which recovery needs to count.
 
+mod batch;
 mod checkpoint;
 pub mod disk;
 mod helper;
@@ -84,9 +85,10 @@ use tokio::sync::watch;
 pub use crate::config::Durability;
 use crate::count::Counters;
 pub use crate::store::row::{COLUMNS_VERSION, HitId};
+pub use batch::Batch;
 use disk::Disk;
 pub use inspect::{SpoolStat, Verdict, stat, verify};
-pub use outlet::{Backlog, Batch, DeadLetter, Hold, Outlet, Unverified};
+pub use outlet::{Backlog, DeadLetter, Hold, Outlet, Unverified};
 pub use record::MAX_KEYS;
 pub use recover::RecoveryReport;
 pub use seen::Seen;
