@@ -236,7 +236,7 @@ impl Lease {
             })?;
             if !read_extent(&file, &header, extent, &mut body, &mut ends).map_err(read)? {
                 damaged = true;
-                quarantine(&self.shared.dir, meta.spool(), &path);
+                quarantine(&*self.shared.disk, &self.shared.dir, meta.spool(), &path);
             }
         }
         let rows = ends.len() as u32;

@@ -6,9 +6,9 @@
 //! is opening once: each repair leaves a spool that needs it no more.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, mpsc};
@@ -18,7 +18,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
 use super::checkpoint::{Checkpoint, Mark, Node, Read};
-use super::disk::{Disk, datasync, write_zeros};
+use super::disk::{Disk, copy, datasync, write_zeros};
 use super::keeper::{self, Job};
 use super::log::{Current, Log, LogError};
 use super::record::{BatchSeal, GROUP_START, SEGMENT_HEADER_BYTES, stamp};
@@ -89,7 +89,7 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
             Read::Good(checkpoint) => (checkpoint, true),
             Read::Absent => (Checkpoint::default(), true),
             Read::Damaged => {
-                note_damaged_file(&dir, &path, &mut report);
+                note_damaged_file(&*disk, &dir, &path, &mut report);
                 (Checkpoint::default(), false)
             }
         };
@@ -100,7 +100,7 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
         Read::Good(node) if checkpoint_good => node,
         found => {
             if matches!(found, Read::Damaged) {
-                note_damaged_file(&dir, &path, &mut report);
+                note_damaged_file(&*disk, &dir, &path, &mut report);
             }
             let node = Node::random()?;
             node.write(&*disk, &path).map_err(SpoolError::io("write", &path))?;
@@ -328,7 +328,7 @@ fn settle(
             disk.rename(&path, &target).map_err(SpoolError::io("move", path))?;
             disk.sync_dir(&spool_dir).map_err(SpoolError::io("sync", &spool_dir))?;
         } else {
-            quarantine(dir, spool, &path);
+            quarantine(&**disk, dir, spool, &path);
         }
     }
     for entry in std::fs::read_dir(&spool_dir).map_err(SpoolError::io("list", &spool_dir))?.flatten() {
@@ -446,11 +446,11 @@ fn dead_letters(dir: &Path, ready: &[Ready], disk: &dyn Disk) -> Result<BTreeMap
     Ok(rows)
 }
 
-fn note_damaged_file(dir: &Path, path: &Path, report: &mut RecoveryReport) {
+fn note_damaged_file(disk: &dyn Disk, dir: &Path, path: &Path, report: &mut RecoveryReport) {
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     tracing::error!(file = name, "a file of the spool is damaged");
     let target = dir.join("quarantine").join(format!("{name}-{}", now_ms()));
-    if let Err(error) = std::fs::copy(path, target) {
+    if let Err(error) = copy(disk, path, &target) {
         tracing::error!(file = name, %error, "a damaged file could not be copied to quarantine");
     }
     report.damaged_places += 1;
@@ -469,7 +469,7 @@ fn make_dirs(disk: &dyn Disk, dir: &Path, spools: usize) -> Result<(), SpoolErro
             at = at.parent().unwrap_or(Path::new(""));
         }
         for made in missing.into_iter().rev() {
-            match DirBuilder::new().mode(0o700).create(made) {
+            match disk.make_dir(made) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(SpoolError::io("make", made)(error));
                 }
@@ -511,10 +511,10 @@ fn fatal_error(dir: &Path, why: String) -> SpoolError {
 }
 
 /// Copies a damaged file aside, once.
-pub(super) fn quarantine(dir: &Path, spool: u16, path: &Path) {
+pub(super) fn quarantine(disk: &dyn Disk, dir: &Path, spool: u16, path: &Path) {
     let target = quarantined(dir, spool, path);
     if !target.exists()
-        && let Err(error) = std::fs::copy(path, &target)
+        && let Err(error) = copy(disk, path, &target)
     {
         tracing::error!(path = %path.display(), %error, "a damaged file could not be copied to quarantine");
     }

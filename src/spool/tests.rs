@@ -4,6 +4,8 @@ mod damage;
 mod disks;
 mod faults;
 mod model;
+mod power;
+mod recorded;
 
 use std::collections::BTreeSet;
 use std::path::Path;
