@@ -436,7 +436,11 @@ fn dead_letters(dir: &Path, ready: &[Ready], disk: &dyn Disk) -> Result<BTreeMap
         let waits =
             ready.iter().flat_map(|ready| ready.book.queue.values()).any(|queued| queued.meta.id == id);
         if waits {
-            disk.remove(&path).map_err(SpoolError::io("remove", path))?;
+            // Durably, before the batch can be shipped: come back after a loss of
+            // power, the letter would count its rows a second time.
+            disk.remove(&path)
+                .and_then(|()| disk.sync_dir(&dead))
+                .map_err(SpoolError::io("remove", path))?;
             continue;
         }
         for (site, count) in dead_letter_rows(&path).map_err(SpoolError::io("read", &path))? {

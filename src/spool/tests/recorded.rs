@@ -63,7 +63,9 @@ struct Noted<E> {
     /// What happened beside the disk, each with the number of operations before it.
     events: Vec<(usize, E)>,
     by_inode: HashMap<u64, u64>,
-    names: HashMap<u64, PathBuf>,
+    /// The name of each file that has one, and the last one of each.
+    names: HashMap<PathBuf, u64>,
+    called: HashMap<u64, PathBuf>,
     next_file: u64,
     lose_at: Option<usize>,
     lost: bool,
@@ -190,6 +192,7 @@ impl<E: Clone> PowerDisk<E> {
             events: Vec::new(),
             by_inode: HashMap::new(),
             names: HashMap::new(),
+            called: HashMap::new(),
             next_file: 0,
             lose_at: None,
             lost: false,
@@ -249,16 +252,13 @@ impl<E> Noted<E> {
         let number = self.next_file;
         self.next_file += 1;
         self.by_inode.insert(inode, number);
-        self.names.insert(number, path);
+        self.names.insert(path.clone(), number);
+        self.called.insert(number, path);
         number
     }
 
     fn number(&self, file: &File) -> io::Result<u64> {
         Ok(self.by_inode[&file.metadata()?.ino()])
-    }
-
-    fn named(&self, path: &Path) -> Option<u64> {
-        self.names.iter().find(|(_, name)| *name == path).map(|(number, _)| *number)
     }
 
     /// Whether the power lasts for one more operation.
@@ -291,7 +291,7 @@ impl<E: Clone + Send> Disk for PowerDisk<E> {
     fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let mut noted = self.noted();
         let number = noted.number(file)?;
-        let path = noted.names[&number].clone();
+        let path = noted.called[&number].clone();
         noted.power(|| Entry { op: Op::Write(number, offset, bytes.to_vec()), path: path.clone() })?;
         let written = RealDisk.write(file, bytes, offset)?;
         noted.log.push(Entry { op: Op::Write(number, offset, bytes[..written].to_vec()), path });
@@ -301,7 +301,7 @@ impl<E: Clone + Send> Disk for PowerDisk<E> {
     fn datasync(&self, file: &File) -> io::Result<()> {
         let mut noted = self.noted();
         let number = noted.number(file)?;
-        let entry = Entry { op: Op::Datasync(number), path: noted.names[&number].clone() };
+        let entry = Entry { op: Op::Datasync(number), path: noted.called[&number].clone() };
         noted.power(|| entry.clone())?;
         noted.log.push(entry);
         Ok(())
@@ -318,14 +318,13 @@ impl<E: Clone + Send> Disk for PowerDisk<E> {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut noted = self.noted();
         let (path, target) = (self.relative(from), self.relative(to));
-        let Some(number) = noted.named(&path) else { return RealDisk.rename(from, to) };
-        let entry = Entry { op: Op::Rename(target.clone(), number), path };
+        let Some(number) = noted.names.get(&path).copied() else { return RealDisk.rename(from, to) };
+        let entry = Entry { op: Op::Rename(target.clone(), number), path: path.clone() };
         noted.power(|| entry.clone())?;
         RealDisk.rename(from, to)?;
-        if let Some(replaced) = noted.named(&target) {
-            noted.names.remove(&replaced);
-        }
-        noted.names.insert(number, target);
+        noted.names.remove(&path);
+        noted.names.insert(target.clone(), number);
+        noted.called.insert(number, target);
         noted.log.push(entry);
         Ok(())
     }
@@ -333,10 +332,11 @@ impl<E: Clone + Send> Disk for PowerDisk<E> {
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut noted = self.noted();
         let relative = self.relative(path);
-        let Some(number) = noted.named(&relative) else { return RealDisk.remove(path) };
-        let entry = Entry { op: Op::Remove(number), path: relative };
+        let Some(number) = noted.names.get(&relative).copied() else { return RealDisk.remove(path) };
+        let entry = Entry { op: Op::Remove(number), path: relative.clone() };
         noted.power(|| entry.clone())?;
         RealDisk.remove(path)?;
+        noted.names.remove(&relative);
         noted.log.push(entry);
         Ok(())
     }
