@@ -382,7 +382,7 @@ fn lose_everywhere(durability: Durability, images: usize) -> Totals {
 
 #[test]
 fn power_lost_in_any_operation_costs_nothing_that_was_answered() {
-    let totals = lose_everywhere(Durability::Fsync, soak(6));
+    let totals = lose_everywhere(Durability::Fsync, soak(4));
     println!("the step in which it was lost: {:?}", totals.kinds);
     let never: Vec<_> = KINDS.iter().filter(|kind| !totals.kinds.contains_key(**kind)).collect();
     assert!(never.is_empty(), "power was never lost in {never:?}");
