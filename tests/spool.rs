@@ -243,3 +243,108 @@ fn killed_at_random_moments_every_acknowledged_row_is_stored_exactly_once() {
     assert_eq!((counts.stored, counts.waiting), (rows, 0));
     assert!(spool::verify(&options(dir.path()).dir).expect("it reads").ok);
 }
+
+/// What a spool is filled with before it is opened again.
+const LARGE_BYTES: u64 = 256 << 20;
+const LARGE_BYTES_SOAK: u64 = 10 << 30;
+/// As long as a usual hit.
+const LARGE_ROW: usize = 300;
+/// What opening may take beyond what the program had before, whatever the size.
+const MAX_OPENING_BYTES: u64 = 128 << 20;
+const LARGE_DIR: &str = "METKA_TEST_SPOOL_LARGE";
+
+fn large_options(dir: &Path, bytes: u64) -> Options {
+    Options {
+        durability: Durability::Write,
+        seal_interval: Duration::from_secs(3600),
+        batch_rows: 50_000,
+        max_bytes: 2 * bytes,
+        ..options(dir)
+    }
+}
+
+/// The most memory that this process has had so far.
+fn peak_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("it reads");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("the kernel tells it");
+    let kib = line.split_whitespace().nth(1).expect("a number follows");
+    kib.parse::<u64>().expect("it is a number") << 10
+}
+
+/// Not a test of its own: the process that opens the large spool.
+#[test]
+fn large_child() {
+    let Ok(dir) = std::env::var(LARGE_DIR) else { return };
+    let before = peak_bytes();
+    let begun = std::time::Instant::now();
+    let opened = spool::open(large_options(Path::new(&dir), LARGE_BYTES_SOAK), Counters::new(["clinic"]))
+        .expect("the spool opens");
+    let (took, peak) = (begun.elapsed(), peak_bytes());
+    let backlog = opened.outlet.backlog();
+    assert_eq!((opened.report.damaged_places, opened.report.torn_tails), (0, 0), "{:?}", opened.report);
+    println!("\nlarge {} {} {} {}", backlog.rows, backlog.batches, took.as_millis(), peak - before);
+}
+
+#[test]
+fn a_large_spool_is_opened_in_bounded_memory() {
+    let bytes = match std::env::var_os("METKA_SOAK") {
+        Some(_) => LARGE_BYTES_SOAK,
+        None => LARGE_BYTES,
+    };
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let stat = rustix::fs::statvfs(dir.path()).expect("the file system tells its size");
+    let free = stat.f_bavail * stat.f_frsize;
+    let wanted = bytes + bytes / 4 + (1 << 30);
+    assert!(free > wanted, "{} has {free} bytes free, this test needs {wanted}", dir.path().display());
+
+    let counters = Counters::new(["clinic"]);
+    let begun = std::time::Instant::now();
+    let opened = spool::open(large_options(dir.path(), bytes), counters.clone()).expect("the spool opens");
+    let rows = bytes / LARGE_ROW as u64 / THREADS as u64;
+    std::thread::scope(|scope| {
+        for writer in &opened.writers {
+            let site = counters.site("clinic");
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+                for row in 0..rows {
+                    site.arrived();
+                    let ticket = writer.append(&site, 1, |_, out| {
+                        out.extend_from_slice(b"\x06clinic");
+                        out.extend_from_slice(&row.to_le_bytes());
+                        out.resize(out.len() + LARGE_ROW - 15 - 20, row as u8);
+                    });
+                    let ticket = ticket.expect("there is room");
+                    // Groups stay within what a group may hold.
+                    if row % 2000 == 0 || row + 1 == rows {
+                        runtime.block_on(ticket).expect("the disk works");
+                    }
+                }
+            });
+        }
+    });
+    opened.writers.into_iter().for_each(|writer| writer.close());
+    drop(opened.outlet);
+    let filled = begun.elapsed();
+
+    let output = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "large_child", "--nocapture", "--test-threads=1"])
+        .env(LARGE_DIR, dir.path())
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("the child starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find_map(|line| line.strip_prefix("large ")).expect("the child says what it saw");
+    let seen: Vec<u64> =
+        line.split(' ').map(|number| number.parse().expect("a number")).collect::<Vec<u64>>();
+    println!(
+        "a spool of {} MiB, filled in {filled:?}: {} rows in {} batches wait, opened in {} ms with {} KiB of memory",
+        bytes >> 20,
+        seen[0],
+        seen[1],
+        seen[2],
+        seen[3] >> 10
+    );
+    assert!(output.status.success(), "{}", output.status);
+    assert_eq!(seen[0], rows * THREADS as u64, "rows are missing");
+    assert!(seen[3] < MAX_OPENING_BYTES, "opening took {} bytes", seen[3]);
+}

@@ -91,7 +91,7 @@ impl Lease {
             })?;
             if !read_extent(&file, &header, extent, &mut body, &mut ends).map_err(read)? {
                 damaged = true;
-                quarantine(&self.shared.dir, meta.spool(), &path);
+                quarantine(&*self.shared.disk, &self.shared.dir, meta.spool(), &path);
             }
         }
         if damaged {

@@ -7,9 +7,9 @@
 //! other error goes to the caller unretried (a second `fsync` after a failed
 //! one returns success with the data gone).
 
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Zeros are written in pieces of this size: large enough for the disk's full
@@ -32,6 +32,8 @@ pub trait Disk: Send + Sync {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// `unlink`.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// `mkdir`, mode 0700.
+    fn make_dir(&self, path: &Path) -> io::Result<()>;
 }
 
 /// The machine's own file system.
@@ -67,6 +69,10 @@ impl Disk for RealDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
+    }
+
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        DirBuilder::new().mode(0o700).create(path)
     }
 }
 
@@ -111,6 +117,26 @@ pub(super) fn datasync(disk: &dyn Disk, file: &File) -> io::Result<()> {
 /// Whether the error says that there is no room (disk or quota).
 pub(super) fn is_no_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Copies a file to a name that is not taken. The copy is for people and nothing
+/// waits for it, so it is not synced.
+pub(super) fn copy(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let target = disk.create(to)?;
+    let mut piece = vec![0; ZERO_CHUNK_BYTES];
+    let mut offset = 0;
+    loop {
+        match source.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(length) => {
+                write_all(disk, &target, &piece[..length], offset)?;
+                offset += length as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Replaces `path` by a file with these contents, atomically and durably:

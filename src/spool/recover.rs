@@ -6,9 +6,9 @@
 //! is opening once: each repair leaves a spool that needs it no more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock, mpsc};
@@ -18,7 +18,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
 use super::checkpoint::{Checkpoint, Mark, Node, Read};
-use super::disk::{Disk, datasync, write_zeros};
+use super::disk::{Disk, copy, datasync, write_zeros};
 use super::keeper;
 use super::log::{Current, Log, LogError};
 use super::outlet::tombstones_path;
@@ -93,7 +93,7 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
             Read::Absent => (Checkpoint::default(), true),
             Read::Newer(found) => return Err(newer(path, found)),
             Read::Damaged => {
-                note_damaged_file(&dir, &path, &mut report);
+                note_damaged_file(&*disk, &dir, &path, &mut report);
                 (Checkpoint::default(), false)
             }
         };
@@ -105,7 +105,7 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
         Read::Newer(found) => return Err(newer(path, found)),
         found => {
             if matches!(found, Read::Damaged) {
-                note_damaged_file(&dir, &path, &mut report);
+                note_damaged_file(&*disk, &dir, &path, &mut report);
             }
             let node = Node::random()?;
             node.write(&*disk, &path).map_err(SpoolError::io("write", &path))?;
@@ -338,7 +338,7 @@ fn settle(
             disk.rename(&path, &target).map_err(SpoolError::io("move", path))?;
             disk.sync_dir(&spool_dir).map_err(SpoolError::io("sync", &spool_dir))?;
         } else {
-            quarantine(dir, spool, &path);
+            quarantine(&**disk, dir, spool, &path);
         }
     }
     for entry in std::fs::read_dir(&spool_dir).map_err(SpoolError::io("list", &spool_dir))?.flatten() {
@@ -468,7 +468,9 @@ fn dead_letters(
             .flat_map(|ready| ready.book.batches.values())
             .any(|held| held.meta.id == id && held.stage != Stage::Dead);
         if waits {
-            disk.remove(&path).map_err(SpoolError::io("remove", path))?;
+            // Durably, before the batch can be shipped: come back after a loss of
+            // power, the letter would count its rows a second time.
+            disk.remove(&path).and_then(|()| disk.sync_dir(&dead)).map_err(SpoolError::io("remove", path))?;
             continue;
         }
         if replayed.contains(&id) {
@@ -488,11 +490,11 @@ fn newer(path: PathBuf, found: u16) -> SpoolError {
     SpoolError::Version { path, found, known: super::checkpoint::VERSION }
 }
 
-fn note_damaged_file(dir: &Path, path: &Path, report: &mut RecoveryReport) {
+fn note_damaged_file(disk: &dyn Disk, dir: &Path, path: &Path, report: &mut RecoveryReport) {
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     tracing::error!(file = name, "a file of the spool is damaged");
     let target = dir.join("quarantine").join(format!("{name}-{}", now_ms()));
-    if let Err(error) = std::fs::copy(path, target) {
+    if let Err(error) = copy(disk, path, &target) {
         tracing::error!(file = name, %error, "a damaged file could not be copied to quarantine");
     }
     report.damaged_places += 1;
@@ -511,7 +513,7 @@ fn make_dirs(disk: &dyn Disk, dir: &Path, spools: usize) -> Result<(), SpoolErro
             at = at.parent().unwrap_or(Path::new(""));
         }
         for made in missing.into_iter().rev() {
-            match DirBuilder::new().mode(0o700).create(made) {
+            match disk.make_dir(made) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(SpoolError::io("make", made)(error));
                 }
@@ -553,10 +555,10 @@ fn fatal_error(dir: &Path, why: String) -> SpoolError {
 }
 
 /// Copies a damaged file aside, once.
-pub(super) fn quarantine(dir: &Path, spool: u16, path: &Path) {
+pub(super) fn quarantine(disk: &dyn Disk, dir: &Path, spool: u16, path: &Path) {
     let target = quarantined(dir, spool, path);
     if !target.exists()
-        && let Err(error) = std::fs::copy(path, &target)
+        && let Err(error) = copy(disk, path, &target)
     {
         tracing::error!(path = %path.display(), %error, "a damaged file could not be copied to quarantine");
     }

@@ -408,8 +408,11 @@ impl Shared {
     /// Sets the reserve aside, if there is room.
     pub fn keep_reserve(&self) {
         let path = self.dir.join("reserve");
-        if path.exists() {
-            return;
+        match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.len() == RESERVE_BYTES => return,
+            // Power was lost while it was made.
+            Ok(_) => drop(self.disk.remove(&path)),
+            Err(_) => {}
         }
         if let Ok(file) = self.disk.create(&path)
             && write_zeros(&*self.disk, &file, 0, RESERVE_BYTES)

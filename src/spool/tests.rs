@@ -3,6 +3,8 @@
 mod damage;
 mod disks;
 mod faults;
+mod power;
+mod recorded;
 mod stages;
 
 use std::collections::BTreeSet;

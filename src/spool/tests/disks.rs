@@ -99,6 +99,10 @@ impl Disk for FailingDisk {
     fn remove(&self, path: &Path) -> io::Result<()> {
         RealDisk.remove(path)
     }
+
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        RealDisk.make_dir(path)
+    }
 }
 
 // === impl FullDisk ===
@@ -145,6 +149,10 @@ impl Disk for FullDisk {
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.leave(path);
         RealDisk.remove(path)
+    }
+
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        RealDisk.make_dir(path)
     }
 }
 
@@ -198,5 +206,9 @@ impl Disk for ChoppyDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         RealDisk.remove(path)
+    }
+
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        RealDisk.make_dir(path)
     }
 }
