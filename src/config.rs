@@ -165,6 +165,8 @@ pub struct Keys {
 /// `[backup]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backup {
+    /// Where backups are written, and where tombstones are kept for them.
+    pub dir: PathBuf,
     /// A backup older than this is destroyed.
     pub max_age_days: u32,
 }
@@ -279,10 +281,11 @@ impl Config {
         };
         let mut config = Config::parse(&text, environment, working_dir)?;
         if let Some(dir) = data_dir {
-            let keys_followed = config.keys.dir == config.data_dir.join("keys");
-            config.data_dir = working_dir.join(dir);
-            if keys_followed {
-                config.keys.dir = config.data_dir.join("keys");
+            let before = std::mem::replace(&mut config.data_dir, working_dir.join(dir));
+            for (followed, name) in [(&mut config.keys.dir, "keys"), (&mut config.backup.dir, "backups")] {
+                if *followed == before.join(name) {
+                    *followed = config.data_dir.join(name);
+                }
             }
         }
         Ok(config)
@@ -400,7 +403,10 @@ impl Config {
         section.finish(&mut mistakes);
 
         let mut section = root.section("backup");
-        let backup = Backup { max_age_days: section.number("max_age", 30, 1..=3650) as u32 };
+        let backup = Backup {
+            dir: section.path("dir", None).unwrap_or_else(|| data_dir.join("backups")),
+            max_age_days: section.number("max_age", 30, 1..=3650) as u32,
+        };
         section.finish(&mut mistakes);
 
         let mut sites = Vec::new();

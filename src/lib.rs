@@ -25,6 +25,7 @@
 //! - [`ship`]: sealed batches go to storage, once each
 //! - [`store`]: ClickHouse: endpoint, migrations, the row and its encoding
 //! - [`engine`]: the embedded ClickHouse, as a child process
+//! - [`backup`]: one encrypted, checked file of storage and spool, and back
 //! - [`query`]: questions in, exact numbers out
 //! - [`web`]: dashboard, sign-in, API, metrics
 //! - [`demo`]: a made-up clinic with some months of made-up visitors
@@ -37,6 +38,7 @@
 
 pub mod accept;
 pub mod assets;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod control;

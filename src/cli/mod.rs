@@ -6,12 +6,14 @@
 //! error. A command that needs the running server asks it over the control
 //! socket, and does the work itself where none runs.
 
+mod backup;
 mod check;
 pub mod context;
 mod demo;
 mod engine;
 mod keys;
 mod migrate;
+mod restore;
 mod serve;
 mod site;
 mod spool;
@@ -68,6 +70,10 @@ enum Command {
     User(user::UserArgs),
     /// Tokens of programs
     Token(token::TokenArgs),
+    /// Make a checked, encrypted copy of storage and spool
+    Backup(backup::BackupArgs),
+    /// Put a backup onto a bare data directory
+    Restore(restore::RestoreArgs),
     /// The key ring
     Keys(keys::KeysArgs),
     /// Sites
@@ -116,6 +122,8 @@ fn dispatch(command: &Command, context: Context) -> Outcome {
         Command::Demo(args) => demo::run(args, &context),
         Command::User(args) => user::run(args, &context),
         Command::Token(args) => token::run(args, &context),
+        Command::Backup(args) => backup::run(args, &context),
+        Command::Restore(args) => restore::run(args, &context),
         Command::Keys(args) => keys::run(args, &context),
         Command::Site(args) => site::run(args, &context),
     }

@@ -10,6 +10,8 @@ fn an_empty_file_gives_the_defaults_of_the_contract() {
     let config = parse("", &[]).expect("defaults are valid");
     assert_eq!(config.data_dir, Path::new("/srv/data"));
     assert_eq!(config.keys.dir, Path::new("/srv/data/keys"));
+    assert_eq!(config.backup.dir, Path::new("/srv/data/backups"));
+    assert_eq!(config.backup.max_age_days, 30);
     assert_eq!(config.collect.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.web.listen.to_string(), "127.0.0.1:8090");
     assert_eq!(config.ship.interval, Duration::from_secs(2));

@@ -9,6 +9,7 @@
 //! | `POST /reload` | configuration and geo data are read again: `{"changed":[…]}` |
 //! | `POST /flush` | returns once storage has all that waited when it was asked |
 //! | `POST /spool/replay` | `{"id": HEX or null}`: dead letters are sent again: `{"replayed":n,"dead":[…]}` |
+//! | `POST /backup` | `{"to": DIR}`: makes a backup there and answers when it is checked |
 //! | `POST /demo/remove` | `{"removed":n}` |
 //!
 //! Errors are `{"error": text}` with a status of 400 for a wrong question and
@@ -117,6 +118,15 @@ async fn answer(state: &State, request: Request<Incoming>) -> Answer {
             Ok(asked) => replay(state, &asked).await,
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
+        (&Method::POST, "/backup") => {
+            match read(body).await.map(|body| body["to"].as_str().map(Into::into)) {
+                Ok(Some(to)) => {
+                    state.running.backup(to).await.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error))
+                }
+                Ok(None) => Err((StatusCode::BAD_REQUEST, "to: expected a directory".to_owned())),
+                Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+            }
+        }
         (&Method::POST, "/demo/remove") => match state.archive() {
             Some(archive) => {
                 archive.remove_demo().await.map(|removed| json!({ "removed": removed })).map_err(refused)

@@ -54,6 +54,12 @@ pub fn secret_path(data_dir: &Path) -> PathBuf {
     data_dir.join("engine/secret")
 }
 
+/// Where the engine may write and read the files of `BACKUP` and `RESTORE`.
+/// What is in there is of one backup or restore, and goes with it.
+pub fn backups_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("engine/backups")
+}
+
 /// Reads the secret that a running engine has made.
 pub fn read_secret(data_dir: &Path) -> Result<String, DirectoryError> {
     let path = secret_path(data_dir);
@@ -147,7 +153,13 @@ impl Directory {
         std::fs::write(&path, configuration(max_memory_bytes)).map_err(io(&path))?;
         let store = self.root.join("clickhouse");
         DirBuilder::new().recursive(true).mode(0o700).create(&store).map_err(io(&store))?;
-        Ok(vec![format!("--config-file={}", path.display()), format!("--path={}", store.display())])
+        let backups = self.root.join("backups");
+        DirBuilder::new().recursive(true).mode(0o700).create(&backups).map_err(io(&backups))?;
+        Ok(vec![
+            format!("--config-file={}", path.display()),
+            format!("--path={}", store.display()),
+            format!("--backups.allowed_path={}", backups.display()),
+        ])
     }
 }
 

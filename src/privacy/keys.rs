@@ -5,8 +5,9 @@
 //!
 //! Two sorts of keys. *Purpose keys* (cookie, visitor, user key, limiter) stay:
 //! a hash made with one must be the same next year. *Destroyable keys* (each
-//! month's address key, each site's daily salt) are independent random numbers:
-//! once one is destroyed, what it protected is unreadable wherever it was copied.
+//! month's address key, each site's daily salt, each backup's key) are independent
+//! random numbers: once one is destroyed, what it protected is unreadable wherever
+//! it was copied.
 //!
 //! Invariants:
 //! - A site's salts live for its calendar day and the one after it (and a day
@@ -14,14 +15,16 @@
 //!   the next use or by [`KeyRing::maintain`], whichever is first.
 //! - All processes that share the directory agree: a missing key is made under
 //!   an exclusive file lock, after looking again.
-//! - The id of an address key is never used twice, even after its destruction.
+//! - The id of an address or backup key is never used twice, even after its destruction.
 //! - If the directory cannot be written, hits go on: a new day's salt is kept in
 //!   memory until [`KeyRing::maintain`] can write it, and addresses of a new
 //!   month are not stored (key id 0) until their key is on disk.
 //!
 //! It reads the clock only to date its entries.
 
+mod backup;
 mod cookie;
+mod export;
 mod file;
 #[cfg(test)]
 mod tests;
@@ -39,6 +42,7 @@ use jiff::{Span, Timestamp, ToSpan};
 use serde::Serialize;
 
 pub use cookie::{CookieError, MAX_AGE_MONTHS, MAX_VALUE_BYTES};
+pub use export::MIN_PASSPHRASE_CHARACTERS;
 pub use file::Purpose;
 use file::{Contents, Destroyed, Key, Salt, Stamp, Store};
 
@@ -76,6 +80,7 @@ struct Ring {
     limiter: Secret,
     /// By month (year × 12 + month); the last one of a month encrypts.
     addresses: Vec<AddressKey>,
+    backups: Vec<(u32, Secret)>,
     salts: HashMap<String, Vec<(Date, Secret)>>,
     listed: Vec<KeyInfo>,
 }
@@ -115,6 +120,17 @@ pub enum KeyError {
     Malformed { path: PathBuf, what: String },
     #[error("key {id}: no such key in the key ring")]
     Unknown { id: u32 },
+    /// What was under it cannot be read any more, by anyone.
+    #[error("key {id} was destroyed on {at}")]
+    Destroyed { id: u32, at: String },
+    #[error("{}: there is a key ring already; it is not overwritten", .0.display())]
+    Exists(PathBuf),
+    #[error("the exported key ring {0}")]
+    Export(&'static str),
+    #[error("the passphrase is wrong, or the file is damaged")]
+    Passphrase,
+    #[error("a passphrase has at least {MIN_PASSPHRASE_CHARACTERS} characters")]
+    ShortPassphrase,
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
 }
@@ -440,6 +456,8 @@ impl Ring {
             cipher_key.copy_from_slice(&secret.0[..Ipcrypt::KEY_BYTES]);
             AddressKey { id: key.id, month: month_of_id(key.id), cipher: Arc::new(Ipcrypt::new(cipher_key)) }
         });
+        let backups = keys.iter().filter(|(key, _)| key.purpose == Purpose::Backup);
+        let backups = backups.map(|(key, secret)| (key.id, *secret)).collect();
         let mut salts: HashMap<String, Vec<(Date, Secret)>> = HashMap::new();
         for salt in &contents.salts {
             let wrong = || malformed(format!("the salt of {} on {} cannot be read", salt.site, salt.day));
@@ -456,6 +474,7 @@ impl Ring {
             user_key,
             limiter,
             addresses: addresses.collect(),
+            backups,
             salts,
             listed,
         })

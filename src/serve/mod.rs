@@ -35,7 +35,7 @@ use crate::count::Counters;
 use crate::enrich::Enricher;
 use crate::privacy::keys::KeyRing;
 use crate::search::Search;
-use crate::{control, demo, spool, web};
+use crate::{backup, control, demo, spool, web};
 
 /// Threads of the runtime for all that is not the hit path.
 const BACK_THREADS: usize = 2;
@@ -63,6 +63,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         bail!("no [[site]] is configured (metka.example.toml shows one; --demo brings its own)");
     }
     raise_descriptor_limit();
+    backup::refuse_unfinished(&config.data_dir)?;
     create_data_dir(&config)?;
 
     let threads = match config.collect.threads {
@@ -94,6 +95,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         counters.clone(),
     )?;
     report_recovery(&opened.report);
+    // The spool's lock is ours, so no backup is under way.
+    backup::tidy(&config)?;
 
     let shared = Shared::new(
         Arc::new(config.clone()),
@@ -216,8 +219,8 @@ async fn back(
     }
 }
 
-/// Destroys salts whose day is past, also on sites without traffic, and takes
-/// over what other processes changed in the key ring.
+/// Destroys salts whose day is past, also on sites without traffic, takes over
+/// what other processes changed in the key ring, and ends backups that are too old.
 async fn maintain_keys(shared: Arc<Shared>) {
     let mut due = tokio::time::interval(KEY_MAINTENANCE);
     loop {
@@ -226,11 +229,25 @@ async fn maintain_keys(shared: Arc<Shared>) {
         let done = tokio::task::spawn_blocking(move || {
             let now = jiff::Timestamp::now();
             let config = shared.settings().config.clone();
-            shared.keys.maintain(now, |id| Some(now.in_tz(&config.site(id)?.timezone).ok()?.date()))
+            if let Err(error) =
+                shared.keys.maintain(now, |id| Some(now.in_tz(&config.site(id)?.timezone).ok()?.date()))
+            {
+                tracing::error!(%error, "the key ring could not be maintained");
+            }
+            match backup::expire(&config, &shared.keys, now) {
+                Ok(done) if done == backup::Expired::default() => {}
+                Ok(done) => {
+                    tracing::info!(
+                        keys = done.keys,
+                        files = done.files,
+                        "backups past their age are destroyed"
+                    )
+                }
+                Err(error) => tracing::error!(%error, "backups past their age could not be destroyed"),
+            }
         });
-        if let Ok(Err(error)) = done.await {
-            tracing::error!(%error, "the key ring could not be maintained");
-        }
+        // A panic in it has been reported; the next round tries again.
+        drop(done.await);
     }
 }
 

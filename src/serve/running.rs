@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::ReadConfig;
 use super::storage::View;
 use crate::accept::{self, Shared};
+use crate::backup;
 use crate::config::Config;
 use crate::demo;
 use crate::enrich::Attribution;
@@ -102,6 +103,17 @@ impl Running for Server {
         Box::pin(async move { replayed(outlet, only).await })
     }
 
+    fn backup(&self, to: std::path::PathBuf) -> Answering<'_, Result<Value, String>> {
+        let (config, keys) = (self.config.load_full(), self.shared.keys.clone());
+        let (store, outlet) = (self.storage.store(), self.outlet.clone());
+        // To its end, also when the command that asked goes away.
+        let made = tokio::spawn(async move { backup::make(&config, keys, &store, &outlet, &to).await });
+        Box::pin(async move {
+            let made = made.await.map_err(|error| error.to_string())?;
+            made.map(|made| json!(made)).map_err(|error| error.to_string())
+        })
+    }
+
     fn flush(&self) -> Answering<'_, Result<(), String>> {
         Box::pin(async move {
             let sums = || {
@@ -186,5 +198,6 @@ fn keep_what_cannot_change(fresh: &mut Config, old: &Config) -> Vec<String> {
     keep!(ship, "ship");
     keep!(engine, "engine");
     keep!(keys, "keys");
+    keep!(backup.dir, "backup.dir");
     kept
 }

@@ -39,6 +39,7 @@ pub(super) struct Storage {
 /// What is shown of storage.
 #[derive(Clone)]
 pub(super) struct View {
+    store: store::Storage,
     engine: Option<watch::Receiver<EngineState>>,
     ship: Arc<ShipMetrics>,
 }
@@ -61,9 +62,11 @@ impl Storage {
         } else {
             (configured(&config.storage)?, None)
         };
-        let view = View { engine: supervisor.as_ref().map(Supervisor::state), ship: Arc::default() };
+        let store = store::Storage::new(&endpoint, &config.storage.database);
+        let engine = supervisor.as_ref().map(Supervisor::state);
+        let view = View { store: store.clone(), engine, ship: Arc::default() };
         Ok(Storage {
-            store: store::Storage::new(&endpoint, &config.storage.database),
+            store,
             engine: supervisor.map(|supervisor| Arc::new(Mutex::new(Some(supervisor)))),
             view,
             outlet,
@@ -149,6 +152,10 @@ async fn load_demo(store: store::Storage, state: Arc<web::State>) {
 // === impl View ===
 
 impl View {
+    pub(super) fn store(&self) -> store::Storage {
+        self.store.clone()
+    }
+
     pub(super) fn engine(&self) -> EngineStatus {
         match self.engine.as_ref().map(|state| state.borrow().clone()) {
             None => EngineStatus { state: "external", restarts: 0 },

@@ -65,6 +65,9 @@ pub(super) fn release(shared: &Shared, floors: &BTreeMap<u16, u32>) {
     }
     for (spool, floor) in floors {
         loop {
+            if shared.holds.load(Relaxed) > 0 {
+                return;
+            }
             let state = shared.book(*spool).state();
             let found = state
                 .segments

@@ -230,6 +230,21 @@ impl Outlet {
         self.shared.settle_floors()
     }
 
+    /// Lets every segment go, the ones that are written to as well: for a spool whose
+    /// writers are closed and whose batches are all done with. Journal keys are
+    /// carried over.
+    pub fn retire(&self) -> Result<(), SpoolError> {
+        let floors = {
+            let totals = locked(&self.shared.totals);
+            self.shared.write_checkpoint(&totals, None, None)?
+        };
+        for book in self.shared.books.values() {
+            book.state().current = None;
+        }
+        super::keeper::release(&self.shared, &floors);
+        Ok(())
+    }
+
     /// While the guard lives, the files of the spool can be copied.
     pub fn hold(&self) -> Hold {
         self.shared.holds.fetch_add(1, Relaxed);

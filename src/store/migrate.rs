@@ -10,8 +10,10 @@
 use super::{INSERT_SETTINGS, Limits, Param, Storage, StorageError};
 
 /// The files of `schema/`, in order.
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "hits", text: include_str!("../../schema/0001_hits.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "hits", text: include_str!("../../schema/0001_hits.sql") },
+    Migration { number: 2, name: "erase_queue", text: include_str!("../../schema/0002_erase_queue.sql") },
+];
 
 /// Made before the first migration, for the notes about them.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS {{database}}.migrations {{on_cluster}}

@@ -15,6 +15,7 @@
 
 mod batches;
 mod connect;
+mod erase;
 pub mod error;
 pub mod migrate;
 pub mod row;

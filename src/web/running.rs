@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 
 use http::HeaderMap;
@@ -68,6 +69,10 @@ pub trait Running: Send + Sync {
     fn reload(&self) -> Result<Vec<String>, String>;
     /// Seals what waits and returns when storage has it.
     fn flush(&self) -> Answering<'_, Result<(), String>>;
+    /// Makes a backup in a directory and says what is in it.
+    fn backup(&self, _to: PathBuf) -> Answering<'_, Result<Value, String>> {
+        Box::pin(async { Err("this server makes no backups".to_owned()) })
+    }
     /// Sends one dead letter again, or all; returns when storage has answered for each.
     fn replay(&self, only: Option<u64>) -> Answering<'_, Result<Replayed, String>>;
 }

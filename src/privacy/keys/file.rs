@@ -9,7 +9,8 @@
 //!
 //! `ring.toml` is TOML: `version = 1`, then tables `[[key]]` (purpose, id,
 //! created, retired, secret in hex), `[[salt]]` (site, day, secret) and
-//! `[[destroyed]]` (purpose, id, at: no secret).
+//! `[[destroyed]]` (purpose, id, at: no secret). A purpose that an older version
+//! does not know makes the ring unreadable to it, never to a newer one.
 //!
 //! A change is written to `ring.toml.new`, fsynced, renamed over `ring.toml`,
 //! the directory fsynced; then the bytes of the replaced file are overwritten
@@ -34,7 +35,7 @@ use super::KeyError;
 const VERSION: u32 = 1;
 /// 256 sites with three salts each and ten years of keys are 200 kB; more is not a key ring.
 const MAX_FILE_BYTES: u64 = 4 << 20;
-const FILE_NAME: &str = "ring.toml";
+pub(super) const FILE_NAME: &str = "ring.toml";
 const NEW_FILE_NAME: &str = "ring.toml.new";
 const LOCK_NAME: &str = "ring.lock";
 /// Permissions beyond the owner's: none may be set.
@@ -67,6 +68,8 @@ pub enum Purpose {
     Limiter,
     /// Encrypts one month's addresses; the id is `yyyymmnn`.
     Ip,
+    /// Encrypts one backup; the id is in the archive's header and name.
+    Backup,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -178,21 +181,45 @@ impl Store {
         }
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(at(&path))?;
+        let contents = Store::parse(&path, text.as_bytes())?;
+        Ok((contents, Stamp::of(&metadata)))
+    }
+
+    /// Reads the text of a ring; `path` is for errors.
+    pub fn parse(path: &Path, text: &[u8]) -> Result<Contents, KeyError> {
+        let malformed = |what: String| KeyError::Malformed { path: path.to_owned(), what };
+        let text = std::str::from_utf8(text).map_err(|_| malformed("not a key ring".to_owned()))?;
         // The parser's own message would quote the line, which holds a secret.
-        let contents: Contents = toml::from_str(&text).map_err(|error| KeyError::Malformed {
-            path: path.clone(),
-            what: match error.span() {
+        let contents: Contents = toml::from_str(text).map_err(|error| {
+            malformed(match error.span() {
                 Some(span) => format!("not a key ring, at byte {}", span.start),
                 None => "not a key ring".to_owned(),
-            },
+            })
         })?;
         if contents.version != VERSION {
-            return Err(KeyError::Malformed {
-                path,
-                what: format!("version {} is not known, expected {VERSION}", contents.version),
-            });
+            let version = contents.version;
+            return Err(malformed(format!("version {version} is not known, expected {VERSION}")));
         }
-        Ok((contents, Stamp::of(&metadata)))
+        Ok(contents)
+    }
+
+    /// The ring as it is on the disk.
+    pub fn text(&self) -> Result<Vec<u8>, KeyError> {
+        let lock = self.lock_file()?;
+        lock.lock().map_err(at(&self.dir.join(LOCK_NAME)))?;
+        let (contents, _) = self.load()?;
+        let malformed = || KeyError::Malformed { path: self.path(), what: "cannot be encoded".to_owned() };
+        toml::to_string(&contents).map(String::into_bytes).map_err(|_| malformed())
+    }
+
+    /// Writes a ring where there is none.
+    pub fn create(&self, contents: Contents) -> Result<(), KeyError> {
+        let lock = self.lock_file()?;
+        lock.lock().map_err(at(&self.dir.join(LOCK_NAME)))?;
+        if self.path().exists() {
+            return Err(KeyError::Exists(self.path()));
+        }
+        self.replace(&contents).map(|_| ())
     }
 
     fn replace(&self, contents: &Contents) -> Result<Stamp, KeyError> {

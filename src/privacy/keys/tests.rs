@@ -349,3 +349,24 @@ proptest! {
         })?;
     }
 }
+
+#[test]
+fn a_ring_of_before_takes_backup_keys_whose_ids_are_never_used_twice() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path().join("keys");
+    let keys = KeyRing::open(&dir).expect("a ring");
+    assert!(keys.list().iter().all(|key| key.purpose != Purpose::Backup), "a fresh ring has none");
+    let first = keys.make_backup_key().expect("made");
+    let second = keys.make_backup_key().expect("made");
+    assert_eq!((first, second), (1, 2));
+    assert!(keys.backup_cipher(1).is_ok());
+    assert!(matches!(keys.backup_cipher(3), Err(KeyError::Unknown { id: 3 })));
+    assert!(keys.destroy_backup_keys(Timestamp::UNIX_EPOCH, None).expect("none is due").is_empty());
+    assert_eq!(keys.destroy_backup_keys(Timestamp::MAX, None).expect("both are"), [1, 2]);
+    assert!(matches!(keys.backup_cipher(1), Err(KeyError::Destroyed { id: 1, .. })));
+    assert_eq!(KeyRing::open(&dir).expect("it reads back").make_backup_key().expect("made"), 3);
+    assert!(
+        keys.list().iter().filter(|key| key.purpose == Purpose::Cookie).count() == 1,
+        "no other key went"
+    );
+}
