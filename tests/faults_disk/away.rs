@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::engine::{Engine, free_port, number};
 use crate::http::{Connection, event, exchange, get};
 use crate::server::{PATIENCE, Server, wait_for};
-use crate::{configure, serve, soak};
+use crate::{METRICS, configure, serve, soak};
 
 /// Hits in CI; in soak a day of a thousand hits in a second.
 const HITS: u64 = 2_000_000;
@@ -44,7 +44,11 @@ impl Senders {
                 let (kept, stop, sent) = (kept.clone(), stop.clone(), sent.clone());
                 std::thread::spawn(move || {
                     let hits: Vec<String> = (0..ARRAY)
-                        .map(|n| format!(r#"{{"s":"clinic","k":"pageview","u":"https://clinic.example/page/{n}"}}"#))
+                        .map(|n| {
+                            format!(
+                                r#"{{"s":"clinic","k":"pageview","u":"https://clinic.example/page/{n}"}}"#
+                            )
+                        })
                         .collect();
                     let bytes = event(&format!("[{}]", hits.join(",")), &[]);
                     let mut connection = Connection::open(address);
@@ -122,11 +126,16 @@ fn memory_stays_flat_while_storage_is_away_and_nothing_is_lost_when_it_is_back()
     memory.push((100, resident(&server)));
     let input_seconds = started.elapsed().as_secs_f64();
     let input_rate = first as f64 / input_seconds;
-    println!("{first} hits answered without storage in {input_seconds:.1} s, {input_rate:.0}/s; VmRSS in KiB: {memory:?}");
+    println!(
+        "{first} hits answered without storage in {input_seconds:.1} s, {input_rate:.0}/s; VmRSS in KiB: {memory:?}"
+    );
     let (quarter, whole) = (memory[1].1 as f64, memory[4].1 as f64);
     let change = (whole / quarter - 1.0) * 100.0;
     told_while_away(&server, first, input_seconds);
-    assert!(change.abs() <= FLAT_PERCENT, "memory changed by {change:.1} % between 25 % and 100 % of the hits");
+    assert!(
+        change.abs() <= FLAT_PERCENT,
+        "memory changed by {change:.1} % between 25 % and 100 % of the hits"
+    );
 
     let pause = Duration::from_secs_f64((CLIENTS * ARRAY) as f64 / input_rate) * SLOWER;
     let more = Senders::start(server.collect, u64::MAX / 2, Some(pause));
@@ -177,7 +186,7 @@ fn told_while_away(server: &Server, hits: u64, seconds: f64) {
     assert!(batches > 0 && backlog["bytes"].as_u64() > Some(hits * 50), "{backlog}");
     let oldest = backlog["oldest_seconds"].as_f64().expect("an age");
     assert!(oldest + 5.0 > seconds, "the oldest hit has waited for {seconds} s: {backlog}");
-    let reply = exchange(server.web, &get("/metrics", &[]));
+    let reply = exchange(server.web, METRICS);
     let text = String::from_utf8_lossy(&reply.body).into_owned();
     let value = |name: &str| -> f64 {
         let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());

@@ -8,7 +8,7 @@ use crate::http::{exchange, get};
 use crate::load::{Load, Numbers, Plan};
 use crate::server::{Server, wait_for};
 use crate::shim::Shim;
-use crate::{configure, serve, soak};
+use crate::{METRICS, configure, serve, soak};
 
 const CLIENTS: usize = 4;
 /// Answers to wait for after each jump.
@@ -84,7 +84,9 @@ fn a_clock_that_jumps_loses_and_doubles_nothing() {
             }
             let from = clock.now();
             let answered = load.answered();
-            wait_for(&format!("answers after {name}"), || (load.answered() >= answered + ANSWERS).then_some(()));
+            wait_for(&format!("answers after {name}"), || {
+                (load.answered() >= answered + ANSWERS).then_some(())
+            });
             if let To::Before(text) = to {
                 let passed = moment(text) + 300;
                 wait_for("the boundary to be passed", || (clock.now() > passed).then_some(()));
@@ -120,12 +122,15 @@ fn a_clock_that_jumps_loses_and_doubles_nothing() {
 fn sane(server: &Server, name: &str) {
     let status = server.command(&["status"]);
     let backlog = &status["backlog"];
-    assert!(backlog["rows"].as_u64().is_some() && status["engine"]["state"].is_string(), "after {name}: {status}");
+    assert!(
+        backlog["rows"].as_u64().is_some() && status["engine"]["state"].is_string(),
+        "after {name}: {status}"
+    );
     let counts = &status["sites"]["clinic"];
     let [received, stored, waiting, in_flight] =
         ["received", "stored", "waiting", "in_flight"].map(|key| counts[key].as_u64().expect("a count"));
     assert_eq!(received, stored + waiting + in_flight, "after {name}: {status}");
-    let reply = exchange(server.web, &get("/metrics", &[]));
+    let reply = exchange(server.web, METRICS);
     let text = String::from_utf8_lossy(&reply.body).into_owned();
     assert_eq!(reply.status, 200, "after {name}: {text}");
     let age = text.lines().find_map(|line| line.strip_prefix("metka_backlog_oldest_seconds "));

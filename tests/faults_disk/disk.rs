@@ -2,6 +2,7 @@
 //! nothing, cut and interrupted writes are completed.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::io::Errno;
 
@@ -15,8 +16,13 @@ use crate::{configure, serve, soak};
 const CLIENTS: usize = 8;
 /// Rows of about 1.7 KB fill a segment with some hundred hits.
 const PADDING: usize = 1500;
-/// The shortest segments that there are come of a spool of this size per thread.
-const SMALL_SPOOL_BYTES: u64 = 1 << 20;
+/// The most connections.
+const MOST_CLIENTS: usize = 32;
+/// The smallest spool that can be configured: a thread's first segment is a
+/// sixteenth of a quarter of its share, the next ones are a quarter.
+const SPOOL_BYTES: u64 = 64 << 20;
+/// Rows that wait for storage when the disk gets full.
+const BACKLOG_HITS: u64 = 40;
 const NOBODY: &str = "[storage]\nurl = \"http://127.0.0.1:1\"";
 
 /// Which sync fails, and how many spools there are.
@@ -51,8 +57,9 @@ fn sync_faults() -> [SyncFault; 3] {
             name: "fsync of a spool's directory",
             call: Call::Sync,
             path: "/spool/0",
-            nth: some(&[1, 2, 3, 4, 5, 6, 8, 10], 40),
-            threads: if soak() { 16 } else { 4 },
+            // Of sixteen spools, so that from the 17th on it is not a first segment's.
+            nth: some(&[1, 2, 4, 8, 12, 17, 18, 20], 40),
+            threads: 16,
         },
     ]
 }
@@ -81,7 +88,7 @@ fn fail_sync(fault: &SyncFault, n: u64, what: &str, numbers: &Numbers, engine: &
     let dir = tempfile::tempdir().expect("a directory");
     let shim = Shim::new(dir.path());
     let collect = format!("threads = {}", fault.threads);
-    let ship = format!("interval = \"200ms\"\nspool_max_bytes = {}", fault.threads * SMALL_SPOOL_BYTES);
+    let ship = format!("interval = \"200ms\"\nspool_max_bytes = {SPOOL_BYTES}");
     // Without storage nothing is released, so that every sync is one of the hits' way.
     configure(dir.path(), &collect, &ship, NOBODY);
     let mut command = serve();
@@ -97,7 +104,7 @@ fn fail_sync(fault: &SyncFault, n: u64, what: &str, numbers: &Numbers, engine: &
         // Another spool may go on until it is told.
         false => log.lock().expect("free").contains("disk failed"),
     });
-    let clients = CLIENTS * fault.threads as usize;
+    let clients = (CLIENTS * fault.threads as usize).min(MOST_CLIENTS);
     let load = Load::start(server.collect, clients, &plan);
     let status = wait_for(&format!("the process to end after {what}"), || {
         server.child.try_wait().expect("a child of ours")
@@ -106,7 +113,10 @@ fn fail_sync(fault: &SyncFault, n: u64, what: &str, numbers: &Numbers, engine: &
     let log = server.log.lock().expect("free").clone();
     assert_eq!(shim.fired(0), 1, "{what} did not fire:\n{log}");
     assert!(status.code().is_some_and(|code| code != 0), "{what}: {status}\n{log}");
-    assert!(log.contains("disk failed") && log.contains("os error 5"), "{what}: the log does not say why:\n{log}");
+    assert!(
+        log.contains("disk failed") && log.contains("os error 5"),
+        "{what}: the log does not say why:\n{log}"
+    );
     assert_eq!(outcome.too_late.len(), 0, "{what}: answered with success after the fault");
     let panics = log.contains("panicked");
     assert!(!panics, "{what}:\n{log}");
@@ -161,30 +171,37 @@ fn fill(point: &Point, numbers: &Numbers, engine: &Engine) -> (Outcome, u64, u64
     let what = point.what;
     let dir = tempfile::tempdir().expect("a directory");
     let shim = Shim::new(dir.path());
-    // Two segments are never full: what is full is the disk.
-    let ship = format!("interval = \"200ms\"\nspool_max_bytes = {}", 16 * SMALL_SPOOL_BYTES);
+    // The first segment has 1 MiB; the spool as a whole does not get full.
+    let ship = format!("interval = \"200ms\"\nspool_max_bytes = {SPOOL_BYTES}");
     configure(dir.path(), "threads = 1", &ship, &engine.section());
     let mut command = serve();
     shim.under(&mut command);
     engine.stop();
     let mut server = Server::start_by(command, dir.path());
     let pid = server.child.id();
-    let backlog = |server: &Server| server.command(&["status"])["backlog"]["rows"].as_u64().unwrap_or_default();
+    let backlog =
+        |server: &Server| server.command(&["status"])["backlog"]["rows"].as_u64().unwrap_or_default();
 
-    // A backlog, and then no room.
+    // A backlog, and then no room, before the keeper has made the next segment.
+    let mut outcome = Outcome::default();
+    for _ in 0..BACKLOG_HITS {
+        let number = numbers.fetch_add(1, Relaxed);
+        assert!(is_kept(&exchange(server.collect, &request(number, PADDING))), "{what}");
+        outcome.kept.push(number);
+    }
+    let before = wait_for("a backlog", || Some(backlog(&server)).filter(|rows| *rows >= BACKLOG_HITS));
+    shim.arm(0, &Rule::always(Call::Write, point.path, point.errno));
     let plan = Plan { padding: PADDING, ..Plan::new(numbers) };
     let load = Load::start(server.collect, CLIENTS, &plan);
-    let before = wait_for("a backlog", || Some(backlog(&server)).filter(|rows| *rows >= 20));
-    shim.arm(0, &Rule::always(Call::Write, point.path, point.errno));
     if point.refuses {
         wait_for(&format!("refusals of pixels and events: {what}"), || {
             let refused = load.so_far().refused;
             (refused.contains_key("200 full") && refused.contains_key("503 full")).then_some(())
         });
-        let mut outcome = load.finish();
+        outcome.add(load.finish());
         let mut ask = |even: bool| {
             wait_for("a refusal", || {
-                let number = numbers.fetch_add(2, std::sync::atomic::Ordering::Relaxed) & !1 | u64::from(!even);
+                let number = numbers.fetch_add(2, Relaxed) & !1 | u64::from(!even);
                 let reply = exchange(server.collect, &request(number, PADDING));
                 if is_kept(&reply) {
                     outcome.kept.push(number);
@@ -201,7 +218,11 @@ fn fill(point: &Point, numbers: &Numbers, engine: &Engine) -> (Outcome, u64, u64
         assert_eq!((health.status, health.json()["reason"].as_str()), (503, Some("full")), "{what}");
         for path in ["/", "/health"] {
             let reply = exchange(server.web, &get(path, &[]));
-            assert!(reply.status != 0 && reply.status != 500, "{what}: the web address's {path}: {}", reply.status);
+            assert!(
+                reply.status != 0 && reply.status != 500,
+                "{what}: the web address's {path}: {}",
+                reply.status
+            );
         }
         engine.go_on();
         let shipped = ship_or_not(point, &server, &shim, before, backlog);
@@ -214,7 +235,7 @@ fn fill(point: &Point, numbers: &Numbers, engine: &Engine) -> (Outcome, u64, u64
     let shipped = ship_or_not(point, &server, &shim, before, backlog);
     let answered = load.answered();
     wait_for("more answers", || (load.answered() > answered + 50).then_some(()));
-    let mut outcome = load.finish();
+    outcome.add(load.finish());
     assert_eq!(outcome.refused.len(), 0, "{what}: {:?}", outcome.refused);
     let (more, times) = room_again(point, &mut server, &shim, &plan, pid);
     outcome.add(more);
@@ -258,11 +279,14 @@ fn room_again(point: &Point, server: &mut Server, shim: &Shim, plan: &Plan, pid:
     shim.disarm(0);
     let mut outcome = Outcome::default();
     wait_for(&format!("hits to be taken again: {what}"), || {
-        let number = plan.numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let number = plan.numbers.fetch_add(1, Relaxed);
         let kept = is_kept(&exchange(server.collect, &request(number, 0)));
         kept.then(|| outcome.kept.push(number))
     });
-    assert!(server.child.try_wait().expect("ours").is_none() && server.child.id() == pid, "{what}: restarted");
+    assert!(
+        server.child.try_wait().expect("ours").is_none() && server.child.id() == pid,
+        "{what}: restarted"
+    );
     let load = Load::start(server.collect, CLIENTS, plan);
     wait_for("more hits", || (load.answered() >= 50).then_some(()));
     outcome.add(load.finish());
@@ -280,17 +304,26 @@ fn cut_and_interrupted_writes_are_completed() {
     let dir = tempfile::tempdir().expect("a directory");
     let engine = Engine::start(dir.path(), free_port());
     let shim = Shim::new(dir.path());
-    configure(dir.path(), "threads = 2", "interval = \"200ms\"\nspool_max_bytes = 67108864", &engine.section());
+    configure(
+        dir.path(),
+        "threads = 2",
+        "interval = \"200ms\"\nspool_max_bytes = 67108864",
+        &engine.section(),
+    );
     let every = |call, period, error| Rule { call, path: "/spool/", from: 1, period, times: FOR_EVER, error };
-    let rules =
-        [every(Call::Write, 2, None), every(Call::Write, 3, Some(Errno::INTR)), every(Call::Datasync, 3, Some(Errno::INTR))];
+    let rules = [
+        every(Call::Write, 2, None),
+        every(Call::Write, 3, Some(Errno::INTR)),
+        every(Call::Datasync, 3, Some(Errno::INTR)),
+    ];
     for (place, rule) in rules.iter().enumerate() {
         shim.arm(place, rule);
     }
     let mut command = serve();
     shim.under(&mut command);
     let server = Server::start_by(command, dir.path());
-    let load = Load::start(server.collect, CLIENTS, &Plan { padding: PADDING, ..Plan::new(&Numbers::default()) });
+    let load =
+        Load::start(server.collect, CLIENTS, &Plan { padding: PADDING, ..Plan::new(&Numbers::default()) });
     let goal = if soak() { 100_000 } else { 2_000 };
     wait_for("answers", || (load.answered() >= goal).then_some(()));
     let outcome = load.finish();
@@ -299,6 +332,9 @@ fn cut_and_interrupted_writes_are_completed() {
     assert_eq!(server.terminate().0, Some(0));
     let fired = [0, 1, 2].map(|place| shim.fired(place));
     let line = outcome.check(&engine.stored());
-    println!("{} cut writes, {} interrupted writes, {} interrupted syncs: {line}", fired[0], fired[1], fired[2]);
+    println!(
+        "{} cut writes, {} interrupted writes, {} interrupted syncs: {line}",
+        fired[0], fired[1], fired[2]
+    );
     assert!(fired.iter().all(|fired| *fired > 100), "{fired:?}");
 }

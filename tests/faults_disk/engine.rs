@@ -47,7 +47,11 @@ impl Engine {
     /// `[storage]` for a server that uses it; the same after a restart.
     pub fn section(&self) -> String {
         let secret = self.dir.join("engine/secret");
-        format!("[storage]\nurl = \"http://127.0.0.1:{}\"\npassword_file = \"{}\"", self.port, secret.display())
+        format!(
+            "[storage]\nurl = \"http://127.0.0.1:{}\"\npassword_file = \"{}\"",
+            self.port,
+            secret.display()
+        )
     }
 
     /// It stands still: connections open, and nobody answers.

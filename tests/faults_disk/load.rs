@@ -81,7 +81,8 @@ impl Load {
             (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default(), Arc::<Mutex<Outcome>>::default());
         let clients = (0..clients)
             .map(|_| {
-                let (plan, stop, answered, seen) = (plan.clone(), stop.clone(), answered.clone(), seen.clone());
+                let (plan, stop, answered, seen) =
+                    (plan.clone(), stop.clone(), answered.clone(), seen.clone());
                 std::thread::spawn(move || client(address, &plan, &stop, &answered, &seen))
             })
             .collect();
@@ -161,6 +162,11 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let refused: u64 = self.refused.values().sum();
-        write!(f, "{} answered, {refused} refused, {} without an answer", self.kept.len(), self.unanswered.len())
+        write!(
+            f,
+            "{} answered, {refused} refused, {} without an answer",
+            self.kept.len(),
+            self.unanswered.len()
+        )
     }
 }

@@ -34,6 +34,9 @@ hosts = ["clinic.example"]
 timezone = "Europe/Berlin"
 "#;
 
+/// Asked on the machine itself: elsewhere it needs a token.
+const METRICS: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
 /// A configuration with these keys of `[collect]` and `[ship]`, and this storage
 /// (empty: the server's own engine).
 fn configure(dir: &Path, collect: &str, ship: &str, storage: &str) {

@@ -10,15 +10,22 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::engine::{Engine, free_port};
-use crate::http::Connection;
+use crate::http::{Connection, event, exchange, get};
 use crate::load::{is_kept, reason, request};
 use crate::server::{Server, wait_for};
 use crate::{configure, serve, soak};
 
 /// Rows of about 1.7 KB: a hundred or so fill the shortest segment.
 const PADDING: usize = 1500;
-/// The whole spool: four segments of the shortest kind.
-const SPOOL_BYTES: u64 = 1 << 20;
+/// The smallest spool that can be configured, and so many threads that its
+/// segments are the shortest: 256 KiB.
+const SPOOL_BYTES: u64 = 64 << 20;
+const THREADS: u64 = 64;
+/// Hits sent at once, beforehand, so that the spool is more than half full and
+/// segments are released soon: each is a row of about 1.7 KB.
+const BULK_HITS: u64 = 24_000;
+const ARRAY: u64 = 100;
+const BULK_CONNECTIONS: usize = 8;
 /// More than this were sent and no segment was released: it never will be.
 const MOST_HITS: usize = 20_000;
 /// How much of each buffer is in the trace: a row and the notes before it.
@@ -104,7 +111,7 @@ fn every_answer_segment_and_release_comes_after_what_must_be_on_the_disk() {
     let storage = tempfile::tempdir().expect("a directory");
     let engine = Engine::start(storage.path(), free_port());
     let ship = format!("interval = \"100ms\"\nspool_max_bytes = {SPOOL_BYTES}");
-    configure(dir.path(), "threads = 1", &ship, &engine.section());
+    configure(dir.path(), &format!("threads = {THREADS}"), &ship, &engine.section());
     let trace = dir.path().join("trace");
     let server_command = serve();
     let mut command = Command::new("strace");
@@ -114,6 +121,7 @@ fn every_answer_segment_and_release_comes_after_what_must_be_on_the_disk() {
     let server = Server::start_by(command, dir.path());
 
     let goal = if soak() { 10_000 } else { 1_000 };
+    let bulk = fill(&server);
     let kept = send(&server, &trace, goal);
     server.settled("clinic");
     let pid = server.child.id();
@@ -123,13 +131,20 @@ fn every_answer_segment_and_release_comes_after_what_must_be_on_the_disk() {
         text.contains(&format!("{pid} +++ exited with 0 +++")).then_some(text)
     });
     let events = parse(&text);
-    let ours: Vec<Event> = events.into_iter().filter(is_of_interest).collect();
+    // The bulk's answers are not told apart: all of them came before the first single hit's write.
+    let first = format!("/hit/{:09}/", kept[0]);
+    let single = events.iter().find(|event| event.name == "pwrite64" && event.arguments.contains(&first));
+    let single = single.expect("the first single hit's write").began;
+    let ours: Vec<Event> = events
+        .into_iter()
+        .filter(|event| is_of_interest(event) && (event.began > single || !is_answer(event)))
+        .collect();
     let answers = check_answers(&ours, &kept);
     let segments = check_segments(&ours);
     let checkpoints = check_checkpoints(&ours);
     let releases = check_releases(&ours);
     println!(
-        "{} lines of trace: {answers} answers after their fdatasync, {segments} segments begun, {checkpoints} checkpoints, {releases} segments released, in order",
+        "{} lines of trace, {bulk} hits at once and {answers} one by one: {answers} answers after their fdatasync, {segments} segments begun, {checkpoints} checkpoints, {releases} segments released, in order",
         text.lines().count()
     );
     assert!(answers >= goal && segments >= 3 && checkpoints >= 3 && releases >= 1);
@@ -146,6 +161,27 @@ fn check_strace() {
     );
 }
 
+/// Sends arrays of hits on several connections.
+fn fill(server: &Server) -> u64 {
+    let (mut sent, mut connections) = (0, Vec::new());
+    for _ in 0..BULK_CONNECTIONS {
+        connections.push(Connection::open(server.collect));
+    }
+    let page = format!("https://clinic.example/bulk/{}", "x".repeat(PADDING));
+    let hit = format!(r#"{{"s":"clinic","k":"pageview","u":"{page}"}}"#);
+    let bytes = event(&format!("[{}]", vec![hit; ARRAY as usize].join(",")), &[]);
+    while sent < BULK_HITS {
+        for connection in &mut connections {
+            connection.send(&bytes);
+        }
+        for connection in &mut connections {
+            let reply = connection.reply(false);
+            sent += reply.json()["accepted"].as_u64().unwrap_or_default();
+        }
+    }
+    sent
+}
+
 /// Sends hits one by one until enough are kept and a segment was released.
 fn send(server: &Server, trace: &Path, goal: usize) -> Vec<u64> {
     let mut connection = Connection::open(server.collect);
@@ -160,7 +196,7 @@ fn send(server: &Server, trace: &Path, goal: usize) -> Vec<u64> {
             // The spool is small on purpose.
             assert!(reason(&reply).ends_with(" full"), "{}", reason(&reply));
             wait_for("room in the spool", || {
-                let health = crate::http::exchange(server.collect, &crate::http::get("/health", &[]));
+                let health = exchange(server.collect, &get("/health", &[]));
                 (health.status == 200).then_some(())
             });
         }
@@ -172,21 +208,19 @@ fn send(server: &Server, trace: &Path, goal: usize) -> Vec<u64> {
     unreachable!("numbers do not end")
 }
 
+/// An answer of success.
+fn is_answer(event: &Event) -> bool {
+    ["sendto", "write", "writev", "sendmsg"].contains(&event.name.as_str())
+        && (event.arguments.contains("x-metka: ok") || event.arguments.contains("HTTP/1.1 202"))
+}
+
 fn is_of_interest(event: &Event) -> bool {
-    match event.name.as_str() {
-        "sendto" | "write" | "writev" | "sendmsg" => {
-            event.arguments.contains("x-metka: ok") || event.arguments.contains("HTTP/1.1 202")
-        }
-        _ => event.arguments.contains("/spool"),
-    }
+    is_answer(event) || (event.arguments.contains("/spool") && !event.name.starts_with("send"))
 }
 
 /// The row's write, its fdatasync, and then the answer.
 fn check_answers(events: &[Event], kept: &[u64]) -> usize {
-    let mut answers: Vec<&Event> = events
-        .iter()
-        .filter(|event| ["sendto", "write", "writev", "sendmsg"].contains(&event.name.as_str()))
-        .collect();
+    let mut answers: Vec<&Event> = events.iter().filter(|event| is_answer(event)).collect();
     answers.sort_by_key(|event| event.began);
     assert_eq!(answers.len(), kept.len(), "answers of success in the trace, and hits kept");
     let writes: Vec<&Event> = events.iter().filter(|event| event.name == "pwrite64").collect();
@@ -197,9 +231,9 @@ fn check_answers(events: &[Event], kept: &[u64]) -> usize {
         let write = write.unwrap_or_else(|| panic!("hit {number} was answered and is in no write"));
         let file = write.file().expect("a path");
         assert!(file.ends_with(".seg") && write.result > 0, "{write:?}");
-        let synced = syncs.iter().any(|sync| {
-            sync.is("fdatasync", file) && sync.began > write.ended && sync.ended < answer.began
-        });
+        let synced = syncs
+            .iter()
+            .any(|sync| sync.is("fdatasync", file) && sync.began > write.ended && sync.ended < answer.began);
         assert!(synced, "hit {number} was answered in line {} before its fdatasync", answer.began);
     }
     answers.len()
@@ -222,12 +256,16 @@ fn check_segments(events: &[Event]) -> usize {
         let header_sync = before(events, event.began, |other| other.is("fdatasync", from)).expect("a sync");
         assert!(header_sync.began > header.ended, "{to}: its header was not synced before the rename");
         let zeros_sync = before(events, header.began, |other| {
-            other.name == "fdatasync" && other.file().is_some_and(|file| file == from || file.ends_with(".old"))
+            other.name == "fdatasync"
+                && other.file().is_some_and(|file| file == from || file.ends_with(".old"))
         });
         assert!(zeros_sync.is_some(), "{to}: its zeros were not synced before its header");
         let directory = Path::new(to).parent().and_then(Path::to_str).expect("a directory");
-        let entered = after(events, event.ended, |other| other.is("fsync", directory)).expect("fsync of the directory");
-        if let Some(first) = after(events, event.ended, |other| other.name == "pwrite64" && other.file() == Some(to)) {
+        let entered =
+            after(events, event.ended, |other| other.is("fsync", directory)).expect("fsync of the directory");
+        if let Some(first) =
+            after(events, event.ended, |other| other.name == "pwrite64" && other.file() == Some(to))
+        {
             assert!(entered.ended < first.began, "{to}: written to before its directory was synced");
         }
     }
@@ -238,7 +276,9 @@ fn check_segments(events: &[Event]) -> usize {
 fn check_checkpoints(events: &[Event]) -> usize {
     let mut count = 0;
     for event in events {
-        let Some((from, to)) = event.renamed().filter(|(_, to)| to.ends_with("/checkpoint")) else { continue };
+        let Some((from, to)) = event.renamed().filter(|(_, to)| to.ends_with("/checkpoint")) else {
+            continue;
+        };
         count += 1;
         let write = before(events, event.began, |other| other.is("pwrite64", from)).expect("a write");
         let sync = before(events, event.began, |other| other.is("fdatasync", from)).expect("a sync");
@@ -259,7 +299,8 @@ fn check_releases(events: &[Event]) -> usize {
         let Some((from, to)) = event.renamed().filter(|(from, _)| from.ends_with(".seg")) else { continue };
         count += 1;
         assert!(to.ends_with(".old"), "{from} became {to}");
-        let last = before(events, event.began, |other| other.is("pwrite64", from)).map_or(0, |last| last.ended);
+        let last =
+            before(events, event.began, |other| other.is("pwrite64", from)).map_or(0, |last| last.ended);
         let covered = events.iter().any(|checkpoint| {
             let Some((new, name)) = checkpoint.renamed().filter(|(_, to)| to.ends_with("/checkpoint")) else {
                 return false;

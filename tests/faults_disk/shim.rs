@@ -15,7 +15,6 @@ const CLOCK_READS: u64 = 16;
 const FIRST_RULE: u64 = 64;
 const RULE_BYTES: u64 = 128;
 const RULES: usize = 6;
-const SEEN: u64 = 56;
 const FIRED: u64 = 64;
 const PATH: u64 = 72;
 /// The room for a path's part, with the zero at its end.
@@ -23,15 +22,12 @@ const PATH_BYTES: usize = 56;
 /// A rule that does not end by itself.
 pub const FOR_EVER: u64 = u64::MAX;
 
-/// Which call is watched.
+/// Which call is watched; `shim.c` knows more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     Write = 1,
     Datasync = 2,
     Sync = 3,
-    Rename = 4,
-    Unlink = 5,
-    Create = 6,
 }
 
 /// Which calls fail, and how.
@@ -111,11 +107,6 @@ impl Shim {
     /// How many calls the rule made fail.
     pub fn fired(&self, place: usize) -> u64 {
         self.read(rule_at(place) + FIRED)
-    }
-
-    /// How many calls the rule matched.
-    pub fn seen(&self, place: usize) -> u64 {
-        self.read(rule_at(place) + SEEN)
     }
 
     /// The server has it loaded.
