@@ -10,7 +10,7 @@
 //! | `GET`, `HEAD` pixel path | [`pixel`]: always the image; `X-Metka` says what became of the hit |
 //! | `POST`, `OPTIONS` event path | [`event`] |
 //! | `GET` script path | [`script`] |
-//! | `GET /health` | [`route`]: 200 while hits can be made durable |
+//! | `GET /health` | [`route`]: 200 while hits can be made durable; says what waits for storage |
 //! | `GET /privacy`, `POST /privacy/opt-out`, `/privacy/opt-in` | [`privacy_page`] |
 //!
 //! Bounds are in [`limits`]. A request that panics is answered 500 and counted;
@@ -47,7 +47,7 @@ use crate::identify::sites::{SiteTable, SitesError};
 use crate::parse::client::{cookie_name, is_https};
 use crate::pipeline::{StepCount, StepCounters};
 use crate::privacy::keys::KeyRing;
-use crate::spool::Seen;
+use crate::spool::{Backlog, Seen};
 pub use limits::Limits;
 pub use listen::bind;
 pub use serve::{serve, spawn};
@@ -63,6 +63,8 @@ pub struct Shared {
     pub counters: Arc<Counters>,
     pub seen: Arc<Seen>,
     pub limits: Limits,
+    /// As last looked at: hit threads do not take the locks that the shipper takes.
+    backlog: ArcSwap<Backlog>,
     steps: Vec<StepCounters>,
     panics: AtomicU64,
     connections: AtomicU64,
@@ -117,6 +119,7 @@ impl Shared {
             counters,
             seen,
             limits,
+            backlog: ArcSwap::default(),
             steps: (0..threads.clamp(1, MAX_THREADS)).map(|_| StepCounters::default()).collect(),
             panics: AtomicU64::new(0),
             connections: AtomicU64::new(0),
@@ -132,6 +135,16 @@ impl Shared {
         let settings = Settings::new(config, &self.counters, Some(rates))?;
         self.settings.store(Arc::new(settings));
         Ok(())
+    }
+
+    /// What waits for storage, for [`Shared::backlog`].
+    pub fn note_backlog(&self, backlog: Backlog) {
+        self.backlog.store(Arc::new(backlog));
+    }
+
+    /// What waited for storage when it was last noted.
+    pub fn backlog(&self) -> Arc<Backlog> {
+        self.backlog.load_full()
     }
 
     /// The settings in force.

@@ -92,12 +92,20 @@ where
     }
 }
 
-/// 200 while hits can be made durable.
+/// 200 while hits can be made durable, however much waits for storage.
 fn health(context: &Context) -> Answer {
+    let backlog = context.shared.backlog();
+    let now = u64::try_from(context.now().as_millisecond()).unwrap_or_default();
+    let backlog = json!({
+        "rows": backlog.rows,
+        "batches": backlog.batches,
+        "bytes": backlog.bytes,
+        "oldest_seconds": backlog.oldest.map(|oldest| now.saturating_sub(oldest) / 1000),
+    });
     match context.writer.health() {
-        Ok(()) => answer::json(StatusCode::OK, &json!({"status": "ok"})),
+        Ok(()) => answer::json(StatusCode::OK, &json!({"status": "ok", "backlog": backlog})),
         Err(reason) => {
-            let body = json!({"status": "unavailable", "reason": reason.name()});
+            let body = json!({"status": "unavailable", "reason": reason.name(), "backlog": backlog});
             let mut answer = answer::json(StatusCode::SERVICE_UNAVAILABLE, &body);
             answer::retry_after(&mut answer, RETRY_UNAVAILABLE_SECONDS);
             answer

@@ -41,6 +41,8 @@ use crate::{backup, control, demo, spool, web};
 const BACK_THREADS: usize = 2;
 /// A salt is destroyed at the latest so long after its term.
 const KEY_MAINTENANCE: Duration = Duration::from_secs(60);
+/// How old the backlog that `/health` on the collect address tells may be.
+const BACKLOG_NOTED: Duration = Duration::from_secs(1);
 /// What `metka serve` is asked to do.
 pub struct Options {
     pub config: Config,
@@ -123,6 +125,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         let config = Arc::new(ArcSwap::from_pointee(config));
         let storage = storage::Storage::start(&config.load(), outlet.clone())?;
         tokio::spawn(maintain_keys(shared.clone()));
+        tokio::spawn(note_backlog(shared.clone(), outlet.clone()));
         let running = running::Server::new(
             config.clone(),
             read_config,
@@ -248,6 +251,16 @@ async fn maintain_keys(shared: Arc<Shared>) {
         });
         // A panic in it has been reported; the next round tries again.
         drop(done.await);
+    }
+}
+
+/// Tells the hit threads what waits for storage: they answer for it, and are
+/// kept away from the locks behind it.
+async fn note_backlog(shared: Arc<Shared>, outlet: spool::Outlet) {
+    let mut due = tokio::time::interval(BACKLOG_NOTED);
+    loop {
+        due.tick().await;
+        shared.note_backlog(outlet.backlog());
     }
 }
 

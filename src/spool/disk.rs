@@ -9,7 +9,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Zeros are written in pieces of this size: large enough for the disk's full
@@ -36,7 +36,8 @@ pub trait Disk: Send + Sync {
     fn make_dir(&self, path: &Path) -> io::Result<()>;
 }
 
-/// The machine's own file system.
+/// The machine's own file system, by way of the C library, so that a test can
+/// stand between the two.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
@@ -52,15 +53,15 @@ impl Disk for RealDisk {
     }
 
     fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        Ok(rustix::io::pwrite(file, bytes, offset)?)
+        file.write_at(bytes, offset)
     }
 
     fn datasync(&self, file: &File) -> io::Result<()> {
-        Ok(rustix::fs::fdatasync(file)?)
+        file.sync_data()
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        Ok(rustix::fs::fsync(File::open(dir)?)?)
+        File::open(dir)?.sync_all()
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -18,7 +18,7 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// A running server.
 pub struct Server {
-    child: Child,
+    pub child: Child,
     pub dir: PathBuf,
     pub collect: SocketAddr,
     pub web: SocketAddr,
@@ -45,9 +45,15 @@ impl Server {
     /// Starts `metka serve` in `dir`, whose `metka.toml` the caller wrote, and
     /// waits until it has printed its addresses.
     pub fn start(dir: &Path, arguments: &[&str]) -> Server {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_metka"))
-            .args(["serve", "--config", "metka.toml"])
-            .args(arguments)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_metka"));
+        command.args(["serve", "--config", "metka.toml"]).args(arguments);
+        Server::start_by(command, dir)
+    }
+
+    /// The same by a command of the caller's, which may have an environment of
+    /// its own, or be another program that runs the server in its place.
+    pub fn start_by(mut command: Command, dir: &Path) -> Server {
+        let mut child = command
             .current_dir(dir)
             .env("METKA_COLLECT__LISTEN", "127.0.0.1:0")
             .env("METKA_WEB__LISTEN", "127.0.0.1:0")
@@ -80,11 +86,6 @@ impl Server {
         // The rest of what it prints is nobody's concern, but the pipe must not fill up.
         std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
         Server { child, dir: dir.to_owned(), collect, web, log }
-    }
-
-    /// The process.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// Where the data is.
