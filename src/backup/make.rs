@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::engine::directory;
 use crate::privacy::keys::KeyRing;
 use crate::spool::{Hold, Outlet};
-use crate::store::{Limits, Storage};
+use crate::store::{Limits, Storage, migrate};
 
 /// Pieces in which a segment's zeros are looked for, from its end.
 const ZERO_PIECE_BYTES: usize = 256 << 10;
@@ -115,18 +115,23 @@ pub(super) fn statement(verb: &str, database: &str, word: &str, dir: &Path) -> S
         + if verb == "BACKUP" { " SETTINGS deduplicate_files = 0" } else { "" }
 }
 
-/// Waits until storage answers and has the schema, and says which: a server may
-/// have been started a moment ago.
+/// Waits until storage answers and has the whole schema, and says which: a server
+/// may have been started a moment ago.
 async fn until_ready(storage: &Storage) -> Result<Vec<u32>, BackupError> {
     let started = Instant::now();
     loop {
+        let waited = started.elapsed() >= READY_TIMEOUT;
         match migrations(storage).await {
-            Err(BackupError::Storage(error)) if error.is_retryable() && started.elapsed() < READY_TIMEOUT => {
-                tracing::debug!(%error, "a backup waits for storage");
-                tokio::time::sleep(READY_POLL).await;
+            Ok(applied) if waited || applied.last().is_some_and(|last| *last >= migrate::LATEST) => {
+                return Ok(applied);
             }
-            result => return result,
+            Ok(_) => {}
+            Err(BackupError::Storage(error)) if error.is_retryable() && !waited => {
+                tracing::debug!(%error, "a backup waits for storage");
+            }
+            Err(error) => return Err(error),
         }
+        tokio::time::sleep(READY_POLL).await;
     }
 }
 

@@ -15,6 +15,9 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 2, name: "erase_queue", text: include_str!("../../schema/0002_erase_queue.sql") },
 ];
 
+/// The number of the last migration.
+pub const LATEST: u32 = MIGRATIONS.len() as u32;
+
 /// Made before the first migration, for the notes about them.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS {{database}}.migrations {{on_cluster}}
 (
