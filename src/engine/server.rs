@@ -53,6 +53,9 @@ const STACK_BYTES: usize = 8 << 20;
 /// Threads beyond statements: `/alive` and the start.
 const SPARE_THREADS: usize = 4;
 
+/// As if the engine used half of the machine's memory more (1000 would be all of it).
+const OOM_SCORE: i32 = 500;
+
 struct Server {
     core: Core,
     secret: String,
@@ -71,6 +74,7 @@ pub fn run(options: EngineOptions) -> Result<(), EngineError> {
     if options.listen == Listen::Unix && socket.as_os_str().len() > directory::MAX_SOCKET_PATH_BYTES {
         return Err(DirectoryError::SocketPath(socket).into());
     }
+    offer_to_the_oom_killer();
     let (input, output) = take_standard_streams()?;
     let (end, ended) = watch::channel(false);
     let end = Arc::new(end);
@@ -114,6 +118,18 @@ pub fn run(options: EngineOptions) -> Result<(), EngineError> {
     // The lock goes with the process, after everything else.
     drop(directory);
     outcome
+}
+
+/// When the machine runs out of memory, the kernel takes the engine and not the
+/// collector, whose spool covers the gap.
+fn offer_to_the_oom_killer() {
+    let path = "/proc/self/oom_score_adj";
+    let now = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    if now.is_some_and(|now| now < OOM_SCORE)
+        && let Err(error) = std::fs::write(path, OOM_SCORE.to_string())
+    {
+        eprintln!("engine: {path} stays as it is: {error}");
+    }
 }
 
 /// Standard input and output under other numbers: the library must neither
