@@ -1,6 +1,7 @@
 //! Faults of the engine behind a running collector: it dies, hangs, has no memory.
 //! Nobody who sends hits notices.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -81,8 +82,11 @@ impl Suffering {
         let sql = "SELECT path, count() FROM metka.hits GROUP BY path";
         let outcome = seen.compare(&self.server.rows(sql));
         let ship = self.server.command(&["status"])["jobs"]["ship"].clone();
+        let log = self.server.log.lock().expect("free").clone();
+        let ways: Vec<String> = log.lines().filter_map(way_of_the_end).collect();
+        let ways = counted(&ways);
         println!(
-            "{} {what}: {outcome}; found in {}, back in {}; {} retries, {} batches found in storage, {} mended",
+            "{} {what} ({ways}): {outcome}; found in {}, back in {}; {} retries, {} batches found in storage, {} mended",
             self.faults,
             figures(&mut self.found),
             figures(&mut self.back),
@@ -119,6 +123,23 @@ fn an_engine_without_memory_is_replaced_and_no_hit_fails_or_is_lost() {
         suffering.fault(|pid| starve(pid.as_raw_nonzero().get()));
     }
     suffering.end("engines without memory");
+}
+
+/// How the supervisor says that an engine ended: `SIGNAL`, or the reason why it was killed.
+fn way_of_the_end(line: &str) -> Option<String> {
+    if line.contains("the engine ended") {
+        return Some("ended by itself".to_owned());
+    }
+    let (_, rest) = line.split_once("the engine does not work and is killed")?;
+    Some(rest.split_once("sickness=").map_or(rest, |(_, why)| why).trim().to_owned())
+}
+
+/// `3 × one, 1 × another`
+fn counted(ways: &[String]) -> String {
+    let mut counts = BTreeMap::new();
+    ways.iter().for_each(|way| *counts.entry(way).or_insert(0) += 1);
+    let counts: Vec<String> = counts.iter().map(|(way, count)| format!("{count} × {way}")).collect();
+    counts.join(", ")
 }
 
 /// From here on the process gets no more memory from the kernel.

@@ -8,6 +8,7 @@ mod crash;
 mod engine;
 mod load;
 mod outcome;
+mod proxy;
 #[path = "../support/server.rs"]
 mod server;
 
