@@ -17,7 +17,7 @@ const ANSWERS: (u64, u64) = (20, 600);
 #[test]
 fn every_answered_hit_is_stored_exactly_once_through_kill_nine() {
     let kills = faults(50, 1000);
-    let dir = configured("");
+    let dir = configured(2, "300ms", "");
     let numbers = Arc::new(AtomicU64::new(0));
     let mut seen = Seen::default();
     let mut ready = Vec::new();
@@ -42,8 +42,8 @@ fn every_answered_hit_is_stored_exactly_once_through_kill_nine() {
 
     let server = Server::start(dir.path(), &[]);
     let counts = server.settled("clinic");
-    let outcome =
-        seen.compare(&server.rows("SELECT path, count() FROM metka.hits WHERE site = 'clinic' GROUP BY path"));
+    let outcome = seen
+        .compare(&server.rows("SELECT path, count() FROM metka.hits WHERE site = 'clinic' GROUP BY path"));
     println!("{kills} kills of the collector: {outcome}; answering {} after the start", figures(&mut ready));
     outcome.assert_exact();
     // The counters of the data directory agree with the table after all those crashes.

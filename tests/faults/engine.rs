@@ -53,7 +53,8 @@ impl Suffering {
     }
 
     fn pid(&self) -> Pid {
-        let text = std::fs::read_to_string(self.server.data().join("engine/lock")).expect("the engine's lock");
+        let text =
+            std::fs::read_to_string(self.server.data().join("engine/lock")).expect("the engine's lock");
         Pid::from_raw(text.trim().parse().expect("a process id")).expect("a process id")
     }
 
@@ -103,7 +104,7 @@ impl Suffering {
 
 #[test]
 fn an_engine_that_is_killed_or_hangs_is_replaced_and_no_hit_fails_or_is_lost() {
-    let dir = configured("");
+    let dir = configured(1, "300ms", "");
     let mut suffering = Suffering::start(&dir);
     for fault in 0..faults(20, 200) {
         let signal = if fault % 2 == 0 { Signal::KILL } else { Signal::STOP };
@@ -114,7 +115,7 @@ fn an_engine_that_is_killed_or_hangs_is_replaced_and_no_hit_fails_or_is_lost() {
 
 #[test]
 fn an_engine_without_memory_is_replaced_and_no_hit_fails_or_is_lost() {
-    let dir = configured("");
+    let dir = configured(1, "300ms", "");
     let mut suffering = Suffering::start(&dir);
     for _ in 0..faults(2, 20) {
         let pid = suffering.pid().as_raw_nonzero().get();

@@ -15,21 +15,21 @@ mod server;
 use std::time::Duration;
 
 /// A site without limits that a single machine would run into.
-const CONFIG: &str = r#"
-[collect]
-rate_limit_per_minute = 0
-rate_limit_network_per_minute = 0
-threads = 2
-[ship]
-interval = "100ms"
+const SITE: &str = r#"
 [[site]]
 id = "clinic"
 hosts = ["clinic.example"]
+[collect]
+rate_limit_per_minute = 0
+rate_limit_network_per_minute = 0
 "#;
 
-fn configured(more: &str) -> tempfile::TempDir {
+/// A directory with a configuration: the site, hit threads, how often they seal a
+/// batch, and `more`.
+fn configured(threads: usize, interval: &str, more: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a directory");
-    std::fs::write(dir.path().join("metka.toml"), format!("{CONFIG}{more}")).expect("written");
+    let text = format!("{SITE}threads = {threads}\n[ship]\ninterval = \"{interval}\"\n{more}");
+    std::fs::write(dir.path().join("metka.toml"), text).expect("written");
     dir
 }
 

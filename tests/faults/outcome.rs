@@ -59,10 +59,7 @@ impl Engine {
             child,
             address: url.trim_start_matches("http://").parse().expect("an address"),
             storage: Storage::new(&endpoint, "metka"),
-            runtime: tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime"),
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"),
         }
     }
 
@@ -139,13 +136,16 @@ fn inserts_of_unknown_outcome_are_exact_in_the_table_and_in_what_is_fed_from_it(
     let engine = Engine::start(data.path());
     let proxy = Proxy::start(engine.address, plan);
     let secret = data.path().join("engine/secret");
-    let dir = configured(&format!(
-        "[storage]\nurl = \"http://{}\"\npassword_file = \"{}\"\n",
-        proxy.address,
-        secret.display()
-    ));
+    let dir = configured(
+        1,
+        "100ms",
+        &format!("[storage]\nurl = \"http://{}\"\npassword_file = \"{}\"\n", proxy.address, secret.display()),
+    );
     let server = Server::start(dir.path(), &[]);
-    wait_for("the table", || (engine.number("SELECT count() FROM system.tables WHERE database = 'metka' AND name = 'hits'") == 1).then_some(()));
+    wait_for("the table", || {
+        (engine.number("SELECT count() FROM system.tables WHERE database = 'metka' AND name = 'hits'") == 1)
+            .then_some(())
+    });
     engine.execute(
         "CREATE TABLE metka.hits_by_path (path String, hits UInt64) ENGINE = SummingMergeTree ORDER BY path \
          SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1",
@@ -192,7 +192,12 @@ fn inserts_of_unknown_outcome_are_exact_in_the_table_and_in_what_is_fed_from_it(
     let (raw, fed) = (seen.compare(&engine.rows(RAW)), seen.compare(&engine.rows(FED)));
     println!(
         "{} batches sent {TIMES} times more in random order (seed {SEED:#x}): {} stored, {} lost, {} doubled; fed from it: {} lost, {} doubled",
-        book.requests.len(), raw.stored, raw.lost, raw.doubled, fed.lost, fed.doubled,
+        book.requests.len(),
+        raw.stored,
+        raw.lost,
+        raw.doubled,
+        fed.lost,
+        fed.doubled,
     );
     raw.assert_exact();
     fed.assert_exact();
