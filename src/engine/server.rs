@@ -56,7 +56,7 @@ const SPARE_THREADS: usize = 4;
 /// Address space that must be left for `/alive`: the stack of a thread and the
 /// buffers of an insert. It is asked for and not touched, which takes microseconds.
 const ROOM_BYTES: usize = 64 << 20;
-/// What the statement of `/alive` allocates, so that `max_server_memory_usage` has its say.
+/// What the statement of `/alive` allocates at least, so that `max_server_memory_usage` has its say.
 const ALIVE_BYTES: usize = 4 << 20;
 /// As if the engine used half of the machine's memory more (1000 would be all of it).
 const OOM_SCORE: i32 = 500;
@@ -383,7 +383,9 @@ impl Server {
             Exception::new(Code::CannotAllocateMemory, "the system gives the engine no more memory")
         })?;
         drop(std::hint::black_box(room));
-        let statement = format!("SELECT length(repeat('x', {ALIVE_BYTES}))");
+        // `materialize`: else it is done once and for all while the statement is read.
+        let statement =
+            format!("SELECT length(repeat(materialize('0123456789abcdef'), {}))", ALIVE_BYTES / 16);
         self.core.sessions.connect()?.query(&statement, "RawBLOB", &Vec::new()).map(drop)
     }
 

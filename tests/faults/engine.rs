@@ -85,16 +85,17 @@ impl Suffering {
         let ship = self.server.command(&["status"])["jobs"]["ship"].clone();
         let log = self.server.log.lock().expect("free").clone();
         let ways: Vec<String> = log.lines().filter_map(way_of_the_end).collect();
-        let ways = counted(&ways);
         println!(
-            "{} {what} ({ways}): {outcome}; found in {}, back in {}; {} retries, {} batches found in storage, {} mended",
+            "{} {what} ({}): {outcome}; found in {}, back in {}; {} retries, {} batches found in storage, {} mended",
             self.faults,
+            counted(&ways),
             figures(&mut self.found),
             figures(&mut self.back),
             ship["retries"],
             ship["found_batches"],
             ship["mended_batches"],
         );
+        assert_eq!(ways.len() as u64, self.faults, "an engine for each fault, and no other, was given up");
         outcome.assert_exact();
         assert_eq!(outcome.unanswered, 0, "no hit is without an answer");
         assert_eq!(counts["stored"].as_u64(), Some(outcome.stored as u64), "{counts}");
@@ -126,13 +127,14 @@ fn an_engine_without_memory_is_replaced_and_no_hit_fails_or_is_lost() {
     suffering.end("engines without memory");
 }
 
-/// How the supervisor says that an engine ended: `SIGNAL`, or the reason why it was killed.
+/// How an engine ended: by itself, or the reason why it was killed.
 fn way_of_the_end(line: &str) -> Option<String> {
-    if line.contains("the engine ended") {
-        return Some("ended by itself".to_owned());
+    let line: Value = serde_json::from_str(line).ok()?;
+    match line["message"].as_str()? {
+        "the engine ended" => Some("ended by itself".to_owned()),
+        "the engine does not work and is killed" => Some(line["sickness"].as_str()?.to_owned()),
+        _ => None,
     }
-    let (_, rest) = line.split_once("the engine does not work and is killed")?;
-    Some(rest.split_once("sickness=").map_or(rest, |(_, why)| why).trim().to_owned())
 }
 
 /// `3 × one, 1 × another`

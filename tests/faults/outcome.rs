@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How often each recorded insert is sent again.
 const TIMES: usize = 5;
 /// The fewest inserts to be sent again.
-const FEWEST: usize = 50;
+const FEWEST: u64 = 50;
 /// Seed of the order in which they are.
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -182,8 +182,9 @@ fn inserts_of_unknown_outcome_are_exact_in_the_table_and_in_what_is_fed_from_it(
     assert_eq!((&ship["dead_batches"], &ship["mended_batches"]), (&0.into(), &0.into()), "{ship}");
 
     // The same batches five times more, in any order.
-    let mut again: Vec<&Vec<u8>> = book.requests.values().flat_map(|request| [request; TIMES]).collect();
-    assert!(book.requests.len() >= FEWEST, "{} batches recorded", book.requests.len());
+    let batches: Vec<&Vec<u8>> = book.requests.values().take(faults(FEWEST, 1000) as usize).collect();
+    assert!(batches.len() as u64 >= FEWEST, "{} batches recorded", batches.len());
+    let mut again: Vec<&Vec<u8>> = batches.iter().flat_map(|request| [*request; TIMES]).collect();
     shuffle(&mut again);
     for request in &again {
         let line = engine.replay(request);
@@ -192,7 +193,7 @@ fn inserts_of_unknown_outcome_are_exact_in_the_table_and_in_what_is_fed_from_it(
     let (raw, fed) = (seen.compare(&engine.rows(RAW)), seen.compare(&engine.rows(FED)));
     println!(
         "{} batches sent {TIMES} times more in random order (seed {SEED:#x}): {} stored, {} lost, {} doubled; fed from it: {} lost, {} doubled",
-        book.requests.len(),
+        batches.len(),
         raw.stored,
         raw.lost,
         raw.doubled,
