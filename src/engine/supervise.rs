@@ -7,14 +7,32 @@
 //! Invariants: the engine never outlives its parent (it ends when the pipe to
 //! its standard input closes, which the kernel does however the parent dies); a
 //! new engine waits for the lock of an older one instead of failing; an engine
-//! that does not answer is killed, since one that hangs would hold the lock
-//! for ever.
+//! that cannot do a trivial statement is killed, since one that hangs would hold
+//! the lock for ever.
 //!
-//! Limits: a heartbeat every [`HEARTBEAT`]; killed when one takes
-//! [`HUNG_AFTER`] or [`REFUSED_BEATS`] in a row are refused; restarts after
-//! [`FIRST_BACKOFF`], doubling to [`LAST_BACKOFF`].
+//! One rule finds all that can be wrong with an engine that runs: a beat is good
+//! when the engine has done a statement, and after [`MISSED_TICKS`] ticks without
+//! a good beat the engine is killed. A hang gives no answer, an engine without
+//! memory refuses the statement, the connection, or dies by itself.
+//!
+//! ```text
+//! crash          at once
+//! anything else  (MISSED_TICKS + 1) * TICK = 4.5 s after the last good beat, at the latest
+//! ```
+//!
+//! Ticks are counted, not the clock: while the machine lets this process not run
+//! either, they do not go on. An engine that is only slow has 4 s for a
+//! millisecond's work.
+//!
+//! Started again after [`FIRST_BACKOFF`], doubling to [`LAST_BACKOFF`]; to
+//! [`LAST_BACKOFF_OF_READY`] if it had come as far as being ready, so that what
+//! kills an engine now and then does not keep it away for long.
+//!
+//! It does not watch an engine that is starting ([`START_TIMEOUT`] is all): opening
+//! many parts may take long, and nothing is there to be asked.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,29 +43,37 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::directory::{self, DirectoryError};
 use super::library;
 use crate::config::{Config, ENVIRONMENT_PREFIX};
 use crate::store::Endpoint;
 
-/// A crash is noticed at once, a hang within this and [`HUNG_AFTER`].
-const HEARTBEAT: Duration = Duration::from_secs(1);
-/// `SELECT 1` takes a millisecond; with all cores busy some hundred.
-const HUNG_AFTER: Duration = Duration::from_secs(5);
-/// Refused connections of a process that is there: its socket is gone.
-const REFUSED_BEATS: u32 = 5;
+/// How often the engine is looked at: a beat costs it a millisecond.
+const TICK: Duration = Duration::from_millis(500);
+/// Ticks without a good beat after which the engine is killed, which makes 4.5 s
+/// at most: it shall be found within 5 s. With all cores busy a beat takes some
+/// hundred milliseconds.
+const MISSED_TICKS: u32 = 8;
 /// Opening many parts after a crash takes long; waiting for a lock too.
 const START_TIMEOUT: Duration = Duration::from_secs(600);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(10);
+/// Found within 5 s, ended, waited for this long and started within 2 s: back within 10 s.
+const LAST_BACKOFF_OF_READY: Duration = Duration::from_secs(2);
 /// An engine that ran for so long has not failed to start.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
 /// More than the engine's own drain.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest line of readiness that is read.
 const MAX_LINE_BYTES: u64 = 64 << 10;
+
+/// `CANNOT_ALLOCATE_MEMORY` and `MEMORY_LIMIT_EXCEEDED`.
+const MEMORY_CODES: [u32; 2] = [173, 241];
+
+/// A beat that waits for its answer.
+type Beat = Pin<Box<dyn Future<Output = Result<(), Sickness>> + Send>>;
 
 /// What the engine is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +107,22 @@ pub struct Supervisor {
 /// How one engine's life ended.
 enum End {
     Exited(std::io::Result<ExitStatus>),
+    /// It runs and does not do its work: to be killed.
+    Sick(Box<Child>, Sickness),
     Stopped,
+}
+
+/// What the last beat of an engine came to that had no good one for too long.
+#[derive(Clone, Debug, thiserror::Error)]
+enum Sickness {
+    #[error("no answer")]
+    Silent,
+    #[error("out of memory (exception {0})")]
+    Memory(u32),
+    #[error("exception {0}")]
+    Exception(u32),
+    #[error("no connection: {0}")]
+    Refused(String),
 }
 
 struct Keeper {
@@ -182,21 +223,36 @@ impl Keeper {
         let mut backoff = FIRST_BACKOFF;
         loop {
             let begun = Instant::now();
-            match self.live().await {
-                End::Stopped => break,
-                End::Exited(Ok(status)) => tracing::error!(%status, "the engine ended"),
-                End::Exited(Err(error)) => tracing::error!(%error, "the engine cannot be started"),
+            let end = self.live().await;
+            if matches!(end, End::Stopped) {
+                break;
             }
+            let was_ready = self.state.borrow().phase == Phase::Ready;
             if begun.elapsed() > STABLE_AFTER {
                 (attempt, backoff) = (0, FIRST_BACKOFF);
             }
             attempt += 1;
+            // Said before the dead engine is out of the way: whoever looks sees at once that it is gone.
             self.state.send_modify(|state| {
                 *state =
                     State { phase: Phase::Restarting { attempt }, restarts: state.restarts + 1, pid: None };
             });
+            match end {
+                End::Stopped => {}
+                End::Exited(Ok(status)) => tracing::error!(%status, "the engine ended"),
+                End::Exited(Err(error)) => tracing::error!(%error, "the engine cannot be started"),
+                End::Sick(mut child, sickness) => {
+                    tracing::error!(pid = child.id(), %sickness, "the engine does not work and is killed");
+                    let _ = child.start_kill();
+                    tokio::select! {
+                        _ = child.wait() => {}
+                        () = told(&mut self.stop) => break,
+                    }
+                }
+            }
+            let longest = if was_ready { LAST_BACKOFF_OF_READY } else { LAST_BACKOFF };
             tokio::select! {
-                () = sleep(backoff) => {}
+                () = sleep(backoff.min(longest)) => {}
                 () = told(&mut self.stop) => break,
             }
             backoff = (backoff * 2).min(LAST_BACKOFF);
@@ -248,35 +304,37 @@ impl Keeper {
 
     /// `pipe` is held apart from the child, whose `wait` would close it.
     async fn watch(&mut self, mut child: Child, pipe: ChildStdin) -> End {
-        let mut refused = 0;
+        let mut ticks = interval(TICK);
+        // Late ticks are not made up for: see the module's documentation.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut missed = 0;
+        let mut under_way = std::pin::pin!(None::<Beat>);
+        let mut sickness = Sickness::Silent;
         loop {
             tokio::select! {
+                biased;
                 status = child.wait() => return End::Exited(status),
                 () = told(&mut self.stop) => return stop(child, pipe).await,
-                () = sleep(HEARTBEAT) => {}
-            }
-            let beat = tokio::select! {
-                status = child.wait() => return End::Exited(status),
-                () = told(&mut self.stop) => return stop(child, pipe).await,
-                beat = timeout(HUNG_AFTER, beat(&self.socket, &self.secret)) => beat,
-            };
-            let hung = match beat {
-                // Any answer is a sign of life, an exception too: it may be out of memory.
-                Ok(Ok(())) => {
-                    refused = 0;
-                    false
+                outcome = answered(under_way.as_mut()) => {
+                    under_way.set(None);
+                    match outcome {
+                        Ok(()) => missed = 0,
+                        Err(why) => {
+                            tracing::warn!(%why, missed, "the engine refused a heartbeat");
+                            sickness = why;
+                        }
+                    }
                 }
-                Ok(Err(error)) => {
-                    refused += 1;
-                    tracing::warn!(%error, refused, "the engine refused a heartbeat");
-                    refused >= REFUSED_BEATS
+                _ = ticks.tick() => {
+                    if missed >= MISSED_TICKS {
+                        let sickness = if under_way.is_some() { Sickness::Silent } else { sickness };
+                        return End::Sick(Box::new(child), sickness);
+                    }
+                    missed += 1;
+                    if under_way.is_none() {
+                        under_way.set(Some(Box::pin(beat(self.socket.clone(), self.secret.clone()))));
+                    }
                 }
-                Err(_) => true,
-            };
-            if hung {
-                tracing::error!(pid = child.id(), "the engine hangs and is killed");
-                let _ = child.start_kill();
-                return End::Exited(child.wait().await);
             }
         }
     }
@@ -300,26 +358,41 @@ async fn stop(mut child: Child, pipe: ChildStdin) -> End {
     End::Stopped
 }
 
+/// Resolves when the beat under way has its outcome; never, while there is none.
+async fn answered(mut beat: Pin<&mut Option<Beat>>) -> Result<(), Sickness> {
+    match beat.as_mut().as_pin_mut() {
+        Some(beat) => beat.await,
+        None => std::future::pending().await,
+    }
+}
+
 /// One heartbeat, on a connection of its own.
-async fn beat(socket: &Path, secret: &str) -> std::io::Result<()> {
-    let stream = tokio::net::UnixStream::connect(socket).await?;
+async fn beat(socket: PathBuf, secret: String) -> Result<(), Sickness> {
+    fn refused(error: impl std::fmt::Display) -> Sickness {
+        Sickness::Refused(error.to_string())
+    }
+    let stream = tokio::net::UnixStream::connect(&socket).await.map_err(refused)?;
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(refused)?;
     let request = http::Request::get("/alive")
         .header(http::header::HOST, "engine")
         .header("X-ClickHouse-Key", secret)
         .body(Empty::<bytes::Bytes>::new())
-        .map_err(std::io::Error::other)?;
+        .map_err(refused)?;
     let answer = async {
-        let response = sender.send_request(request).await.map_err(std::io::Error::other)?;
-        response.into_body().collect().await.map_err(std::io::Error::other)?;
-        Ok(())
+        let response = sender.send_request(request).await.map_err(refused)?;
+        let success = response.status().is_success();
+        let code = response.headers().get("X-ClickHouse-Exception-Code");
+        let code = code.and_then(|code| code.to_str().ok()?.parse().ok()).unwrap_or_default();
+        response.into_body().collect().await.map_err(refused)?;
+        match code {
+            0 if success => Ok(()),
+            code if MEMORY_CODES.contains(&code) => Err(Sickness::Memory(code)),
+            code => Err(Sickness::Exception(code)),
+        }
     };
     tokio::select! {
         answer = answer => answer,
-        ended = connection => Err(ended.err().map_or_else(
-            || std::io::Error::other("the connection closed"),
-            std::io::Error::other,
-        )),
+        ended = connection => Err(refused(ended.err().map_or("it closed".to_owned(), |e| e.to_string()))),
     }
 }

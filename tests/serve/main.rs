@@ -1,6 +1,5 @@
-//! The whole server, as a process: started, hit, killed, stopped, reloaded, read back.
+//! The whole server, as a process: started, hit, stopped, reloaded, read back.
 
-mod crash;
 mod demo;
 #[path = "../support/http.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared client")]

@@ -129,12 +129,21 @@ impl Server {
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
-    /// Waits until storage has everything, and returns the counts of a site.
+    /// Waits until storage has everything, as long as it goes on taking hits, and
+    /// returns the counts of a site.
     pub fn settled(&self, site: &str) -> Value {
-        wait_for("storage to have every hit", || {
-            let counts = self.command(&["status"])["sites"][site].clone();
-            (counts["waiting"] == 0 && counts["in_flight"] == 0).then_some(counts)
-        })
+        let mut stored = 0;
+        loop {
+            let (done, counts) = wait_for("storage to take hits", || {
+                let counts = self.command(&["status"])["sites"][site].clone();
+                let done = counts["waiting"] == 0 && counts["in_flight"] == 0;
+                (done || counts["stored"].as_u64() > Some(stored)).then_some((done, counts))
+            });
+            if done {
+                return counts;
+            }
+            stored = counts["stored"].as_u64().expect("a number");
+        }
     }
 
     /// The engine behind the server.
