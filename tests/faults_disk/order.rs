@@ -15,16 +15,16 @@ use crate::load::{is_kept, reason, request};
 use crate::server::{Server, wait_for};
 use crate::{configure, serve, soak};
 
-/// Rows of about 1.7 KB: a hundred or so fill the shortest segment.
+/// Rows of about 1.1 KB: some two hundred fill the shortest segment.
 const PADDING: usize = 1500;
 /// The smallest spool that can be configured, and so many threads that its
 /// segments are the shortest: 256 KiB.
 const SPOOL_BYTES: u64 = 64 << 20;
 const THREADS: u64 = 64;
 /// Hits sent at once, beforehand, so that the spool is more than half full and
-/// segments are released soon: each is a row of about 1.7 KB.
-const BULK_HITS: u64 = 24_000;
-const ARRAY: u64 = 100;
+/// segments are released soon: each is a row of about 1.1 KB, and an array fits into a group.
+const BULK_HITS: u64 = 36_000;
+const ARRAY: u64 = 40;
 const BULK_CONNECTIONS: usize = 8;
 /// More than this were sent and no segment was released: it never will be.
 const MOST_HITS: usize = 20_000;
@@ -110,7 +110,7 @@ fn every_answer_segment_and_release_comes_after_what_must_be_on_the_disk() {
     let dir = tempfile::tempdir().expect("a directory");
     let storage = tempfile::tempdir().expect("a directory");
     let engine = Engine::start(storage.path(), free_port());
-    let ship = format!("interval = \"100ms\"\nspool_max_bytes = {SPOOL_BYTES}");
+    let ship = format!("interval = \"2s\"\nspool_max_bytes = {SPOOL_BYTES}");
     configure(dir.path(), &format!("threads = {THREADS}"), &ship, &engine.section());
     let trace = dir.path().join("trace");
     let server_command = serve();
@@ -223,11 +223,17 @@ fn check_answers(events: &[Event], kept: &[u64]) -> usize {
     let mut answers: Vec<&Event> = events.iter().filter(|event| is_answer(event)).collect();
     answers.sort_by_key(|event| event.began);
     assert_eq!(answers.len(), kept.len(), "answers of success in the trace, and hits kept");
-    let writes: Vec<&Event> = events.iter().filter(|event| event.name == "pwrite64").collect();
+    let mut writes = BTreeMap::new();
+    for write in events.iter().filter(|event| event.name == "pwrite64") {
+        for part in write.arguments.split("/hit/").skip(1) {
+            if let Some(number) = part.get(..9).and_then(|digits| digits.parse::<u64>().ok()) {
+                writes.entry(number).or_insert(write);
+            }
+        }
+    }
     let syncs: Vec<&Event> = events.iter().filter(|event| event.name == "fdatasync").collect();
     for (answer, number) in answers.iter().zip(kept) {
-        let mark = format!("/hit/{number:09}/");
-        let write = writes.iter().find(|write| write.arguments.contains(&mark));
+        let write = writes.get(number);
         let write = write.unwrap_or_else(|| panic!("hit {number} was answered and is in no write"));
         let file = write.file().expect("a path");
         assert!(file.ends_with(".seg") && write.result > 0, "{write:?}");

@@ -60,11 +60,6 @@ impl Rule {
     pub fn always(call: Call, path: &'static str, error: Errno) -> Rule {
         Rule { call, path, from: 1, period: 1, times: FOR_EVER, error: Some(error) }
     }
-
-    /// The nth call from now on fails, once.
-    pub fn nth(call: Call, path: &'static str, n: u64, error: Errno) -> Rule {
-        Rule { call, path, from: n, period: 1, times: 1, error: Some(error) }
-    }
 }
 
 // === impl Shim ===
