@@ -6,7 +6,6 @@
 #[expect(dead_code, reason = "each test binary uses its part of the shared client")]
 mod http;
 #[path = "support/server.rs"]
-#[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;
 
 use std::collections::BTreeMap;

@@ -55,9 +55,11 @@ async fn status_has_the_shape_of_the_contract() {
                 "clinic": { "received": 2, "stored": 0, "waiting": 1, "in_flight": 0, "refused": { "opted-out": 1 } },
                 "shop": { "received": 0, "stored": 0, "waiting": 0, "in_flight": 0, "refused": {} },
             },
-            "backlog": { "rows": 5, "batches": 2, "bytes": 600, "oldest": 1, "dead_rows": 1, "damaged_rows": 0 },
+            "backlog": {
+                "rows": 5, "batches": 2, "bytes": 600, "oldest": 1, "unverified_batches": 3, "dead_rows": 1, "damaged_rows": 0,
+            },
             "engine": { "state": "ready", "restarts": 2 },
-            "jobs": {},
+            "jobs": { "ship": { "attempts": 9, "retries": 2, "mended_batches": 1 } },
         })
     );
     let (code, out, _) = run(&server, &["status"]).await;
@@ -92,6 +94,21 @@ async fn demo_rows_are_removed_by_the_running_server() {
     let server = Server::start().await;
     let _control = listen(&server);
     assert_eq!(json(&server, &["demo", "remove"]).await, json!({ "removed": 7 }));
+}
+
+#[tokio::test]
+async fn dead_letters_are_replayed_by_the_running_server() {
+    let server = Server::start().await;
+    let _control = listen(&server);
+    assert_eq!(json(&server, &["spool", "replay"]).await, json!({ "replayed": 2, "dead": [] }));
+    for (id, code, expected) in [
+        ("0123456789abcdef", 1, "no dead letter 0123456789abcdef"),
+        ("0123", 2, "\"0123\" is not the id of a dead letter"),
+    ] {
+        let (found, _, err) = run(&server, &["spool", "replay", id]).await;
+        assert_eq!(found, code, "{err}");
+        assert!(err.contains(expected), "{err}");
+    }
 }
 
 #[tokio::test]
