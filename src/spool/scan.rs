@@ -156,7 +156,15 @@ impl<'f> Window<'f> {
         Ok(&self.bytes[from.min(self.bytes.len())..(from + want).min(self.bytes.len())])
     }
 
+    /// The record at `offset`, if one is there and its checksum is right.
     fn record(&mut self, offset: u64, seed: u32) -> io::Result<Option<Record<'_>>> {
+        // Nearly always all of it is in the window: then one look is enough.
+        let from = offset.checked_sub(self.start).filter(|from| *from < self.bytes.len() as u64);
+        if let Some(from) = from.map(|from| from as usize)
+            && total_length(&self.bytes[from..]).is_some_and(|total| total <= self.bytes.len() - from)
+        {
+            return Ok(Record::parse(&self.bytes[from..], seed));
+        }
         let Some(total) = total_length(self.at(offset, RECORD_HEADER_BYTES)?) else { return Ok(None) };
         Ok(Record::parse(self.at(offset, total)?, seed))
     }

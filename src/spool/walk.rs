@@ -204,8 +204,12 @@ impl Walked {
         meta.rows += 1;
         meta.last_lsn = record.lsn;
         BatchMeta::extend(&mut meta.extents, header.number, offset, offset + record.total as u64);
-        // A site that could not be written to the checkpoint is nobody's.
         let site = site_of(record.payload()).unwrap_or(UNKNOWN_SITE);
+        if let Some((_, rows)) = meta.sites.iter_mut().find(|(known, _)| known.site() == site) {
+            *rows += 1;
+            return;
+        }
+        // A site that could not be written to the checkpoint is nobody's.
         let site = if site.is_empty() || site.contains([' ', '\n']) { UNKNOWN_SITE } else { site };
         match meta.sites.iter_mut().find(|(known, _)| known.site() == site) {
             Some((_, rows)) => *rows += 1,

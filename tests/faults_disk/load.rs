@@ -16,6 +16,9 @@ pub struct Outcome {
     pub kept: Vec<u64>,
     /// Refused, by status and reason.
     pub refused: HashMap<String, u64>,
+    /// Refused as `unavailable`: the sync failed, and the next start decides by what is
+    /// on the disk; stored at most once.
+    pub unavailable: Vec<u64>,
     /// Sent, and no answer came: may be stored, at most once.
     pub unanswered: Vec<u64>,
     /// Answered with success though the fault had fired before they were sent.
@@ -128,7 +131,11 @@ fn client(address: SocketAddr, plan: &Plan, stop: &AtomicBool, answered: &Atomic
                 seen.too_late.push(number);
             }
         } else {
-            *seen.refused.entry(reason(&reply)).or_default() += 1;
+            let reason = reason(&reply);
+            if reason.ends_with("unavailable") {
+                seen.unavailable.push(number);
+            }
+            *seen.refused.entry(reason).or_default() += 1;
         }
         answered.fetch_add(1, Relaxed);
     }
@@ -141,6 +148,7 @@ impl Outcome {
         self.kept.extend(other.kept);
         self.unanswered.extend(other.unanswered);
         self.too_late.extend(other.too_late);
+        self.unavailable.extend(other.unavailable);
         for (reason, hits) in other.refused {
             *self.refused.entry(reason).or_default() += hits;
         }
@@ -151,7 +159,8 @@ impl Outcome {
     pub fn check(&self, stored: &HashMap<u64, u64>) -> String {
         let lost = self.kept.iter().filter(|number| !stored.contains_key(number)).count();
         let doubled = stored.values().filter(|count| **count != 1).count();
-        let open = self.unanswered.iter().filter(|number| stored.contains_key(number)).count();
+        let open = self.unanswered.iter().chain(&self.unavailable);
+        let open = open.filter(|number| stored.contains_key(number)).count();
         let line = format!("{self}, {} stored, {lost} lost, {doubled} doubled", stored.len());
         assert_eq!((lost, doubled), (0, 0), "{line}");
         assert_eq!(stored.len(), self.kept.len() + open, "a refused hit is stored: {line}");

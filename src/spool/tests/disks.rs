@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
 use super::super::Tuning;
 use super::super::disk::{Disk, RealDisk};
@@ -19,12 +20,18 @@ pub enum Call {
     Create,
 }
 
-/// Fails the nth call of one kind, and all later ones of that kind.
+/// Fails the nth call of one kind, and all later ones of that kind, or as many as
+/// it is told to.
 pub struct FailingDisk {
     call: Call,
     error: fn() -> io::Error,
-    left: AtomicU64,
+    nth: u64,
+    times: u64,
+    /// Calls of the kind so far.
+    pub calls: AtomicU64,
     pub fired: AtomicU64,
+    /// What the first call that failed was for.
+    first: Mutex<Option<String>>,
 }
 
 /// A disk that can be filled: while it is full, files grow only into what others
@@ -50,25 +57,56 @@ pub fn tuned(disk: Arc<dyn Disk>) -> Tuning {
 
 impl FailingDisk {
     pub fn nth(call: Call, nth: u64, error: fn() -> io::Error) -> Arc<FailingDisk> {
-        Arc::new(FailingDisk { call, error, left: AtomicU64::new(nth), fired: AtomicU64::new(0) })
+        FailingDisk::some(call, nth, u64::MAX, error)
     }
 
-    fn pass(&self, call: Call) -> io::Result<()> {
+    /// Fails so many calls from the nth on; then the disk is sound again.
+    pub fn some(call: Call, nth: u64, times: u64, error: fn() -> io::Error) -> Arc<FailingDisk> {
+        Arc::new(FailingDisk {
+            call,
+            error,
+            nth: nth.max(1),
+            times,
+            calls: AtomicU64::new(0),
+            fired: AtomicU64::new(0),
+            first: Mutex::default(),
+        })
+    }
+
+    /// What the first call that failed was for: a kind of file, or a directory.
+    pub fn first(&self) -> Option<String> {
+        self.first.lock().expect("no test panics while it holds this").clone()
+    }
+
+    fn pass(&self, call: Call, path: impl FnOnce() -> PathBuf) -> io::Result<()> {
         if call != self.call {
             return Ok(());
         }
-        let left = self.left.fetch_update(SeqCst, SeqCst, |left| Some(left.saturating_sub(1)));
-        if left.is_ok_and(|left| left <= 1) {
+        let number = self.calls.fetch_add(1, SeqCst) + 1;
+        if number >= self.nth && number - self.nth < self.times {
             self.fired.fetch_add(1, SeqCst);
+            let path = path();
+            let text = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
+            let name = match text(path.extension()).as_deref() {
+                None => format!("{call:?} of {}", text(path.file_name()).unwrap_or_default()),
+                Some("new") => format!("{call:?} of {}", text(path.file_stem()).unwrap_or_default()),
+                Some(kind) => format!("{call:?} of .{kind}"),
+            };
+            self.first.lock().expect("no test panics while it holds this").get_or_insert(name);
             return Err((self.error)());
         }
         Ok(())
     }
 }
 
+/// The name by which the kernel knows an open file.
+fn path_of(file: &File) -> PathBuf {
+    std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap_or_default()
+}
+
 impl Disk for FailingDisk {
     fn create(&self, path: &Path) -> io::Result<File> {
-        self.pass(Call::Create)?;
+        self.pass(Call::Create, || path.to_owned())?;
         RealDisk.create(path)
     }
 
@@ -77,22 +115,22 @@ impl Disk for FailingDisk {
     }
 
     fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        self.pass(Call::Write)?;
+        self.pass(Call::Write, || path_of(file))?;
         RealDisk.write(file, bytes, offset)
     }
 
     fn datasync(&self, file: &File) -> io::Result<()> {
-        self.pass(Call::Datasync)?;
+        self.pass(Call::Datasync, || path_of(file))?;
         RealDisk.datasync(file)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.pass(Call::SyncDir)?;
+        self.pass(Call::SyncDir, || dir.to_owned())?;
         RealDisk.sync_dir(dir)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.pass(Call::Rename)?;
+        self.pass(Call::Rename, || to.to_owned())?;
         RealDisk.rename(from, to)
     }
 

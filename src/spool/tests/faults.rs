@@ -1,11 +1,16 @@
 //! Disks that fail: nothing is answered wrongly, nothing answered is lost.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
+use super::super::disk::Disk;
 use super::disks::{Call, ChoppyDisk, FailingDisk, FullDisk, tuned};
 use super::*;
+
+/// Runs at the same time: most of one is waiting for a full disk to be tried again.
+const AT_ONCE: usize = 16;
 
 fn broken() -> io::Error {
     rustix::io::Errno::IO.into()
@@ -13,6 +18,187 @@ fn broken() -> io::Error {
 
 fn no_space() -> io::Error {
     rustix::io::Errno::NOSPC.into()
+}
+
+fn no_quota() -> io::Error {
+    rustix::io::Errno::DQUOT.into()
+}
+
+/// What a run on a failing disk gave.
+#[derive(Default)]
+struct Outcome {
+    answered: Vec<String>,
+    stored: Vec<String>,
+    refused: BTreeMap<Reason, u64>,
+    /// Success was answered after the process had been told to end.
+    after_fatal: u64,
+    fatal: bool,
+    /// Acknowledgements that could not be written.
+    unnoted: u64,
+}
+
+/// A run that rolls, seals, acknowledges, releases and saves keys; `patient` waits
+/// for room when the disk is full. Storage takes a token once.
+fn work(dir: &Path, disk: Arc<dyn Disk>, patient: bool) -> Option<Outcome> {
+    let rig = Rig::try_open(Options { batch_rows: 16, ..options(dir) }, tuned(disk)).ok()?;
+    let long = "x".repeat(9000);
+    let mut outcome = Outcome::default();
+    let mut tokens = BTreeMap::new();
+    let mut ship = |outlet: &Outlet, outcome: &mut Outcome| {
+        while let Some(batch) = outlet.try_next().expect("it reads") {
+            let before = tokens.insert(batch.token.clone(), texts(&batch));
+            assert!(before.is_none_or(|before| before == texts(&batch)), "a token came with other rows");
+            if outlet.acknowledge(&batch).is_err() {
+                outcome.unnoted += 1;
+                return;
+            }
+        }
+    };
+    for number in 0..110u64 {
+        let text = format!("row {number} {long}");
+        until("the row is answered for good", || {
+            let fatal = rig.fatal.borrow().is_some();
+            assert!(rig.seen.check_and_insert(number + 1 << 30, shared::now_ms()), "a refused key stayed");
+            rig.site.arrived();
+            let sent = rig.writer.append_seen(&rig.site, MONTH, &[number + 1 << 30], |_, out| {
+                out.extend_from_slice(&payload("clinic", &text))
+            });
+            match sent.inspect_err(|reason| rig.site.refused(*reason)).and_then(block_on) {
+                Ok(()) => {
+                    outcome.after_fatal += u64::from(fatal);
+                    outcome.answered.push(text.clone());
+                    true
+                }
+                Err(reason) => {
+                    *outcome.refused.entry(reason).or_default() += 1;
+                    !(patient && reason == Reason::Full)
+                }
+            }
+        });
+        if number % 8 == 0 {
+            ship(&rig.outlet, &mut outcome);
+        }
+    }
+    outcome.fatal = rig.fatal.borrow().is_some();
+    let counts = rig.site.counts();
+    assert_eq!(counts.stored + counts.waiting, outcome.answered.len() as u64);
+    assert_eq!(counts.in_flight, 0);
+    drop(rig);
+    // The next process has a sound disk.
+    let rig = Rig::open(options(dir), small());
+    assert_eq!(rig.report.damaged_places, 0, "{:?}", rig.report);
+    ship(&rig.outlet, &mut outcome);
+    outcome.stored = tokens.into_values().flatten().collect();
+    let distinct: BTreeSet<&String> = outcome.stored.iter().collect();
+    assert_eq!(distinct.len(), outcome.stored.len(), "a row is stored twice");
+    for text in &outcome.answered {
+        assert!(distinct.contains(text), "an answered row is lost");
+    }
+    Some(outcome)
+}
+
+/// Runs [`work`] with a fault at each place of `places`, a few at a time, and
+/// counts what failed first in each.
+fn everywhere(
+    faults: Vec<(Call, u64, u64, fn() -> io::Error)>,
+    patient: bool,
+    check: impl Fn(&str, &Option<Outcome>) + Sync,
+) -> BTreeMap<String, u64> {
+    let next = AtomicUsize::new(0);
+    let fired = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((call, nth, times, error)) = faults.get(next.fetch_add(1, SeqCst)) {
+                    let dir = scratch();
+                    let disk = FailingDisk::some(*call, *nth, *times, *error);
+                    let outcome = work(dir.path(), disk.clone(), patient);
+                    // The keeper has as many calls as it comes to: the last few
+                    // places may not be reached.
+                    let Some(first) = disk.first() else { continue };
+                    check(&first, &outcome);
+                    *fired.lock().expect("it is free").entry(first).or_default() += 1;
+                }
+            });
+        }
+    });
+    fired.into_inner().expect("it is free")
+}
+
+/// How many calls of a kind a run without faults has.
+fn calls(call: Call) -> u64 {
+    let dir = scratch();
+    let disk = FailingDisk::some(call, u64::MAX, 0, broken);
+    let outcome = work(dir.path(), disk.clone(), false).expect("a sound disk");
+    assert_eq!((outcome.answered.len(), outcome.fatal), (110, false));
+    disk.calls.load(SeqCst)
+}
+
+/// Every place in a long run, else every so manyth.
+fn places(call: Call, step: usize) -> Vec<u64> {
+    let step = if std::env::var_os("METKA_SOAK").is_some() { 1 } else { step };
+    (1..=calls(call)).step_by(step).collect()
+}
+
+fn assert_met(fired: &BTreeMap<String, u64>, wanted: &[&str]) {
+    let never: Vec<_> = wanted.iter().filter(|kind| !fired.contains_key(**kind)).collect();
+    assert!(never.is_empty(), "no fault fired at {never:?}, only at {fired:?}");
+}
+
+#[test]
+fn a_sync_that_fails_at_any_place_loses_and_doubles_nothing() {
+    let mut faults: Vec<(Call, u64, u64, fn() -> io::Error)> = Vec::new();
+    for (call, step) in [(Call::Datasync, 3), (Call::SyncDir, 1)] {
+        for nth in places(call, step) {
+            // Once, as kernels do it, and for ever.
+            faults.extend([1, u64::MAX].map(|times| (call, nth, times, broken as fn() -> io::Error)));
+        }
+    }
+    let (runs, told) = (faults.len(), AtomicUsize::new(0));
+    let fired = everywhere(faults, false, |first, outcome| {
+        let Some(outcome) = outcome else { return };
+        assert_eq!(outcome.after_fatal, 0, "{first}: success was answered after the disk had failed");
+        assert!(first != "Datasync of .seg" || outcome.fatal, "the process was not told");
+        told.fetch_add(usize::from(outcome.fatal), SeqCst);
+    });
+    println!("{runs} runs with failing syncs, {} ended the process: {fired:?}", told.load(SeqCst));
+    let files = ["seg", "spare", "keys", "old"].map(|kind| format!("Datasync of .{kind}"));
+    assert_met(&fired, &files.each_ref().map(String::as_str));
+    assert_met(
+        &fired,
+        &[
+            "Datasync of checkpoint",
+            "Datasync of reserve",
+            "SyncDir of 00",
+            "SyncDir of spool",
+            "SyncDir of seen",
+        ],
+    );
+}
+
+#[test]
+fn no_room_at_any_write_refuses_hits_and_takes_them_again_when_there_is_room() {
+    let mut faults: Vec<(Call, u64, u64, fn() -> io::Error)> = Vec::new();
+    let errors: [fn() -> io::Error; 2] = [no_space, no_quota];
+    for (call, step) in [(Call::Write, 3), (Call::Create, 1)] {
+        for (index, nth) in places(call, step).into_iter().enumerate() {
+            faults.push((call, nth, 1 + nth % 3, errors[index % 2]));
+        }
+    }
+    let (runs, refused) = (faults.len(), AtomicUsize::new(0));
+    let fired = everywhere(faults, true, |first, outcome| {
+        let Some(outcome) = outcome else { return };
+        assert!(!outcome.fatal, "{first}: a full disk is not a failure");
+        assert_eq!(outcome.answered.len(), 110, "{first}: hits are not taken again");
+        assert!(outcome.refused.keys().all(|reason| *reason == Reason::Full), "{:?}", outcome.refused);
+        let full = outcome.refused.values().sum::<u64>();
+        assert!(first != "Write of .seg" || full > 0, "a full disk was not told");
+        refused.fetch_add(full as usize, SeqCst);
+    });
+    println!("{runs} runs with a full disk, {} hits refused: {fired:?}", refused.load(SeqCst));
+    let files =
+        ["Write of .seg", "Write of .spare", "Write of .keys", "Write of checkpoint", "Create of .spare"];
+    assert_met(&fired, &files);
 }
 
 /// Sends rows while the disk fails, and gives back those that were answered with

@@ -41,7 +41,7 @@ enum Op {
     Datasync(u64),
     SyncDir,
     Rename(PathBuf, u64),
-    Remove(u64),
+    Remove,
     MakeDir,
 }
 
@@ -148,7 +148,7 @@ impl Entry {
             Op::Datasync(_) => format!("sync {class}"),
             Op::SyncDir => format!("sync directory of {class}"),
             Op::Rename(to, _) => format!("rename {class} to {}", self::class(to)),
-            Op::Remove(_) => format!("remove {class}"),
+            Op::Remove => format!("remove {class}"),
             Op::MakeDir => "make directory".to_owned(),
         }
     }
@@ -332,8 +332,10 @@ impl<E: Clone + Send> Disk for PowerDisk<E> {
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut noted = self.noted();
         let relative = self.relative(path);
-        let Some(number) = noted.names.get(&relative).copied() else { return RealDisk.remove(path) };
-        let entry = Entry { op: Op::Remove(number), path: relative.clone() };
+        if !noted.names.contains_key(&relative) {
+            return RealDisk.remove(path);
+        }
+        let entry = Entry { op: Op::Remove, path: relative.clone() };
         noted.power(|| entry.clone())?;
         RealDisk.remove(path)?;
         noted.names.remove(&relative);
@@ -399,7 +401,7 @@ impl Medium {
                 Change::Add(path, Node::File(*number))
             }
             Op::MakeDir => Change::Add(path, Node::Dir),
-            Op::Remove(_) => Change::Remove(path),
+            Op::Remove => Change::Remove(path),
             Op::Rename(to, number) if to.parent() == path.parent() => Change::Move(path, to.clone(), *number),
             Op::Rename(to, number) => {
                 // Between directories each of the two is durable on its own.
