@@ -11,9 +11,10 @@
 //! the lock for ever.
 //!
 //! One rule finds all that can be wrong with an engine that runs: a beat is good
-//! when the engine has done a statement, and after [`MISSED_TICKS`] ticks without
-//! a good beat the engine is killed. A hang gives no answer, an engine without
-//! memory refuses the statement, the connection, or dies by itself.
+//! when the engine has done a statement that needs some memory (`/alive`), and
+//! after [`MISSED_TICKS`] ticks without a good beat the engine is killed. A hang
+//! gives no answer, an engine without memory refuses the statement, the
+//! connection, or dies by itself.
 //!
 //! ```text
 //! crash          at once
@@ -21,8 +22,8 @@
 //! ```
 //!
 //! Ticks are counted, not the clock: while the machine lets this process not run
-//! either, they do not go on. An engine that is only slow has 4 s for a
-//! millisecond's work.
+//! either, they do not go on. An engine that is only slow has 4 s for some
+//! milliseconds' work.
 //!
 //! Started again after [`FIRST_BACKOFF`], doubling to [`LAST_BACKOFF`]; to
 //! [`LAST_BACKOFF_OF_READY`] if it had come as far as being ready, so that what
@@ -50,7 +51,7 @@ use super::library;
 use crate::config::{Config, ENVIRONMENT_PREFIX};
 use crate::store::Endpoint;
 
-/// How often the engine is looked at: a beat costs it a millisecond.
+/// How often the engine is looked at: a beat costs it some milliseconds.
 const TICK: Duration = Duration::from_millis(500);
 /// Ticks without a good beat after which the engine is killed, which makes 4.5 s
 /// at most: it shall be found within 5 s. With all cores busy a beat takes some
@@ -60,8 +61,8 @@ const MISSED_TICKS: u32 = 8;
 const START_TIMEOUT: Duration = Duration::from_secs(600);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(10);
-/// Found within 5 s, ended, waited for this long and started within 2 s: back within 10 s.
-const LAST_BACKOFF_OF_READY: Duration = Duration::from_secs(2);
+/// Found within 5 s, waited for this long and started in 1 or 2 s: back within 10 s.
+const LAST_BACKOFF_OF_READY: Duration = Duration::from_secs(1);
 /// An engine that ran for so long has not failed to start.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
 /// More than the engine's own drain.

@@ -227,3 +227,24 @@ fn the_engine_ends_when_its_parents_pipe_closes() {
     let status = wait("the end", || child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
 }
+
+/// As the supervisor asks. Small statements still work without memory: that is no life.
+#[test]
+fn an_engine_without_memory_says_that_it_is_not_alive() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Engine::start(directory.path());
+    let pid = engine.child.id();
+    let score = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+    assert_eq!(score.trim(), "500", "the kernel takes the engine first");
+    let alive = |headers: &[(&str, &str)]| engine.send("GET", "/alive", headers, b"");
+    assert_eq!(alive(&[]).exception().0, Some("516"));
+    let secret: [(&str, &str); 1] = [("X-ClickHouse-Key", &engine.secret)];
+    assert_eq!((alive(&secret).status, alive(&secret).text()), (200, "Ok.\n".to_owned()));
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB"));
+    let limit = format!("--as={}", size.unwrap().parse::<u64>().unwrap() * 1024);
+    let set =
+        std::process::Command::new("prlimit").args(["--pid", &pid.to_string(), &limit]).status().unwrap();
+    assert!(set.success());
+    assert_eq!(alive(&secret).exception().0, Some("173"));
+}

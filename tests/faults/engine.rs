@@ -24,8 +24,8 @@ const SPARE_BYTES: u64 = 1 << 20;
 struct Suffering {
     server: Server,
     load: Load,
-    found: Vec<Duration>,
-    back: Vec<Duration>,
+    /// By fault: until it was found, and until rows flowed again.
+    times: BTreeMap<&'static str, (Vec<Duration>, Vec<Duration>)>,
     faults: u64,
 }
 
@@ -33,7 +33,7 @@ impl Suffering {
     fn start(dir: &tempfile::TempDir) -> Suffering {
         let server = Server::start(dir.path(), &[]);
         let load = Load::start(server.collect, CLIENTS, PAUSE, &Arc::new(AtomicU64::new(0)));
-        let suffering = Suffering { server, load, found: Vec::new(), back: Vec::new(), faults: 0 };
+        let suffering = Suffering { server, load, times: BTreeMap::new(), faults: 0 };
         wait_for("rows in storage", || (suffering.rows_shipped() > 0).then_some(()));
         suffering
     }
@@ -59,7 +59,7 @@ impl Suffering {
     }
 
     /// Lets the engine suffer, and waits until it was found, started again, and takes rows.
-    fn fault(&mut self, fault: impl FnOnce(Pid)) {
+    fn fault(&mut self, name: &'static str, fault: impl FnOnce(Pid)) {
         let (ready, restarts) = self.engine();
         assert!(ready, "the engine is not ready before the fault");
         fault(self.pid());
@@ -68,11 +68,13 @@ impl Suffering {
             let (ready, now) = self.engine();
             (!ready || now > restarts).then_some(())
         });
-        self.found.push(begun.elapsed());
+        let found = begun.elapsed();
         wait_for("the engine to be back", || (self.engine() == (true, restarts + 1)).then_some(()));
         let shipped = self.rows_shipped();
         wait_for("rows to flow", || (self.rows_shipped() > shipped).then_some(()));
-        self.back.push(begun.elapsed());
+        let (founds, backs) = self.times.entry(name).or_default();
+        founds.push(found);
+        backs.push(begun.elapsed());
         self.faults += 1;
     }
 
@@ -86,15 +88,16 @@ impl Suffering {
         let log = self.server.log.lock().expect("free").clone();
         let ways: Vec<String> = log.lines().filter_map(way_of_the_end).collect();
         println!(
-            "{} {what} ({}): {outcome}; found in {}, back in {}; {} retries, {} batches found in storage, {} mended",
+            "{} {what} ({}): {outcome}; {} retries, {} batches found in storage, {} mended",
             self.faults,
             counted(&ways),
-            figures(&mut self.found),
-            figures(&mut self.back),
             ship["retries"],
             ship["found_batches"],
             ship["mended_batches"],
         );
+        for (name, (found, back)) in &mut self.times {
+            println!("  {name}: found in {}, back in {}", figures(found), figures(back));
+        }
         assert_eq!(ways.len() as u64, self.faults, "an engine for each fault, and no other, was given up");
         outcome.assert_exact();
         assert_eq!(outcome.unanswered, 0, "no hit is without an answer");
@@ -108,8 +111,9 @@ fn an_engine_that_is_killed_or_hangs_is_replaced_and_no_hit_fails_or_is_lost() {
     let dir = configured(1, "300ms", "");
     let mut suffering = Suffering::start(&dir);
     for fault in 0..faults(20, 200) {
-        let signal = if fault % 2 == 0 { Signal::KILL } else { Signal::STOP };
-        suffering.fault(|pid| kill_process(pid, signal).expect("the engine runs"));
+        let (name, signal) =
+            [("kill -9", Signal::KILL), ("SIGSTOP", Signal::STOP)][usize::from(fault % 2 == 1)];
+        suffering.fault(name, |pid| kill_process(pid, signal).expect("the engine runs"));
     }
     suffering.end("engines killed or stopped by turns");
 }
@@ -122,7 +126,7 @@ fn an_engine_without_memory_is_replaced_and_no_hit_fails_or_is_lost() {
         let pid = suffering.pid().as_raw_nonzero().get();
         let score = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).expect("a score");
         assert_eq!(score.trim(), "500", "the kernel would not take the engine first");
-        suffering.fault(|pid| starve(pid.as_raw_nonzero().get()));
+        suffering.fault("no memory", |pid| starve(pid.as_raw_nonzero().get()));
     }
     suffering.end("engines without memory");
 }
