@@ -88,6 +88,12 @@ impl FailingDisk {
             let path = path();
             let text = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
             let name = match text(path.extension()).as_deref() {
+                None if path.is_dir()
+                    && text(path.file_name()).is_some_and(|name| name.starts_with(".tmp")) =>
+                {
+                    // The spool's own directory, under the test's name for it.
+                    format!("{call:?} of spool")
+                }
                 None => format!("{call:?} of {}", text(path.file_name()).unwrap_or_default()),
                 Some("new") => format!("{call:?} of {}", text(path.file_stem()).unwrap_or_default()),
                 Some(kind) => format!("{call:?} of .{kind}"),

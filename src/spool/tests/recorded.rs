@@ -216,6 +216,17 @@ impl<E: Clone> PowerDisk<E> {
         noted.events.push((at, event));
     }
 
+    /// The same for what the machine does to others, which it cannot without power;
+    /// says whether it could.
+    pub fn outside(&self, event: E) -> bool {
+        let mut noted = self.noted();
+        let at = noted.log.len();
+        if !noted.lost {
+            noted.events.push((at, event));
+        }
+        !noted.lost
+    }
+
     pub fn was_lost(&self) -> bool {
         self.noted().lost
     }
