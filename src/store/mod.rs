@@ -36,6 +36,8 @@ pub const INSERT_SETTINGS: &[(&str, &str)] = &[
     // The acknowledgement must mean "written", not "queued".
     ("async_insert", "0"),
     ("insert_deduplicate", "1"),
+    // Since ClickHouse 26.2 this one decides, and the one above only names a default.
+    ("deduplicate_insert", "enable"),
     // The token holds for rollups as well.
     ("deduplicate_blocks_in_dependent_materialized_views", "1"),
     // A batch holds one month; a second partition would be a fault here.
