@@ -15,13 +15,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::SpoolError;
 use super::checkpoint::hex;
+use super::disk::datasync;
 use super::outlet::Unverified;
 use super::record::{self, BatchOpen, Kind, SegmentHeader};
 use super::recover::quarantine;
 use super::scan::{Found, read_header, read_range, scan};
 use super::shared::{BatchMeta, Extent, Held, Shared, now_ms, segment_name};
+use super::{Durability, SpoolError};
 use crate::store::row::{Head, site_of};
 
 /// Terms are whole days, so rows of a younger batch need not be looked at.
@@ -83,6 +84,11 @@ impl Lease {
         for extent in &meta.extents {
             let path = self.segment_path(extent);
             let file = File::open(&path).map_err(SpoolError::io("open", &path))?;
+            if self.shared.durability == Durability::Write {
+                // Storage must not have what this disk could still lose: the batch would
+                // come back with fewer rows, and so under another token.
+                datasync(&*self.shared.disk, &file).map_err(SpoolError::io("sync", &path))?;
+            }
             let read = |error| SpoolError::io("read", &path)(error);
             let header = read_header(&file).map_err(read)?.map_err(|_| SpoolError::Io {
                 action: "read the header of",

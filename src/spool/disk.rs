@@ -11,6 +11,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Zeros are written in pieces of this size: large enough for the disk's full
 /// rate, small enough to stay in a cache.
@@ -74,6 +75,62 @@ impl Disk for RealDisk {
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {
         DirBuilder::new().mode(0o700).create(path)
+    }
+}
+
+/// A disk of which one failed sync is enough: what it said before is in doubt, on
+/// whichever file it was. No room is not a failure.
+pub(super) struct FailStop<F> {
+    pub disk: Arc<dyn Disk>,
+    /// Told of the first failure and of later ones.
+    pub failed: F,
+}
+
+// === impl FailStop ===
+
+impl<F: Fn(String) + Send + Sync> FailStop<F> {
+    fn watch(&self, what: &str, result: io::Result<()>) -> io::Result<()> {
+        if let Err(error) = &result
+            && error.kind() != io::ErrorKind::Interrupted
+            && !is_no_space(error)
+        {
+            (self.failed)(format!("{what}: {error}"));
+        }
+        result
+    }
+}
+
+impl<F: Fn(String) + Send + Sync> Disk for FailStop<F> {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        self.disk.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        self.disk.open(path)
+    }
+
+    fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.disk.write(file, bytes, offset)
+    }
+
+    fn datasync(&self, file: &File) -> io::Result<()> {
+        self.watch("fdatasync of a file of the spool", self.disk.datasync(file))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.watch("fsync of a directory of the spool", self.disk.sync_dir(dir))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove(path)
+    }
+
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        self.disk.make_dir(path)
     }
 }
 

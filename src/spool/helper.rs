@@ -83,7 +83,7 @@ impl Helper {
 
     /// Stamps, writes and syncs a group; then counts, publishes and wakes.
     fn commit(&mut self, group: &mut Group) -> Result<(), LogError> {
-        if self.core.shared.failed.load(Ordering::Relaxed) {
+        if self.core.shared.has_failed() {
             return Err(LogError::Fatal("another spool's disk failed".to_owned()));
         }
         let first_lsn = u64_at(&group.buffer, 8);

@@ -15,15 +15,17 @@ use std::sync::{Arc, Mutex, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use super::checkpoint::{Checkpoint, Mark, Node, Read};
-use super::disk::{Disk, copy, datasync, write_zeros};
+use super::disk::{Disk, FailStop, copy, datasync, write_zeros};
 use super::keeper;
 use super::log::{Current, Log, LogError};
 use super::outlet::tombstones_path;
 use super::record::{BatchSeal, GROUP_START, SEGMENT_HEADER_BYTES, stamp};
-use super::shared::{BatchMeta, Book, BookState, Held, Segment, Shared, Stage, now_ms, spool_name, token};
+use super::shared::{
+    BatchMeta, Book, BookState, Failure, Held, Segment, Shared, Stage, now_ms, spool_name, token,
+};
 use super::walk::{
     Damage, NO_HEADER, Noted, Walked, WalkedSegment, dead_letter, dead_letter_rows, spool_dirs, walk,
 };
@@ -192,7 +194,14 @@ fn start(
         .max(MIN_SEGMENT_BYTES)
         .next_multiple_of(4096);
     let (jobs, jobs_out) = mpsc::channel();
-    let (fatal, fatal_out) = watch::channel(None);
+    let failure = Failure::new();
+    let disk = Arc::new(FailStop {
+        disk: tuning.disk,
+        failed: {
+            let failure = failure.clone();
+            move |why| failure.set(why)
+        },
+    });
     let mut parts = Vec::new();
     let mut books = BTreeMap::new();
     let mut used = 0;
@@ -204,7 +213,7 @@ fn start(
     let shared = Arc::new(Shared {
         dir: options.dir.clone(),
         node,
-        disk: tuning.disk,
+        disk,
         counters,
         seen: Arc::new(seen),
         durability: options.durability,
@@ -217,8 +226,7 @@ fn start(
         damaged_rows: AtomicU64::new(report.lost_rows),
         books,
         sealed: Notify::new(),
-        fatal,
-        failed: AtomicBool::new(false),
+        failure,
         keeper: jobs,
         totals: Mutex::new(totals),
         settle: tuning.settle,
@@ -257,13 +265,14 @@ fn start(
     if let Err(error) = shared.settle_floors() {
         tracing::warn!(%error, "no checkpoint could be written at the start");
     }
+    let fatal = shared.failure.why.subscribe();
     Ok(Opened {
         writers,
         seen: shared.seen.clone(),
         outlet: Outlet::new(shared, cores),
         counts_waiting,
         report,
-        fatal: fatal_out,
+        fatal,
     })
 }
 

@@ -44,9 +44,7 @@ pub(super) struct Shared {
     pub books: BTreeMap<u16, Book>,
     /// Rung when a batch was sealed or came back.
     pub sealed: Notify,
-    pub fatal: watch::Sender<Option<String>>,
-    /// The same, for the hit path.
-    pub failed: AtomicBool,
+    pub failure: Failure,
     pub keeper: mpsc::Sender<Job>,
     /// Acknowledged rows per site over the life of the data directory.
     pub totals: Mutex<BTreeMap<String, u64>>,
@@ -63,6 +61,15 @@ pub(super) struct Shared {
     pub written: Mutex<Option<Checkpoint>>,
     /// Held while the spool is open.
     pub _lock: File,
+}
+
+/// Whether the disk has failed: nothing is acknowledged from then on.
+#[derive(Clone)]
+pub(super) struct Failure {
+    /// Why, for whoever ends the process.
+    pub why: watch::Sender<Option<String>>,
+    /// The same, for the hit path.
+    failed: Arc<AtomicBool>,
 }
 
 /// One spool's book.
@@ -156,6 +163,24 @@ pub(super) struct Extent {
     pub segment: u64,
     pub from: u64,
     pub to: u64,
+}
+
+// === impl Failure ===
+
+impl Failure {
+    pub fn new() -> Failure {
+        Failure { why: watch::channel(None).0, failed: Arc::default() }
+    }
+
+    pub fn set(&self, why: String) {
+        self.failed.store(true, Relaxed);
+        tracing::error!(reason = %why, "the spool's disk failed: nothing more is acknowledged");
+        self.why.send_if_modified(|first| {
+            let is_first = first.is_none();
+            first.get_or_insert(why);
+            is_first
+        });
+    }
 }
 
 // === impl BatchMeta ===
@@ -298,13 +323,12 @@ impl Shared {
 
     /// Ends acknowledgement in the whole process.
     pub fn fail(&self, why: String) {
-        self.failed.store(true, Relaxed);
-        tracing::error!(reason = %why, "the spool's disk failed: nothing more is acknowledged");
-        self.fatal.send_if_modified(|fatal| {
-            let first = fatal.is_none();
-            fatal.get_or_insert(why);
-            first
-        });
+        self.failure.set(why);
+    }
+
+    /// Whether acknowledgement has ended.
+    pub fn has_failed(&self) -> bool {
+        self.failure.failed.load(Relaxed)
     }
 
     /// How long verified batches are kept now: the full time while there is room.

@@ -180,7 +180,7 @@ impl Writer {
     pub fn health(&self) -> Result<(), Reason> {
         let shared = &*self.core.shared;
         let forming = self.core.forming();
-        if forming.poisoned || forming.closing || shared.failed.load(Ordering::Relaxed) {
+        if forming.poisoned || forming.closing || shared.has_failed() {
             return Err(Reason::Unavailable);
         }
         let waits_for_space = forming.full_until.is_some_and(|until| Instant::now() < until);
@@ -229,7 +229,7 @@ impl Core {
         assert!(keys.len() <= MAX_KEYS, "a hit has at most {MAX_KEYS} journal keys");
         let shared = &*self.shared;
         let mut forming = self.forming();
-        if forming.poisoned || forming.closing || shared.failed.load(Ordering::Relaxed) {
+        if forming.poisoned || forming.closing || shared.has_failed() {
             return Err(Reason::Unavailable);
         }
         if forming.full_until.is_some_and(|until| Instant::now() < until) {
