@@ -40,7 +40,8 @@ use crate::{backup, control, demo, spool, web};
 /// Threads of the runtime for all that is not the hit path.
 const BACK_THREADS: usize = 2;
 /// A salt is destroyed at the latest so long after its term.
-const KEY_MAINTENANCE: Duration = Duration::from_secs(60);
+const MAINTENANCE: Duration = Duration::from_secs(60);
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How old the backlog that `/health` on the collect address tells may be.
 const BACKLOG_NOTED: Duration = Duration::from_secs(1);
 /// What `metka serve` is asked to do.
@@ -124,7 +125,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let outcome = runtime.block_on(async {
         let config = Arc::new(ArcSwap::from_pointee(config));
         let storage = storage::Storage::start(&config.load(), outlet.clone())?;
-        tokio::spawn(maintain_keys(shared.clone()));
+        tokio::spawn(maintain(shared.clone(), outlet.clone()));
         tokio::spawn(note_backlog(shared.clone(), outlet.clone()));
         let running = running::Server::new(
             config.clone(),
@@ -223,12 +224,13 @@ async fn back(
 }
 
 /// Destroys salts whose day is past, also on sites without traffic, takes over
-/// what other processes changed in the key ring, and ends backups that are too old.
-async fn maintain_keys(shared: Arc<Shared>) {
-    let mut due = tokio::time::interval(KEY_MAINTENANCE);
+/// what other processes changed in the key ring, ends backups that are too old, and
+/// forgets erasures that no backup and nothing in the spool is old enough to undo.
+async fn maintain(shared: Arc<Shared>, outlet: spool::Outlet) {
+    let mut due = tokio::time::interval(MAINTENANCE);
     loop {
         due.tick().await;
-        let shared = shared.clone();
+        let (shared, outlet) = (shared.clone(), outlet.clone());
         let done = tokio::task::spawn_blocking(move || {
             let now = jiff::Timestamp::now();
             let config = shared.settings().config.clone();
@@ -247,6 +249,12 @@ async fn maintain_keys(shared: Arc<Shared>) {
                     )
                 }
                 Err(error) => tracing::error!(%error, "backups past their age could not be destroyed"),
+            }
+            let oldest_backup = now.as_millisecond() - i64::from(config.backup.max_age_days) * DAY_MS;
+            match outlet.forget_erased(oldest_backup) {
+                Ok(0) => {}
+                Ok(tombstones) => tracing::info!(tombstones, "erasures that nothing can undo are forgotten"),
+                Err(error) => tracing::error!(%error, "old tombstones could not be dropped"),
             }
         });
         // A panic in it has been reported; the next round tries again.

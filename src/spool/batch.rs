@@ -145,6 +145,13 @@ impl Lease {
             to_ends.push(to.len() as u32);
         }
         (*body, *ends) = (kept, kept_ends);
+        if !out_ends.is_empty() {
+            tracing::info!(
+                batch = self.meta.id,
+                rows = out_ends.len(),
+                "erased or expired rows are left out"
+            );
+        }
         sites_of(&out, &out_ends)
     }
 

@@ -275,6 +275,32 @@ impl Outlet {
         Ok(())
     }
 
+    /// Drops the tombstones that nothing needs any more: made before `before_ms`, when
+    /// the oldest backup was, and older than all that the spool still has. Says how
+    /// many.
+    pub fn forget_erased(&self, before_ms: i64) -> Result<usize, SpoolError> {
+        if self.shared.dead_rows.load(Relaxed) > 0 {
+            // A dead letter may be replayed at any time, however old it is.
+            return Ok(0);
+        }
+        let mut before_ms = before_ms;
+        for book in self.shared.books.values() {
+            let state = book.state();
+            let held = state.batches.values().map(|held| held.meta.opened_ms);
+            let oldest = held.chain(state.open.map(|(_, opened_ms)| opened_ms)).min();
+            before_ms = before_ms.min(oldest.map_or(i64::MAX, u64::cast_signed));
+        }
+        let mut current = self.shared.tombstones.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Tombstones::clone(&current);
+        next.forget(before_ms);
+        let forgotten = current.list().len() - next.list().len();
+        if forgotten > 0 {
+            next.write_with(&*self.shared.disk, &tombstones_path(&self.shared.dir))?;
+            *current = Arc::new(next);
+        }
+        Ok(forgotten)
+    }
+
     /// The tombstones in force.
     pub fn tombstones(&self) -> Arc<Tombstones> {
         self.shared.tombstones()

@@ -115,6 +115,10 @@ fn rows_under_a_tombstone_are_left_out_now_and_after_a_restart_and_count_as_stor
     }
     // The last ten rows came after the erasure.
     assert_eq!(rows, [5, 5, 10]);
+    // It goes when no backup can be as old, and nothing in the spool is.
+    assert_eq!(rig.outlet.forget_erased(20).expect("it reads"), 0);
+    assert_eq!(rig.outlet.forget_erased(21).expect("it is written"), 1);
+    assert!(Tombstones::read(&dir.path().join("tombstones")).expect("it reads").is_empty());
     assert_eq!((rig.site.counts().stored, rig.site.counts().waiting), (30, 0));
 }
 
