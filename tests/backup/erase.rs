@@ -13,9 +13,9 @@ async fn exactly_the_covered_rows_go_and_no_statement_names_a_subject() {
     // Rows 0..60 each of clinic and other: visitor 1000 + n % 3, user key 2000 + n % 5 (0: none), minted for n < 3.
     for site in ["clinic", "other"] {
         let sql = format!(
-            "INSERT INTO {database}.hits (site, time, kind, visitor, minted, user_key, keep_days, batch, row)
+            "INSERT INTO {database}.hits (site, time, kind, visitor, minted, user_key, keep_days, user_key_days, batch, row)
              SELECT {{site:String}}, now64(3) - INTERVAL 60 - number HOUR, 'pageview', 987650001 + number % 3,
-                    if(number < 3, 987650077, 0), if(number % 5 = 0, 0, 987660000 + number % 5), 3650, 1, number
+                    if(number < 3, 987650077, 0), if(number % 5 = 0, 0, 987660000 + number % 5), 3650, 3650, 1, number
              FROM numbers(60)"
         );
         storage.execute(&sql, &[("site".to_owned(), Param::Text(site.to_owned()))]).await.expect("inserted");
