@@ -32,7 +32,7 @@ fn one_connection_carries_many_requests() {
     // Sent at once, answered in order.
     connection.send(&[get(HIT, &[]), get("/health", &[]), get(HIT, &[])].concat());
     assert_eq!(connection.reply(false).header("x-metka"), Some("ok"));
-    assert_eq!(connection.reply(false).json(), json!({"status": "ok"}));
+    assert_eq!(connection.reply(false).json()["status"], json!("ok"));
     assert_eq!(connection.reply(false).header("x-metka"), Some("ok"));
     assert_eq!(collector.finish().len(), 22);
 }
