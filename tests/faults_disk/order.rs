@@ -94,6 +94,15 @@ fn parse(text: &str) -> Vec<Event> {
     events
 }
 
+/// The trace has the end of this process. Short numbers are padded in it.
+fn has_ended(text: &str, pid: u32) -> bool {
+    text.lines().rev().any(|line| {
+        line.split_once(' ').is_some_and(|(process, event)| {
+            process.parse() == Ok(pid) && event.trim_start() == "+++ exited with 0 +++"
+        })
+    })
+}
+
 /// The first of `events` that fits and began after a line.
 fn after(events: &[Event], line: usize, fits: impl Fn(&Event) -> bool) -> Option<&Event> {
     events.iter().filter(|event| event.began > line && fits(event)).min_by_key(|event| event.began)
@@ -128,7 +137,7 @@ fn every_answer_segment_and_release_comes_after_what_must_be_on_the_disk() {
     assert_eq!(server.terminate().0, Some(0));
     let text = wait_for("the end of the trace", || {
         let text = String::from_utf8_lossy(&std::fs::read(&trace).ok()?).into_owned();
-        text.contains(&format!("{pid} +++ exited with 0 +++")).then_some(text)
+        has_ended(&text, pid).then_some(text)
     });
     let events = parse(&text);
     // The bulk's answers are not told apart: all of them came before the first single hit's write.
