@@ -153,6 +153,9 @@ pub struct Identity {
     pub visitor: u64,
     /// The hash of the cookie that the answer sets; 0 when it sets none.
     pub minted: u64,
+    /// What `visitor` was before midnight, on a cookieless hit of the day's first
+    /// half hour; else 0. See [`crate::identify::visit`].
+    pub before: u64,
     /// The hash of the user key; 0 when there is none.
     pub user_key: u64,
 }

@@ -25,6 +25,7 @@ use crate::enrich::{self, user_agent::UserAgent};
 use crate::event::{Client, ConsentState, Hit, Identity, IdentityKind};
 use crate::identify::consent::{self, Answer, Terms};
 use crate::identify::sites::SiteState;
+use crate::identify::visit::{self, Cookieless};
 use crate::parse;
 use crate::parse::report::Report;
 use crate::privacy::keys::KeyRing;
@@ -149,7 +150,7 @@ pub fn take(
         hit: None,
         user_agent: None,
         terms: None,
-        identity: Identity { kind: IdentityKind::Cookieless, visitor: 0, minted: 0, user_key: 0 },
+        identity: Identity { kind: IdentityKind::Cookieless, visitor: 0, minted: 0, before: 0, user_key: 0 },
         note: None,
         claimed: Vec::new(),
     };
@@ -234,9 +235,11 @@ fn put_visitor(passage: &mut Passage) -> Result<(), Reason> {
             Err(_) => passage.shared.cookie_refused(),
         }
     }
-    let day = now.to_zoned(site.timezone.clone()).date();
-    passage.identity.visitor =
-        keys.cookieless_visitor(&site.site.id, day, &client.ip.prefix(), &client.user_agent);
+    // Without random numbers for a salt there is no hash that nobody could make again.
+    let Cookieless { visitor, before } =
+        visit::cookieless(keys, &site, client, now).ok_or(Reason::Unavailable)?;
+    passage.identity.visitor = visitor;
+    passage.identity.before = before;
     Ok(())
 }
 
@@ -260,6 +263,16 @@ fn put_user_key(passage: &mut Passage) -> Result<(), Reason> {
 /// and becomes durable with the row, so that a retry of a hit that was lost counts.
 fn drop_duplicate(passage: &mut Passage) -> Result<(), Reason> {
     let Some(id) = passage.hit().id else { return Ok(()) };
+    if passage.identity.before != 0 {
+        // The first try may have been before midnight. It is only looked up: from
+        // here on the id is today's visitor's.
+        let key = hit_key(passage.identity.before, id);
+        match passage.shared.seen.claim(key, milliseconds(passage.request.now)) {
+            Claim::New => passage.shared.seen.forget(&[key]),
+            Claim::Pending => return Err(Reason::Unavailable),
+            Claim::Duplicate => return Err(Reason::Duplicate),
+        }
+    }
     let key = hit_key(passage.identity.visitor, id);
     match passage.shared.seen.claim(key, milliseconds(passage.request.now)) {
         Claim::New => {
@@ -351,6 +364,7 @@ fn append(passage: Passage, writer: &Writer) -> Result<Ticket, Reason> {
         identity: passage.identity.kind,
         minted: passage.identity.minted,
         user_key: passage.identity.user_key,
+        before: passage.identity.before,
         host: &hit.page.host,
         path: &hit.page.path,
         query: &hit.page.query,

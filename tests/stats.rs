@@ -72,7 +72,7 @@ impl Random {
 
 /// Few people, few values, times that like the edges: of half an hour, of
 /// midnight, of the range.
-fn history(random: &mut Random, from: i64, to: i64) -> Vec<Hit> {
+fn history(random: &mut Random, zone: &TimeZone, from: i64, to: i64) -> Vec<Hit> {
     let people = 1 + random.below(6);
     let mut hits = Vec::new();
     for person in 0..people as u64 {
@@ -102,18 +102,29 @@ fn history(random: &mut Random, from: i64, to: i64) -> Vec<Hit> {
             };
             let minted = if with_cookie || random.chance(30) { 0 } else { cookie };
             minted_before |= minted != 0;
-            hits.push(hit(
-                random,
-                kind,
-                time,
-                hits.len() as u32,
-                person,
-                with_cookie.then_some(cookie),
-                minted,
-            ));
+            let (visitor, mut before) = hashes(zone, person, time);
+            if random.chance(10) {
+                before = 0; // As of a collector from before there was such a thing.
+            }
+            let mut one =
+                hit(random, kind, time, hits.len() as u32, visitor, with_cookie.then_some(cookie), minted);
+            one.before = if with_cookie { 0 } else { before };
+            hits.push(one);
         }
     }
     hits
+}
+
+/// The hash of somebody without a cookie on the day of `time`, and the day before's
+/// if half an hour ago was another day.
+fn hashes(zone: &TimeZone, person: u64, time: i64) -> (u64, u64) {
+    let day = |time: i64| {
+        let date = Timestamp::from_millisecond(time).expect("in range").to_zoned(zone.clone()).date();
+        let number = jiff::civil::date(2026, 1, 1).until(date).expect("in range").get_days();
+        1_000_000 + number as u64 * 10_000 + person
+    };
+    let (today, then) = (day(time), day(time - 30 * MINUTE));
+    (today, if then == today { 0 } else { then })
 }
 
 fn random_ad(random: &mut Random) -> Kind {
@@ -125,7 +136,7 @@ fn hit(
     kind: Kind,
     time: i64,
     row: u32,
-    person: u64,
+    hash: u64,
     cookie: Option<u64>,
     minted: u64,
 ) -> Hit {
@@ -165,9 +176,10 @@ fn hit(
         id: HitId { batch: 7 + u64::from(row % 2), row },
         time,
         kind,
-        visitor: cookie.unwrap_or(1 + person),
+        visitor: cookie.unwrap_or(hash),
         cookie: cookie.is_some(),
         minted,
+        before: 0,
         bot: random.chance(4),
         text,
         props,
@@ -334,12 +346,13 @@ fn difference(
         .iter()
         .map(|hit| {
             format!(
-                "{} {:?} visitor={} cookie={} minted={} bot={} {:?}",
+                "{} {:?} visitor={} cookie={} minted={} before={} bot={} {:?}",
                 Timestamp::from_millisecond(hit.time).expect("in range"),
                 hit.kind,
                 hit.visitor,
                 hit.cookie,
                 hit.minted,
+                hit.before,
                 hit.bot,
                 hit.text
             )
@@ -372,7 +385,7 @@ impl Case {
         };
         let last = first.checked_add(jiff::Span::new().days(1 + random.below(3) as i64)).expect("in range");
         let (from, to) = (midnight(first), midnight(last));
-        let hits = history(&mut random, from, to);
+        let hits = history(&mut random, &zone, from, to);
         Case { random, site, zone, from, to, hits }
     }
 }
@@ -515,8 +528,8 @@ async fn small_histories_have_the_numbers_counted_by_hand() {
     // Midnight in Kathmandu is 18:15 UTC.
     let midnight = at("2026-05-10T18:15:00Z");
     let mut hits = Vec::new();
-    let mut put = |time: i64, person: u64, cookie: Option<u64>, minted: u64| {
-        let mut one = hit(&mut random, Kind::Pageview, time, hits.len() as u32, person, cookie, minted);
+    let mut put = |time: i64, hash: u64, cookie: Option<u64>, minted: u64| {
+        let mut one = hit(&mut random, Kind::Pageview, time, hits.len() as u32, hash, cookie, minted);
         one.bot = false;
         hits.push(one);
     };

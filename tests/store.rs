@@ -19,6 +19,7 @@ fn full_row(props: &[(String, String)]) -> Row<'_> {
         identity: IdentityKind::Cookie,
         minted: 7,
         user_key: 1 << 63,
+        before: 1 << 61,
         host: "clinic.example",
         path: "/цены",
         query: "a=1",
@@ -90,7 +91,8 @@ async fn an_encoded_row_is_read_back_column_by_column() {
         .await
         .expect("the row is read");
     let expected = json!([
-        "clinic", "2026-09-21 14:13:20.123", "event", u64::MAX - 1, "cookie", 7, 1u64 << 63, "clinic.example",
+        "clinic", "2026-09-21 14:13:20.123", "event", u64::MAX - 1, "cookie", 7, 1u64 << 63, 1u64 << 61,
+        "clinic.example",
         "/цены", "a=1", "Цены \"все\"", "yandex.example", "/search", "Yandex", "search", "s", "m", "c", "co",
         "t", "0102030405060708090A0B0C0D0E0FFF", 65_000, "RU", "Yaroslavl Oblast", "Yaroslavl", 64_500,
         "Example Net", "Firefox", "143", "Linux", "6", "desktop", "crawler", "ru", "1920", "banner-1", "zapis",

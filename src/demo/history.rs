@@ -249,6 +249,7 @@ impl History {
             identity,
             minted,
             user_key: 0,
+            before: 0,
             host: &self.host,
             path: &page.path,
             query: "",

@@ -8,6 +8,8 @@
 //!
 //! - No visitor id is taken from a query or body; only from a cookie that the
 //!   server signed, or from the day's salt, the address prefix and the user agent.
+//! - Nothing decides a visit here: a hit says who and when, a question computes
+//!   the visits ([`visit`] says what they are, and how they outlive midnight).
 //! - A request mints at most one cookie, and only where the site's consent mode,
 //!   the visitor's word and the browser's signals allow it. Crawlers get none.
 //! - A cookie is sent only together with a row that carries its hash as `minted`.
@@ -18,3 +20,4 @@
 pub mod consent;
 pub mod limit;
 pub mod sites;
+pub mod visit;

@@ -10,9 +10,8 @@
 //! it was copied.
 //!
 //! Invariants:
-//! - A site's salts live for its calendar day and the one after it (and a day
-//!   ahead, for a neighbour whose clock is ahead); older ones are destroyed by
-//!   the next use or by [`KeyRing::maintain`], whichever is first.
+//! - A site's salts live for its calendar day and the one after it; how exactly
+//!   is in `keys/salt.rs`.
 //! - All processes that share the directory agree: a missing key is made under
 //!   an exclusive file lock, after looking again.
 //! - The id of an address or backup key is never used twice, even after its destruction.
@@ -26,6 +25,7 @@ mod backup;
 mod cookie;
 mod export;
 mod file;
+mod salt;
 #[cfg(test)]
 mod tests;
 
@@ -38,13 +38,14 @@ use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit, Mac};
 use ipcrypt_rs::Ipcrypt;
 use jiff::civil::Date;
-use jiff::{Span, Timestamp, ToSpan};
+use jiff::{Span, Timestamp};
 use serde::Serialize;
 
 pub use cookie::{CookieError, MAX_AGE_MONTHS, MAX_VALUE_BYTES};
 pub use export::MIN_PASSPHRASE_CHARACTERS;
 pub use file::Purpose;
 use file::{Contents, Destroyed, Key, Salt, Stamp, Store};
+use salt::is_near;
 
 use super::address::ClientIp;
 use crate::config::IpStorage;
@@ -190,22 +191,6 @@ impl KeyRing {
         self.ring.load().visitor.hash(&[site.as_bytes(), id])
     }
 
-    /// The hash of a visitor without a cookie, for one day of the site's
-    /// calendar. Makes the day's salt if it is the first. Never 0.
-    pub fn cookieless_visitor(&self, site: &str, day: Date, prefix: &[u8], user_agent: &str) -> u64 {
-        let parts: [&[u8]; 3] = [site.as_bytes(), prefix, user_agent.as_bytes()];
-        if let Some(salt) = self.ring.load().salt(site, day) {
-            return salt.hash(&parts);
-        }
-        self.make_salt(site, day);
-        match self.ring.load().salt(site, day) {
-            Some(salt) => salt.hash(&parts),
-            // The system gave no random numbers, which ends at the next try. The
-            // hit must not be lost over it; the limiter's key is as secret.
-            None => self.limiter_key(&parts.concat()),
-        }
-    }
-
     /// The stored hash of a user key. Never 0.
     pub fn user_key_hash(&self, site: &str, key: &str) -> u64 {
         self.ring.load().user_key.hash(&[site.as_bytes(), key.as_bytes()])
@@ -336,36 +321,6 @@ impl KeyRing {
         if found { Ok(()) } else { Err(KeyError::Unknown { id }) }
     }
 
-    fn make_salt(&self, site: &str, day: Date) {
-        let mut changing = self.changing();
-        if self.ring.load().salt(site, day).is_some() {
-            return; // Another thread was first.
-        }
-        let Ok(secret) = Secret::random() else { return };
-        let salt = Salt { site: site.to_owned(), day: day.to_string(), secret: to_hex(&secret.0) };
-        let result = self.change(&mut changing, |contents| {
-            contents
-                .salts
-                .retain(|old| old.site != site || old.day.parse().is_ok_and(|old| is_near(old, day)));
-            if !contents.salts.iter().any(|old| old.site == site && old.day == salt.day) {
-                contents.salts.push(salt.clone());
-            }
-            true
-        });
-        if let Err(error) = result {
-            tracing::error!(%error, site, "a new day's salt cannot be written; it is kept in memory");
-            changing
-                .unsaved
-                .retain(|old| old.site != site || old.day.parse().is_ok_and(|old| is_near(old, day)));
-            changing.unsaved.push(salt);
-            let mut ring = Ring::clone(&self.ring.load());
-            let salts = ring.salts.entry(site.to_owned()).or_default();
-            salts.retain(|(old, _)| is_near(*old, day));
-            salts.push((day, secret));
-            self.ring.store(Arc::new(ring));
-        }
-    }
-
     fn make_address_key(&self, month: u32) {
         let mut changing = self.changing();
         if self.ring.load().address_key(month).is_some()
@@ -480,10 +435,6 @@ impl Ring {
         })
     }
 
-    fn salt(&self, site: &str, day: Date) -> Option<Secret> {
-        self.salts.get(site)?.iter().find(|(candidate, _)| *candidate == day).map(|(_, secret)| *secret)
-    }
-
     fn address_key(&self, month: u32) -> Option<&AddressKey> {
         self.addresses.iter().rfind(|key| key.month == month)
     }
@@ -548,11 +499,6 @@ fn new_key(purpose: Purpose, id: u32, secret: Secret) -> Key {
         retired: String::new(),
         secret: to_hex(&secret.0),
     }
-}
-
-/// The day itself, the one before and the one after.
-fn is_near(day: Date, today: Date) -> bool {
-    day >= today.saturating_sub(1.day()) && day <= today.saturating_add(1.day())
 }
 
 /// The first id of a month's address keys: `yyyymm01`.

@@ -6,8 +6,8 @@
 //! The shape, from the inside out (terms as in `docs`, "the life of a query"):
 //!
 //! 1. the site's hits of the range and a day around it, bots left out, each
-//!    with its *person*: the minted cookie once any hit carries it, else the
-//!    visitor;
+//!    with its *person* ([`super::person`]): the minted cookie once any hit carries
+//!    it, else the visitor, over midnights;
 //! 2. per person one sorted array of hits, split into visits where a page view
 //!    or event comes more than 30 minutes after the hit before it;
 //! 3. hits again, each beside its visit's entry (`e`), exit (`l`), bounce and
@@ -23,11 +23,11 @@
 use super::filter::{Condition, Filter, Operator};
 use super::names::{Bucket, Dimension, EventField, Metric, VisitField};
 use super::parse::{Column, Direction, Query};
+use super::person::{person, with};
 use crate::event::Kind;
+use crate::identify::visit::TIMEOUT_MS;
 use crate::store::Param;
 
-/// A visit ends after so long without a hit.
-pub const VISIT_TIMEOUT_MS: i64 = 30 * 60 * 1000;
 /// How far around its range a question looks, so that visits over its edges
 /// are whole. A visit that lasts longer is cut there.
 pub const LOOK_AROUND_MS: i64 = 86_400_000;
@@ -91,9 +91,11 @@ pub fn live(site: &str, since: i64, to: i64, database: &str) -> Statement {
         ("since".to_owned(), Param::Number(since)),
         ("to".to_owned(), Param::Number(to)),
     ];
+    let condition = "site = {site:String} AND bot = '' AND time > fromUnixTimestamp64Milli({since:Int64}) \
+                     AND time <= fromUnixTimestamp64Milli({to:Int64})";
     let sql = format!(
-        "SELECT uniqExact({person})\nFROM {database}.hits\nWHERE site = {{site:String}} AND bot = '' \
-         AND time > fromUnixTimestamp64Milli({{since:Int64}}) AND time <= fromUnixTimestamp64Milli({{to:Int64}})",
+        "{with}\nSELECT uniqExact({person})\nFROM {database}.hits\nWHERE {condition}",
+        with = with(database, condition),
         person = person(database)
     );
     Statement { sql, params }
@@ -107,13 +109,6 @@ pub fn first_hit(site: &str, database: &str) -> Statement {
         ),
         params: vec![("site".to_owned(), Param::Text(site.to_owned()))],
     }
-}
-
-/// Whose hit it is: the minted cookie's if any hit of the site ever carried it.
-fn person(database: &str) -> String {
-    format!(
-        "if(minted != 0 AND minted IN (SELECT visitor FROM {database}.hits WHERE site = {{site:String}} AND identity = 'cookie'), minted, visitor)"
-    )
 }
 
 // === impl Builder ===
@@ -237,26 +232,29 @@ impl<'a> Builder<'a> {
     /// Steps 1 and 2: a row per visit, with its hits as the array `v`.
     fn visits(&self) -> String {
         let fields: String = self.fields.iter().map(|field| format!(", {field}")).collect();
+        let condition = "site = {site:String} AND bot = '' AND time >= fromUnixTimestamp64Milli({look_from:Int64}) \
+                         AND time < fromUnixTimestamp64Milli({look_to:Int64})";
         format!(
             "SELECT person, n, v, v[1] AS e, arrayLast(y -> y.4 <= 2, v) AS l,
     arrayCount(y -> y.4 <= 2, v) = 1 AS bounce, v[-1].1 - v[1].1 AS duration
 FROM
 (
 SELECT person, arraySort(groupArray(hit)) AS hits, hits.1 AS times, arrayMap(y -> y.4 <= 2, hits) AS counted,
-    arrayMap((at, before, is_counted, nth) -> is_counted AND (nth = 1 OR at - before > {VISIT_TIMEOUT_MS}),
+    arrayMap((at, previous, is_counted, nth) -> is_counted AND (nth = 1 OR at - previous > {TIMEOUT_MS}),
         times, arrayPushFront(arrayPopBack(times), toInt64(0)), counted, arrayCumSum(counted)) AS begins,
     arraySplit((y, begin) -> begin, hits, begins) AS visits
 FROM
 (
+{with}
 SELECT {person} AS person,
     tuple(toUnixTimestamp64Milli(time), batch, row, toInt8(kind){fields}) AS hit
 FROM {database}.hits
-WHERE site = {{site:String}} AND bot = ''
-  AND time >= fromUnixTimestamp64Milli({{look_from:Int64}}) AND time < fromUnixTimestamp64Milli({{look_to:Int64}})
+WHERE {condition}
 )
 GROUP BY person
 )
 ARRAY JOIN visits AS v, arrayEnumerate(visits) AS n",
+            with = with(self.database, condition),
             person = person(self.database),
             database = self.database,
         )

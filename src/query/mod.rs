@@ -10,7 +10,8 @@
 //!
 //! Definitions (each number is a recount of the visible raw hits):
 //! - *person*: a cookie, or a day's cookieless hash; a hit that was answered
-//!   with a new cookie belongs to that cookie once any hit carries it;
+//!   with a new cookie belongs to that cookie once any hit carries it, and hashes
+//!   whose visit went on over midnight are one person (`crate::identify::visit`);
 //! - *visit*: the hits of a person from a page view or event on, until one
 //!   comes more than 30 minutes after the hit before it; engagement and ad
 //!   blocks lengthen a visit but do not begin one;
@@ -31,6 +32,7 @@ pub mod compile;
 pub mod filter;
 pub mod names;
 pub mod parse;
+mod person;
 pub mod range;
 
 use jiff::Timestamp;

@@ -192,7 +192,7 @@ impl Sink for Inserts {
             code: 0,
             text: format!("rows of columns version {} are not known", batch.columns_version),
         })?;
-        Ok(self.0.insert(columns, &batch.token, batch.body()).await?)
+        Ok(self.0.insert(&columns, &batch.token, batch.body()).await?)
     }
 
     async fn count(&self, batches: &[Unverified]) -> Result<BTreeMap<u64, Found>, SinkError> {

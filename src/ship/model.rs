@@ -19,7 +19,7 @@ use proptest::test_runner::{Config, TestRng, TestRunner};
 use super::*;
 use crate::count::{Counters, SiteCounters};
 use crate::spool::{self, Durability, MIN_SEGMENT_BYTES, Options, Subject, Tombstone, Tuning, Writer};
-use crate::store::row::{Head, Row};
+use crate::store::row::{COLUMNS_VERSION, Head, Row};
 
 /// Steps in all, in CI and with `METKA_SOAK=1`.
 const STEPS: u64 = 100_000;
@@ -254,7 +254,7 @@ impl Rig {
 
 /// The number of a row, which stands where a user key would.
 fn number_of(payload: &[u8]) -> u64 {
-    Head::of(payload).expect("a row").user_key
+    Head::of(payload, COLUMNS_VERSION).expect("a row").user_key
 }
 
 /// In memory where there is enough: this is about steps, not about disks.

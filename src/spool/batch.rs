@@ -138,7 +138,7 @@ impl Lease {
         for end in ends.drain(..) {
             let payload = &body[from..end as usize];
             from = end as usize;
-            let leave = Head::of(payload)
+            let leave = Head::of(payload, self.meta.columns_version)
                 .is_some_and(|row| tombstones.covers(&row) || (old && row.is_expired(now.cast_signed())));
             let (to, to_ends) = if leave { (&mut out, &mut out_ends) } else { (&mut kept, &mut kept_ends) };
             to.extend_from_slice(payload);

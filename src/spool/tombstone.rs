@@ -45,7 +45,7 @@ pub struct Tombstone {
 /// Who it is about: the keyed hash that rows hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
-    /// A row's `visitor` or `minted`.
+    /// A row's `visitor`, `minted` or `before`.
     Visitor(u64),
     /// A row's `user_key`.
     UserKey(u64),
@@ -155,8 +155,10 @@ impl Tombstones {
     /// Whether a row must not be delivered.
     pub fn covers(&self, row: &Head<'_>) -> bool {
         let Some(subjects) = self.index.get(row.site) else { return false };
-        [Subject::Visitor(row.visitor), Subject::Visitor(row.minted), Subject::UserKey(row.user_key)]
+        let hashes = [row.visitor, row.minted, row.before].map(Subject::Visitor);
+        hashes
             .iter()
+            .chain([&Subject::UserKey(row.user_key)])
             .filter_map(|subject| subjects.get(subject))
             .any(|at| row.time < self.list[*at].before_ms)
     }
@@ -205,7 +207,7 @@ mod tests {
     }
 
     fn row(visitor: u64, minted: u64, user_key: u64, time: i64) -> Head<'static> {
-        Head { site: "clinic", time, visitor, minted, user_key, keep_days: 1, hold: false }
+        Head { site: "clinic", time, visitor, minted, user_key, before: 0, keep_days: 1, hold: false }
     }
 
     #[test]
@@ -220,6 +222,8 @@ mod tests {
             (row(1, 7, 0, 99), true),
             (row(1, 0, 8, 99), true),
             (row(8, 0, 7, 99), false),
+            (Head { before: 7, ..row(1, 0, 0, 99) }, true),
+            (Head { before: 8, ..row(1, 0, 0, 99) }, false),
             (Head { site: "other", ..row(7, 7, 8, 99) }, false),
         ] {
             assert_eq!(all.covers(&head), covered, "{head:?}");

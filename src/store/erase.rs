@@ -128,7 +128,7 @@ fn covered(database: &str, times: impl Iterator<Item = i64>) -> String {
         let (visitors, user_keys) = (queued("visitor"), queued("user_key"));
         format!(
             "(time < {time} AND ((toString(site), visitor) IN {visitors} OR (toString(site), minted) IN {visitors} \
-             OR (toString(site), user_key) IN {user_keys}))"
+             OR (toString(site), before) IN {visitors} OR (toString(site), user_key) IN {user_keys}))"
         )
     };
     times.map(one).collect::<Vec<_>>().join(" OR ")

@@ -13,6 +13,7 @@ use super::{INSERT_SETTINGS, Limits, Param, Storage, StorageError};
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "hits", text: include_str!("../../schema/0001_hits.sql") },
     Migration { number: 2, name: "erase_queue", text: include_str!("../../schema/0002_erase_queue.sql") },
+    Migration { number: 3, name: "before", text: include_str!("../../schema/0003_before.sql") },
 ];
 
 /// The number of the last migration.

@@ -61,6 +61,9 @@ const INSERT_TIMEOUT: Duration = Duration::from_secs(120);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3600);
 /// What the server may add to a question's own limit before we give up on it.
 const ANSWER_GRACE: Duration = Duration::from_secs(5);
+/// A question follows a chain (`WITH RECURSIVE`) so far: its chains have a step for
+/// each day at most, and no row is kept for more than 3,650 days.
+const MAX_STEPS: u32 = 4000;
 
 /// Where ClickHouse is.
 #[derive(Clone, PartialEq, Eq)]
@@ -193,6 +196,7 @@ impl Storage {
             .with_setting("output_format_json_quote_64bit_integers", "0")
             .with_setting("output_format_json_quote_denormals", "0")
             .with_setting("allow_introspection_functions", "0")
+            .with_setting("max_recursive_cte_evaluation_depth", MAX_STEPS.to_string())
             .with_setting("wait_end_of_query", "1")
             .with_setting("readonly", "1");
         for (name, value) in settings {

@@ -1,10 +1,13 @@
 //! The row of `hits`, and its RowBinary encoding, which is also the payload of
 //! a spool record: shipping re-encodes nothing.
 //!
-//! Invariant: the fields of [`Row`], the list [`COLUMNS`] and `schema/0001` have
+//! Invariant: the fields of [`Row`], the list [`COLUMNS`] and `schema/` have
 //! the same columns in the same order; a test compares them with the engine's
 //! own `system.columns`. The first column is the site, so that
 //! [`site_of`] can tell whose row a payload is.
+//!
+//! Rows that an older version left in the spool are sent with the columns of that
+//! version ([`columns`]); storage fills in the others.
 
 use crate::event::{ConsentState, IdentityKind, Kind};
 
@@ -17,6 +20,7 @@ pub const COLUMNS: &[&str] = &[
     "identity",
     "minted",
     "user_key",
+    "before",
     "host",
     "path",
     "query",
@@ -66,7 +70,9 @@ pub const COLUMNS: &[&str] = &[
 
 /// The version of [`COLUMNS`]; raised when the list changes, so that rows which
 /// wait in the spool over an upgrade are sent with their own columns.
-pub const COLUMNS_VERSION: u16 = 1;
+pub const COLUMNS_VERSION: u16 = 2;
+/// The first version whose rows have `before`.
+const WITH_BEFORE: u16 = 2;
 
 /// `scroll` when it is not known.
 pub const SCROLL_UNKNOWN: u8 = 255;
@@ -82,6 +88,8 @@ pub struct Row<'a> {
     pub identity: IdentityKind,
     pub minted: u64,
     pub user_key: u64,
+    /// What `visitor` was before midnight; 0 when that is of no use.
+    pub before: u64,
     pub host: &'a str,
     pub path: &'a str,
     pub query: &'a str,
@@ -158,6 +166,7 @@ impl Row<'_> {
         out.push(self.identity as u8);
         out.extend_from_slice(&self.minted.to_le_bytes());
         out.extend_from_slice(&self.user_key.to_le_bytes());
+        out.extend_from_slice(&self.before.to_le_bytes());
         for text in [
             self.host,
             self.path,
@@ -228,6 +237,7 @@ impl<'a> Row<'a> {
             identity: IdentityKind::Cookieless,
             minted: 0,
             user_key: 0,
+            before: 0,
             host: "",
             path: "",
             query: "",
@@ -277,8 +287,13 @@ impl<'a> Row<'a> {
 
 /// The columns of the rows that a version of the list describes; `None` for a
 /// version that this program does not know.
-pub fn columns(version: u16) -> Option<&'static [&'static str]> {
-    (version == COLUMNS_VERSION).then_some(COLUMNS)
+pub fn columns(version: u16) -> Option<Vec<&'static str>> {
+    let later: &[&str] = match version {
+        COLUMNS_VERSION => &[],
+        1 => &["before"],
+        _ => return None,
+    };
+    Some(COLUMNS.iter().copied().filter(|column| !later.contains(column)).collect())
 }
 
 /// The site of an encoded row; `None` if the payload is not one.
@@ -298,6 +313,7 @@ pub struct Head<'a> {
     pub visitor: u64,
     pub minted: u64,
     pub user_key: u64,
+    pub before: u64,
     pub keep_days: u16,
     pub hold: bool,
 }
@@ -305,8 +321,8 @@ pub struct Head<'a> {
 // === impl Head ===
 
 impl<'a> Head<'a> {
-    /// Reads the ends of an encoded row; `None` if the payload is not one.
-    pub fn of(payload: &'a [u8]) -> Option<Head<'a>> {
+    /// Reads the ends of a row encoded by a version; `None` if the payload is not one.
+    pub fn of(payload: &'a [u8], columns_version: u16) -> Option<Head<'a>> {
         let site = site_of(payload)?;
         let head = payload.get(1 + site.len()..)?;
         // keep_days, four more terms, hold, demo, batch, row: see `Row::encode`.
@@ -320,6 +336,7 @@ impl<'a> Head<'a> {
             visitor: u64_at(9)?,
             minted: u64_at(18)?,
             user_key: u64_at(26)?,
+            before: if columns_version >= WITH_BEFORE { u64_at(34)? } else { 0 },
             keep_days: u16::from_le_bytes([tail[0], tail[1]]),
             hold: tail[10] != 0,
         })
@@ -354,13 +371,14 @@ mod tests {
             visitor: 7,
             minted: 8,
             user_key: 9,
+            before: 10,
             keep_days: 2,
             path: "/цены",
             ..Row::blank("clinic", 1000)
         };
         let mut payload = Vec::new();
         row.encode(HitId { batch: 1, row: 2 }, &mut payload);
-        let head = Head::of(&payload).expect("a row");
+        let head = Head::of(&payload, COLUMNS_VERSION).expect("a row");
         assert_eq!(
             head,
             Head {
@@ -369,6 +387,7 @@ mod tests {
                 visitor: 7,
                 minted: 8,
                 user_key: 9,
+                before: 10,
                 keep_days: 2,
                 hold: false
             }
@@ -378,7 +397,18 @@ mod tests {
         let held = Head { hold: true, ..head };
         assert!(!held.is_expired(1000 + 3 * day));
         for length in 0..40 {
-            assert_eq!(Head::of(&payload[..length]), None, "{length} bytes");
+            assert_eq!(Head::of(&payload[..length], COLUMNS_VERSION), None, "{length} bytes");
         }
+        // The first version's rows are the same without `before`.
+        let at = 1 + "clinic".len() + 34;
+        let earlier = [&payload[..at], &payload[at + 8..]].concat();
+        assert_eq!(Head::of(&earlier, 1), Some(Head { before: 0, ..head }));
+    }
+
+    #[test]
+    fn every_version_of_the_columns_is_known_and_no_later_one() {
+        let columns = |version| columns(version).map(|columns| columns.len());
+        assert_eq!([1, 2].map(columns), [Some(COLUMNS.len() - 1), Some(COLUMNS.len())]);
+        assert_eq!([0, COLUMNS_VERSION + 1].map(columns), [None, None]);
     }
 }

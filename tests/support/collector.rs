@@ -112,7 +112,9 @@ pub fn decode(payload: &[u8]) -> Stored {
             "time" => json!(i64::from_le_bytes(take(&mut rest))),
             "kind" | "identity" | "consent" | "scroll" => json!(take::<1>(&mut rest)[0]),
             "hold" | "demo" => json!(take::<1>(&mut rest)[0] == 1),
-            "visitor" | "minted" | "user_key" | "batch" => json!(u64::from_le_bytes(take(&mut rest))),
+            "visitor" | "minted" | "user_key" | "before" | "batch" => {
+                json!(u64::from_le_bytes(take(&mut rest)))
+            }
             "ip" => json!(take::<16>(&mut rest).to_vec()),
             "ip_key" | "asn" | "engaged_ms" | "row" => json!(u32::from_le_bytes(take(&mut rest))),
             "keep_days" | "ip_days" | "city_days" | "user_key_days" | "props_days" => {

@@ -25,6 +25,8 @@ pub struct Hit {
     pub visitor: u64,
     pub cookie: bool,
     pub minted: u64,
+    /// What `visitor` was before midnight, on hits of a day's first half hour.
+    pub before: u64,
     pub bot: bool,
     /// By the name of the stored column.
     pub text: BTreeMap<&'static str, String>,
@@ -78,6 +80,7 @@ impl Hit {
             identity: if self.cookie { IdentityKind::Cookie } else { IdentityKind::Cookieless },
             minted: self.minted,
             user_key: 0,
+            before: self.before,
             host: self.get("host"),
             path: self.get("path"),
             query: "",
@@ -264,10 +267,16 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
 /// The visits of all people, by person and number.
 fn visits(hits: &[Hit], from: i64, to: i64) -> BTreeMap<(u64, usize), Visit<'_>> {
     let cookies: HashSet<u64> = hits.iter().filter(|hit| hit.cookie).map(|hit| hit.visitor).collect();
+    let is_adopted = |hit: &Hit| hit.minted != 0 && cookies.contains(&hit.minted);
+    let seen: Vec<&Hit> = hits.iter().filter(|hit| !hit.bot && hit.time >= from && hit.time < to).collect();
+    let hashed: Vec<&Hit> = seen.iter().copied().filter(|hit| !hit.cookie && !is_adopted(hit)).collect();
     let mut people: BTreeMap<u64, Vec<&Hit>> = BTreeMap::new();
-    for hit in hits.iter().filter(|hit| !hit.bot && hit.time >= from && hit.time < to) {
-        let adopted = hit.minted != 0 && cookies.contains(&hit.minted);
-        people.entry(if adopted { hit.minted } else { hit.visitor }).or_default().push(hit);
+    for hit in seen {
+        let mut person = if is_adopted(hit) { hit.minted } else { hit.visitor };
+        while let Some(earlier) = before_midnight(person, &hashed) {
+            person = earlier;
+        }
+        people.entry(person).or_default().push(hit);
     }
     let mut visits = BTreeMap::new();
     for (person, mut hits) in people {
@@ -290,6 +299,14 @@ fn visits(hits: &[Hit], from: i64, to: i64) -> BTreeMap<(u64, usize), Visit<'_>>
         }
     }
     visits
+}
+
+/// The hash of the day before whose visit this hash continues.
+fn before_midnight(hash: u64, hashed: &[&Hit]) -> Option<u64> {
+    let first =
+        hashed.iter().filter(|hit| hit.visitor == hash && hit.before != 0).min_by_key(|hit| hit.time)?;
+    let last = hashed.iter().filter(|hit| hit.visitor == first.before).map(|hit| hit.time).max()?;
+    (first.time - last <= MINUTES_30).then_some(first.before)
 }
 
 fn dimensions_of(filters: &[Where]) -> Vec<String> {

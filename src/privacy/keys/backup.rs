@@ -91,7 +91,7 @@ impl KeyRing {
         ring.listed.iter().filter(destroyed).map(|key| key.id).collect()
     }
 
-    /// The whole ring, sealed with a passphrase. See `export`.
+    /// The whole ring but the salts, sealed with a passphrase. See `export`.
     pub fn export(dir: &Path, passphrase: &str) -> Result<Vec<u8>, KeyError> {
         export::seal(&Store::open(dir)?.text()?, passphrase)
     }
@@ -101,7 +101,9 @@ impl KeyRing {
     pub fn import(dir: &Path, file: &[u8], passphrase: &str) -> Result<usize, KeyError> {
         let text = export::open(file, passphrase)?;
         let store = Store::open(dir)?;
-        let contents = Store::parse(&store.path(), &text)?;
+        let mut contents = Store::parse(&store.path(), &text)?;
+        // Earlier versions exported the daily salts too.
+        contents.salts.clear();
         // What cannot be used is refused before it is written.
         Ring::decode(&contents, store.stamp(), &store)?;
         let keys = contents.keys.len();

@@ -5,10 +5,10 @@
 //! ```
 //!
 //! Little-endian. The key is Argon2id of the passphrase under the salt with the
-//! stated cost; the cipher is ChaCha20-Poly1305 over the text of `ring.toml`, the
-//! nonce zero (each salt is used once), everything before the ciphertext as
-//! associated data. A wrong passphrase and a changed file look alike, and are
-//! refused.
+//! stated cost; the cipher is ChaCha20-Poly1305 over the text of `ring.toml` without the
+//! sites' daily salts, the nonce zero (each file has a salt of its own), everything
+//! before the ciphertext as associated data. A wrong passphrase and a changed file
+//! look alike, and are refused.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use chacha20poly1305::aead::{Aead, Payload};

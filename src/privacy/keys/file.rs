@@ -203,11 +203,13 @@ impl Store {
         Ok(contents)
     }
 
-    /// The ring as it is on the disk.
+    /// The ring as it is on the disk, without its salts: a copy would outlive their
+    /// destruction, and the next hit makes new ones.
     pub fn text(&self) -> Result<Vec<u8>, KeyError> {
         let lock = self.lock_file()?;
         lock.lock().map_err(at(&self.dir.join(LOCK_NAME)))?;
-        let (contents, _) = self.load()?;
+        let (mut contents, _) = self.load()?;
+        contents.salts.clear();
         let malformed = || KeyError::Malformed { path: self.path(), what: "cannot be encoded".to_owned() };
         toml::to_string(&contents).map(String::into_bytes).map_err(|_| malformed())
     }

@@ -1,5 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 
+use jiff::ToSpan;
 use jiff::civil::date;
 use proptest::prelude::*;
 
