@@ -13,6 +13,7 @@
 //!
 //! - [`config`]: every setting, checked as a whole before anything starts
 //! - [`accept`]: the collect address: sockets, limits, the four routes, the drain
+//! - [`tls`]: certificates, and HTTP/2, where no proxy ends TLS
 //! - [`parse`]: a request becomes a hit, or a refusal
 //! - [`event`]: what a hit is at each stage of its life
 //! - [`reject`]: the closed list of reasons for which a hit is refused
@@ -59,4 +60,5 @@ pub mod serve;
 pub mod ship;
 pub mod spool;
 pub mod store;
+pub mod tls;
 pub mod web;

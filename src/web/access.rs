@@ -141,7 +141,7 @@ fn cookie_name(state: &State) -> &'static str {
 }
 
 fn is_https(state: &State) -> bool {
-    state.config.load().web.public_url.starts_with("https://")
+    crate::parse::client::is_https(&state.config.load().web.public_url)
 }
 
 fn bearer(value: &HeaderValue) -> Option<&str> {
