@@ -35,6 +35,7 @@ use super::limits::{MAX_BUFFER_BYTES, MAX_HEAD_BYTES};
 use super::proxy;
 use super::route::{Context, route};
 use crate::config::ClientAddress;
+use crate::headers;
 use crate::parse::address::is_trusted;
 use crate::privacy::address::ClientIp;
 use crate::spool::Writer;
@@ -246,7 +247,7 @@ impl Server {
 
     async fn answer(&self, peer: IpAddr, request: Request<Incoming>) -> Answer {
         let context = Context { shared: &self.shared, writer: &self.writer, thread: self.thread, peer };
-        match CatchPanic(Box::pin(route(&context, request))).await {
+        let mut answer = match CatchPanic(Box::pin(route(&context, request))).await {
             Ok(answer) => answer,
             Err(Panicked) => {
                 self.shared.panics.fetch_add(1, Relaxed);
@@ -256,7 +257,11 @@ impl Server {
                     "the collector made a mistake\n",
                 ))
             }
+        };
+        if self.shared.settings.load().secure {
+            headers::secure(answer.headers_mut());
         }
+        answer
     }
 }
 

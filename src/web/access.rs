@@ -140,7 +140,8 @@ fn cookie_name(state: &State) -> &'static str {
     if is_https(state) { HOST_COOKIE } else { COOKIE }
 }
 
-fn is_https(state: &State) -> bool {
+/// Whether people reach the address by https.
+pub fn is_https(state: &State) -> bool {
     crate::parse::client::is_https(&state.config.load().web.public_url)
 }
 

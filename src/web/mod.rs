@@ -207,7 +207,7 @@ async fn greet(
                 async move {
                     Ok::<_, Infallible>(match http2::prepare(request) {
                         Ok(request) => routes::answer(state, peer, request).await,
-                        Err(refused) => answer::finish(answer::text(refused.status, refused.text)),
+                        Err(refused) => answer::text(refused.status, refused.text),
                     })
                 }
             });
