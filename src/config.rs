@@ -70,6 +70,16 @@ pub struct Collect {
     pub threads: usize,
     /// How long a drain waits for open requests.
     pub drain: Duration,
+    /// Without it the address speaks plain HTTP, and a proxy ends TLS.
+    pub tls: Option<TlsFiles>,
+}
+
+/// Where an address that ends TLS itself has its certificate from: two PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and after it those of its issuers.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 /// Where the client's address comes from; exactly one place.
@@ -105,6 +115,8 @@ pub struct Web {
     pub listen: SocketAddr,
     /// The address that people see: https makes the session cookie `Secure`.
     pub public_url: String,
+    /// As [`Collect::tls`].
+    pub tls: Option<TlsFiles>,
 }
 
 /// `[storage]`: an outside ClickHouse. With an empty `url` the embedded engine is used.
@@ -315,9 +327,10 @@ impl Config {
         let data_dir = root.path("data_dir", Some("./data")).unwrap_or_default();
         let mut section = root.section("collect");
         let listen = section.address("listen", "127.0.0.1:8080");
+        let tls = section.tls_files();
         let collect = Collect {
             listen,
-            public_url: section.http_url("public_url", &format!("http://{listen}")),
+            public_url: section.public_url(listen, tls.as_ref()),
             client_address: section.choice(
                 "client_address",
                 ClientAddress::XForwardedFor,
@@ -350,6 +363,7 @@ impl Config {
             ),
             threads: section.number("threads", 0, 0..=64) as usize,
             drain: section.duration("drain", "10s"),
+            tls,
         };
         section.finish(&mut mistakes);
         let paths = [&collect.pixel_path, &collect.script_path, &collect.event_path];
@@ -361,7 +375,8 @@ impl Config {
 
         let mut section = root.section("web");
         let listen = section.address("listen", "127.0.0.1:8090");
-        let web = Web { listen, public_url: section.http_url("public_url", &format!("http://{listen}")) };
+        let tls = section.tls_files();
+        let web = Web { listen, public_url: section.public_url(listen, tls.as_ref()), tls };
         section.finish(&mut mistakes);
         let mut section = root.section("storage");
         let storage = Storage {

@@ -13,6 +13,8 @@
 //!
 //! - [`config`]: every setting, checked as a whole before anything starts
 //! - [`accept`]: the collect address: sockets, limits, the four routes, the drain
+//! - [`tls`]: certificates, and HTTP/2, where no proxy ends TLS
+//! - [`headers`]: what protects whoever reads an answer, in one table
 //! - [`parse`]: a request becomes a hit, or a refusal
 //! - [`event`]: what a hit is at each stage of its life
 //! - [`reject`]: the closed list of reasons for which a hit is refused
@@ -47,6 +49,7 @@ pub mod demo;
 pub mod engine;
 pub mod enrich;
 pub mod event;
+pub mod headers;
 pub mod identify;
 pub mod log;
 pub mod parse;
@@ -59,4 +62,5 @@ pub mod serve;
 pub mod ship;
 pub mod spool;
 pub mod store;
+pub mod tls;
 pub mod web;

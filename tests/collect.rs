@@ -5,10 +5,15 @@
 mod collector;
 #[path = "support/http.rs"]
 mod http;
+#[path = "support/protection.rs"]
+#[expect(dead_code, reason = "each test binary meets its part of the kinds")]
+mod protection;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;
 
+#[path = "collect/headers.rs"]
+mod headers;
 #[path = "collect/hostile.rs"]
 mod hostile;
 #[path = "collect/visitors.rs"]

@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONNECTION,
-    CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE, VARY,
 };
 use http::{Response, StatusCode};
 use http_body_util::Full;
 
 use super::{Settings, Shared};
+use crate::headers::{Kind, protect};
 use crate::identify::consent::{self, Answer as Cookies};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -18,9 +19,6 @@ pub type Answer = Response<Full<Bytes>>;
 
 /// The header that says what became of a hit.
 pub const X_METKA: HeaderName = HeaderName::from_static("x-metka");
-/// Lets pages of other origins that isolate themselves (COEP) load what is
-/// meant to be embedded.
-pub const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// A transparent GIF89a of one pixel, 43 bytes.
 pub const PIXEL: [u8; 43] = *b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff\
@@ -28,31 +26,39 @@ pub const PIXEL: [u8; 43] = *b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xf
 
 /// The image.
 pub fn pixel(outcome: &'static str) -> Answer {
-    let mut answer = with_type(StatusCode::OK, "image/gif", Bytes::from_static(&PIXEL));
-    let headers = answer.headers_mut();
-    headers.insert(X_METKA, HeaderValue::from_static(outcome));
-    headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
+    let mut answer = with_type(Kind::Embedded, StatusCode::OK, "image/gif", Bytes::from_static(&PIXEL));
+    answer.headers_mut().insert(X_METKA, HeaderValue::from_static(outcome));
     answer
 }
 
 /// JSON that is not stored by anybody on the way.
 pub fn json(status: StatusCode, body: &serde_json::Value) -> Answer {
-    with_type(status, "application/json", Bytes::from(body.to_string()))
+    with_type(Kind::Data, status, "application/json", Bytes::from(body.to_string()))
+}
+
+/// The same for the script, which sends from pages of other origins.
+pub fn event_json(status: StatusCode, body: &serde_json::Value) -> Answer {
+    with_type(Kind::Embedded, status, "application/json", Bytes::from(body.to_string()))
+}
+
+/// A file for pages of other origins; without a body yet.
+pub fn embedded(content_type: &'static str) -> Answer {
+    with_type(Kind::Embedded, StatusCode::OK, content_type, Bytes::new())
 }
 
 /// A sentence for a person.
 pub fn text(status: StatusCode, body: &'static str) -> Answer {
-    with_type(status, "text/plain; charset=utf-8", Bytes::from_static(body.as_bytes()))
+    with_type(Kind::Data, status, "text/plain; charset=utf-8", Bytes::from_static(body.as_bytes()))
 }
 
 /// A style sheet; not cached, since it belongs to the binary.
 pub fn css(body: &'static str) -> Answer {
-    with_type(StatusCode::OK, "text/css; charset=utf-8", Bytes::from_static(body.as_bytes()))
+    with_type(Kind::Data, StatusCode::OK, "text/css; charset=utf-8", Bytes::from_static(body.as_bytes()))
 }
 
-/// A page.
+/// A page of the visitor.
 pub fn html(status: StatusCode, body: String) -> Answer {
-    with_type(status, "text/html; charset=utf-8", Bytes::from(body))
+    with_type(Kind::Visitor, status, "text/html; charset=utf-8", Bytes::from(body))
 }
 
 /// 405, with what is allowed.
@@ -110,13 +116,13 @@ pub fn set_cookies(
     }
 }
 
-fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
+fn with_type(kind: Kind, status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
     let mut answer = Response::new(Full::new(body));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    protect(headers, kind);
     answer
 }
 

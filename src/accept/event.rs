@@ -110,7 +110,8 @@ pub fn preflight(settings: &Settings, headers: &HeaderMap) -> Answer {
     let origin = headers
         .get(ORIGIN)
         .filter(|origin| settings.sites.iter().any(|site| is_own_origin(origin, &site.site)));
-    let mut answer = answer::text(StatusCode::NO_CONTENT, "");
+    let mut answer = answer::embedded("text/plain");
+    *answer.status_mut() = StatusCode::NO_CONTENT;
     answer::allow_origin(&mut answer, origin);
     let headers = answer.headers_mut();
     headers.remove(CONTENT_TYPE);
@@ -224,7 +225,7 @@ impl Tally {
             body["notes"] = list(&self.notes).into();
         }
         let status = self.status();
-        let mut answer = answer::json(status, &body);
+        let mut answer = answer::event_json(status, &body);
         match status {
             StatusCode::TOO_MANY_REQUESTS => answer::retry_after(&mut answer, RETRY_LIMITED_SECONDS),
             StatusCode::SERVICE_UNAVAILABLE => answer::retry_after(&mut answer, RETRY_UNAVAILABLE_SECONDS),

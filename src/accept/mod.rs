@@ -2,7 +2,8 @@
 //!
 //! One OS thread per core, each with a single-threaded runtime, its own listener
 //! (`SO_REUSEPORT`) and its own spool writer; threads share only [`Shared`].
-//! HTTP/1.1 with keep-alive, by hyper. A visitor's request is answered when its
+//! HTTP/1.1 with keep-alive, by hyper; where the address ends TLS itself, HTTP/2
+//! too ([`tls`](crate::tls)). A visitor's request is answered when its
 //! hits are durable, and never waits for storage.
 //!
 //! | route | module |
@@ -69,6 +70,7 @@ pub struct Shared {
     panics: AtomicU64,
     connections: AtomicU64,
     connections_refused: AtomicU64,
+    handshakes_failed: AtomicU64,
     cookies_refused: AtomicU64,
 }
 
@@ -91,6 +93,8 @@ pub struct AcceptCounts {
     pub connections: u64,
     /// Connections closed at once because their thread had as many as it may.
     pub connections_refused: u64,
+    /// TLS handshakes that failed or took too long.
+    pub handshakes_failed: u64,
     /// Visitor cookies that were forged, altered or too old.
     pub cookies_refused: u64,
     /// Addresses and networks remembered by the rate limits.
@@ -124,6 +128,7 @@ impl Shared {
             panics: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
+            handshakes_failed: AtomicU64::new(0),
             cookies_refused: AtomicU64::new(0),
         }))
     }
@@ -168,6 +173,7 @@ impl Shared {
             panics: self.panics.load(Relaxed),
             connections: self.connections.load(Relaxed),
             connections_refused: self.connections_refused.load(Relaxed),
+            handshakes_failed: self.handshakes_failed.load(Relaxed),
             cookies_refused: self.cookies_refused.load(Relaxed),
             addresses_remembered: self.settings.load().rates.remembered() as u64,
             steps: StepCounters::sum(&self.steps),

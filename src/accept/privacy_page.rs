@@ -9,8 +9,7 @@ use http::StatusCode;
 use std::sync::Arc;
 
 use http::header::{
-    ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN,
-    REFERER, REFERRER_POLICY, SET_COOKIE, VARY,
+    ACCEPT_LANGUAGE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN, REFERER, SET_COOKIE, VARY,
 };
 
 use super::Settings;
@@ -27,9 +26,6 @@ pub const STYLE_PATH: &str = "/privacy/style.css";
 pub const OPT_OUT_PATH: &str = "/privacy/opt-out";
 pub const OPT_IN_PATH: &str = "/privacy/opt-in";
 
-/// No script, nothing from elsewhere, in no frame.
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The page. The site is the one named by `s`, the one of the page that links
@@ -40,8 +36,6 @@ pub fn page(context: &Context, settings: &Settings, headers: &HeaderMap, query: 
     let words = if prefers_russian(headers) { &RUSSIAN } else { &ENGLISH };
     let mut answer = answer::html(StatusCode::OK, render(words, site.as_deref(), client.opted_out));
     let lines = answer.headers_mut();
-    lines.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    lines.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     lines.insert(VARY, HeaderValue::from_static("Accept-Language, Cookie"));
     answer
 }

@@ -8,7 +8,7 @@ use http::header::{
 };
 use http_body_util::Full;
 
-use super::answer::{self, Answer, CROSS_ORIGIN_RESOURCE_POLICY};
+use super::answer::{self, Answer};
 use crate::assets::{self, Asset};
 
 /// Browsers keep the script for a day, then ask whether it changed: an update
@@ -32,18 +32,16 @@ fn serve(asset: &'static Asset, headers: &HeaderMap) -> Answer {
     });
     let accepted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (bytes, encoding) = asset.negotiate(accepted);
-    let mut answer = answer::text(StatusCode::OK, "");
+    let mut answer = answer::embedded(asset.content_type);
     let lines = answer.headers_mut();
     lines.insert(CACHE_CONTROL, HeaderValue::from_static(CACHE));
     lines.insert(ETAG, HeaderValue::from_static(asset.etag));
     lines.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-    lines.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
     if known {
         lines.remove(CONTENT_TYPE);
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
         return answer;
     }
-    lines.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
     if let Some(encoding) = encoding {
         lines.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }

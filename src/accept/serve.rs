@@ -1,4 +1,8 @@
 //! One hit thread: accepts, serves each connection as its own task, drains.
+//!
+//! A connection greets (PROXY protocol, then TLS, each where configured), and is
+//! served by what it speaks: HTTP/1.1 in the clear or encrypted, or HTTP/2. The
+//! plain one is compiled for itself: what is encrypted costs it nothing.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -19,6 +23,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
@@ -30,9 +35,12 @@ use super::limits::{MAX_BUFFER_BYTES, MAX_HEAD_BYTES};
 use super::proxy;
 use super::route::{Context, route};
 use crate::config::ClientAddress;
+use crate::headers;
 use crate::parse::address::is_trusted;
 use crate::privacy::address::ClientIp;
 use crate::spool::Writer;
+use crate::tls::http2::{self, Patience, Progress};
+use crate::tls::{Accepted, Terminator};
 
 /// How long accepting pauses when the process has no file descriptor left:
 /// connections must end before another try can succeed.
@@ -45,13 +53,14 @@ pub fn spawn(
     shared: Arc<Shared>,
     writer: Writer,
     listener: std::net::TcpListener,
+    tls: Option<Arc<Terminator>>,
     shutdown: watch::Receiver<bool>,
 ) -> io::Result<JoinHandle<()>> {
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name(format!("hit-{thread}")).spawn(move || {
         let local = LocalSet::new();
-        let outcome = local.block_on(&runtime, serve(thread, shared, writer, listener, shutdown));
+        let outcome = local.block_on(&runtime, serve(thread, shared, writer, listener, tls, shutdown));
         if let Err(error) = outcome {
             tracing::error!(thread, %error, "a hit thread could not listen");
         }
@@ -64,10 +73,12 @@ pub async fn serve(
     shared: Arc<Shared>,
     writer: Writer,
     listener: std::net::TcpListener,
+    tls: Option<Arc<Terminator>>,
     mut shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let server = Rc::new(Server { thread, shared, writer, open: Cell::new(0), one_closed: Notify::new() });
+    let server =
+        Rc::new(Server { thread, shared, writer, tls, open: Cell::new(0), one_closed: Notify::new() });
     let stop = shutdown.clone();
     let mut stopping = pin!(async move {
         // An error means that whoever would say stop is gone.
@@ -117,6 +128,7 @@ struct Server {
     thread: usize,
     shared: Arc<Shared>,
     writer: Writer,
+    tls: Option<Arc<Terminator>>,
     open: Cell<usize>,
     one_closed: Notify,
 }
@@ -135,8 +147,10 @@ impl Server {
         let open = Open::new(self);
         tokio::task::spawn_local(async move {
             let server = &open.0;
-            if let Some((stream, peer)) = server.greet(stream, peer.ip()).await {
-                server.connection(stream, peer, stop).await;
+            let Some((stream, peer)) = server.greet(stream, peer.ip()).await else { return };
+            match &server.tls {
+                None => server.connection(stream, peer, stop).await,
+                Some(tls) => server.encrypted(tls, stream, peer, stop).await,
             }
         });
     }
@@ -158,7 +172,43 @@ impl Server {
         }
     }
 
-    async fn connection(self: &Rc<Self>, stream: TcpStream, peer: IpAddr, mut stop: watch::Receiver<bool>) {
+    async fn encrypted(
+        self: &Rc<Self>,
+        tls: &Terminator,
+        stream: TcpStream,
+        peer: IpAddr,
+        stop: watch::Receiver<bool>,
+    ) {
+        match tls.accept(stream).await {
+            Some(Accepted::Http1(stream)) => self.connection(stream, peer, stop).await,
+            Some(Accepted::Http2(stream)) => {
+                let limits = self.shared.limits;
+                let patience = Patience { idle: limits.head_read, parting: limits.body_read };
+                let progress = Rc::new(Progress::new());
+                let (server, noting) = (self.clone(), progress.clone());
+                let service = service_fn(move |request: Request<Incoming>| {
+                    noting.arrived();
+                    let server = server.clone();
+                    async move {
+                        Ok::<Answer, Infallible>(match http2::prepare(request) {
+                            Ok(request) => server.answer(peer, request).await,
+                            Err(refused) => answer::text(refused.status, refused.text),
+                        })
+                    }
+                });
+                http2::serve(stream, OnThisThread, service, &progress, patience, stop).await;
+            }
+            None => {
+                self.shared.handshakes_failed.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// HTTP/1.1.
+    async fn connection<S>(self: &Rc<Self>, stream: S, peer: IpAddr, mut stop: watch::Receiver<bool>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let limits = self.shared.limits;
         let progress = Rc::new(Cell::new(Instant::now()));
         let service = service_fn(|request: Request<Incoming>| {
@@ -197,7 +247,7 @@ impl Server {
 
     async fn answer(&self, peer: IpAddr, request: Request<Incoming>) -> Answer {
         let context = Context { shared: &self.shared, writer: &self.writer, thread: self.thread, peer };
-        match CatchPanic(Box::pin(route(&context, request))).await {
+        let mut answer = match CatchPanic(Box::pin(route(&context, request))).await {
             Ok(answer) => answer,
             Err(Panicked) => {
                 self.shared.panics.fetch_add(1, Relaxed);
@@ -207,7 +257,11 @@ impl Server {
                     "the collector made a mistake\n",
                 ))
             }
+        };
+        if self.shared.settings.load().secure {
+            headers::secure(answer.headers_mut());
         }
+        answer
     }
 }
 
@@ -226,6 +280,22 @@ impl Drop for Open {
         self.0.open.set(self.0.open.get() - 1);
         self.0.shared.connections.fetch_sub(1, Relaxed);
         self.0.one_closed.notify_one();
+    }
+}
+
+/// Runs the streams of an HTTP/2 connection beside it: what answers them belongs
+/// to this thread.
+#[derive(Clone)]
+struct OnThisThread;
+
+impl<F> hyper::rt::Executor<F> for OnThisThread
+where
+    F: Future + 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
     }
 }
 

@@ -6,15 +6,20 @@ use serde_json::{Value, json};
 
 use super::context::{Context, Failure, Outcome};
 use super::storage;
-use crate::config::Config;
+use crate::config::{Config, TlsFiles};
 use crate::engine::library;
 use crate::enrich::Enricher;
 use crate::privacy::keys::KeyRing;
 use crate::search::Search;
 use crate::store::migrate;
+use crate::tls::Certificate;
+use crate::tls::validity::Validity;
 
 #[derive(clap::Args)]
 pub struct CheckArgs {}
+
+/// Whoever renews by themselves has done it by then: ACME clients begin thirty days before.
+const RENEW_BEFORE: jiff::SignedDuration = jiff::SignedDuration::from_hours(14 * 24);
 
 /// One thing that was looked at.
 struct Finding {
@@ -42,6 +47,13 @@ pub fn run(_: &CheckArgs, context: &Context) -> Outcome {
         Finding { what: "people", result: people(context) },
         Finding { what: "keys", result: keys(&config) },
     ];
+    for (what, files, url) in [
+        ("collect TLS", &config.collect.tls, &config.collect.public_url),
+        ("web TLS", &config.web.tls, &config.web.public_url),
+    ] {
+        let checked = files.as_ref().map(|files| certificate(files, url, jiff::Timestamp::now()));
+        findings.extend(checked.map(|result| Finding { what, result }));
+    }
     findings.extend(enrichment(&config).into_iter().map(|result| Finding { what: "enrichment", result }));
     findings
         .push(Finding { what: STORAGE, result: context.block_on(async { Ok(in_storage(&config).await) })? });
@@ -116,6 +128,29 @@ fn keys(config: &Config) -> Result<Found, String> {
     }
     let ring = KeyRing::open(dir).map_err(|error| error.to_string())?;
     Ok(Found::Good(format!("{} keys in {}", ring.list().len(), dir.display())))
+}
+
+/// Certificate and key of an address that ends TLS itself.
+fn certificate(files: &TlsFiles, public_url: &str, now: jiff::Timestamp) -> Result<Found, String> {
+    let certificate = Certificate::read(files).map_err(|error| error.to_string())?;
+    let file = files.certificate.display();
+    let Validity { from, until } = certificate.validity;
+    if now < from {
+        return Err(format!("{file}: the certificate is not valid before {from}"));
+    }
+    if until < now {
+        return Err(format!("{file}: the certificate has expired at {until}"));
+    }
+    let host = url::Url::parse(public_url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    if let Some(host) = host.filter(|host| !certificate.names(host)) {
+        return Ok(Found::Lacking(format!(
+            "{file}: the certificate is not for {host}, which public_url names: browsers refuse it"
+        )));
+    }
+    if until.duration_since(now) < RENEW_BEFORE {
+        return Ok(Found::Lacking(format!("{file}: the certificate expires at {until}")));
+    }
+    Ok(Found::Good(format!("{file} and its key fit together; valid until {until}")))
 }
 
 fn enrichment(config: &Config) -> Vec<Result<Found, String>> {

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::{ENVIRONMENT_PREFIX, Fields, MAX_SITE_ID_BYTES, Network};
+use super::{ENVIRONMENT_PREFIX, Fields, MAX_SITE_ID_BYTES, Network, TlsFiles};
+use crate::parse::client::is_https;
 
 /// The keys outside of any section.
 const TOP_LEVEL_KEYS: [&str; 1] = ["data_dir"];
@@ -247,6 +248,32 @@ impl Section {
                 default.to_owned()
             }
         }
+    }
+
+    /// The address that others see; by default the one that is listened on.
+    pub(super) fn public_url(&mut self, listen: SocketAddr, tls: Option<&TlsFiles>) -> String {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = self.http_url("public_url", &format!("{scheme}://{listen}"));
+        if tls.is_some() && !is_https(&url) {
+            self.mistake(
+                "public_url",
+                format_args!("expected https, since tls_certificate_file is set, found {url:?}"),
+            );
+        }
+        url
+    }
+
+    /// Certificate and key; neither or both.
+    pub(super) fn tls_files(&mut self) -> Option<TlsFiles> {
+        const NAMES: [&str; 2] = ["tls_certificate_file", "tls_key_file"];
+        let given = NAMES.map(|name| self.table.contains_key(name));
+        let files = NAMES.map(|name| self.path(name, None));
+        if let [true, false] | [false, true] = given {
+            let (set, missing) = if given[0] { (NAMES[0], NAMES[1]) } else { (NAMES[1], NAMES[0]) };
+            self.mistake(missing, format_args!("is needed, since {set} is set"));
+        }
+        let [Some(certificate), Some(key)] = files else { return None };
+        Some(TlsFiles { certificate, key })
     }
 
     pub(super) fn optional_http_url(&mut self, key: &str) -> String {

@@ -96,6 +96,31 @@ fn all_mistakes_are_reported_at_once_by_name() {
 }
 
 #[test]
+fn a_certificate_needs_its_key_and_makes_the_address_https() {
+    let config = parse(
+        "[collect]\ntls_certificate_file = 'a.pem'\ntls_key_file = '/b.pem'\n[web]\nlisten = '127.0.0.1:9'",
+        &[],
+    )
+    .expect("valid");
+    let files = TlsFiles { certificate: "/srv/a.pem".into(), key: "/b.pem".into() };
+    assert_eq!((config.collect.tls, config.web.tls), (Some(files), None));
+    assert_eq!(config.collect.public_url, "https://127.0.0.1:8080");
+    assert_eq!(config.web.public_url, "http://127.0.0.1:9");
+    let error = parse(
+        "[collect]\ntls_key_file = 'b.pem'\n[web]\ntls_certificate_file = 'a.pem'\ntls_key_file = 'b.pem'\npublic_url = 'http://metka.example'",
+        &[("METKA_WEB__TLS_KEY_FILE", "c.pem")],
+    )
+    .expect_err("mistakes")
+    .to_string();
+    for part in [
+        "collect.tls_certificate_file: is needed, since tls_key_file is set",
+        "web.public_url: expected https, since tls_certificate_file is set, found \"http://metka.example\"",
+    ] {
+        assert!(error.contains(part), "{part:?} is missing in:\n{error}");
+    }
+}
+
+#[test]
 fn presets_set_defaults_that_a_site_may_override() {
     let config = parse(
         "[[site]]\nid='a'\nhosts=['a.example']\npreset='ru-152fz'\n[[site]]\nid='b'\nhosts=['b.example']\npreset='ru-152fz'\nfields=['title']",
@@ -182,7 +207,7 @@ fn the_shipped_example_shows_the_defaults() {
     let example = parse(&example_in_full(), &[]).expect("valid");
     assert_eq!(example.collect.drain, defaults.collect.drain);
     assert_eq!(
-        Collect { public_url: String::new(), ..example.collect },
+        Collect { public_url: String::new(), tls: None, ..example.collect },
         Collect { public_url: String::new(), ..defaults.collect }
     );
     assert_eq!(example.ship, defaults.ship);

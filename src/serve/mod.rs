@@ -30,12 +30,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::accept::{self, Limits, Shared};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, TlsFiles};
 use crate::count::Counters;
 use crate::enrich::Enricher;
 use crate::privacy::keys::KeyRing;
 use crate::search::Search;
-use crate::{backup, control, demo, spool, web};
+use crate::tls::Terminator;
+use crate::{backup, control, demo, spool, tls, web};
 
 /// Threads of the runtime for all that is not the hit path.
 const BACK_THREADS: usize = 2;
@@ -51,6 +52,13 @@ pub struct Options {
     pub read_config: ReadConfig,
     /// Add the demo clinic.
     pub demo: bool,
+}
+
+/// The addresses that end TLS themselves.
+#[derive(Clone)]
+struct Terminators {
+    collect: Option<Arc<Terminator>>,
+    web: Option<Arc<Terminator>>,
 }
 
 /// See [`Options::read_config`].
@@ -80,6 +88,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     web_listener.set_nonblocking(true)?;
     name_bound_ports(&mut config, &listeners, &web_listener)?;
 
+    let terminators = Terminators::open(&config)?;
     let keys = Arc::new(KeyRing::open(&config.keys.dir)?);
     let enricher = Arc::new(Enricher::open(&config, &Search::here())?);
     for warning in enricher.warnings() {
@@ -113,7 +122,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let (stop_hits, hits_stopped) = watch::channel(false);
     let mut hit_threads = Vec::with_capacity(threads);
     for ((thread, listener), writer) in listeners.into_iter().enumerate().zip(opened.writers) {
-        hit_threads.push(accept::spawn(thread, shared.clone(), writer, listener, hits_stopped.clone())?);
+        let (shared, tls) = (shared.clone(), terminators.collect.clone());
+        hit_threads.push(accept::spawn(thread, shared, writer, listener, tls, hits_stopped.clone())?);
     }
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -127,6 +137,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         let storage = storage::Storage::start(&config.load(), outlet.clone())?;
         tokio::spawn(maintain(shared.clone(), outlet.clone()));
         tokio::spawn(note_backlog(shared.clone(), outlet.clone()));
+        tokio::spawn(look_at_certificates(terminators.clone()));
         let running = running::Server::new(
             config.clone(),
             read_config,
@@ -134,6 +145,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             shared.clone(),
             outlet.clone(),
             storage.view(),
+            terminators.clone(),
         );
         let state = Arc::new(web::State::open(
             config.clone(),
@@ -142,7 +154,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             demo,
             jiff::Timestamp::now,
         )?);
-        back(state, storage, web_listener, stop_hits, hit_threads, opened.fatal).await
+        let web = (web_listener, terminators.web);
+        back(state, storage, web, stop_hits, hit_threads, opened.fatal).await
     });
     // What a blocking thread still does (a password check) is nobody's concern any more.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -153,7 +166,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 async fn back(
     state: Arc<web::State>,
     storage: storage::Storage,
-    web_listener: std::net::TcpListener,
+    (web_listener, web_tls): (std::net::TcpListener, Option<Arc<Terminator>>),
     stop_hits: watch::Sender<bool>,
     hit_threads: Vec<JoinHandle<()>>,
     mut fatal: watch::Receiver<Option<String>>,
@@ -173,7 +186,7 @@ async fn back(
     let web_listener = tokio::net::TcpListener::from_std(web_listener)?;
     let web = tokio::spawn({
         let (state, stopped) = (state.clone(), stopped.clone());
-        async move { web::serve(state, web_listener, until_stopped(stopped)).await }
+        async move { web::serve(state, web_listener, web_tls, until_stopped(stopped)).await }
     });
     let control = tokio::spawn({
         let (state, stopped) = (state.clone(), stopped.clone());
@@ -272,6 +285,17 @@ async fn note_backlog(shared: Arc<Shared>, outlet: spool::Outlet) {
     }
 }
 
+/// Takes new certificates over soon after their files change.
+async fn look_at_certificates(terminators: Terminators) {
+    let mut due = tokio::time::interval(tls::LOOK_EVERY);
+    loop {
+        due.tick().await;
+        let all = terminators.clone();
+        // A panic in it has been reported; the next round tries again.
+        drop(tokio::task::spawn_blocking(move || all.iter().for_each(|one| one.look())).await);
+    }
+}
+
 fn report_recovery(report: &spool::RecoveryReport) {
     tracing::info!(
         segments = report.segments,
@@ -295,6 +319,22 @@ fn reload(state: &web::State) {
             tracing::info!(changed = changed.join("; "), "configuration and geo data are read again")
         }
         Err(error) => tracing::error!(error, "the configuration stays as it was"),
+    }
+}
+
+// === impl Terminators ===
+
+impl Terminators {
+    fn open(config: &Config) -> anyhow::Result<Terminators> {
+        let open = |name: &'static str, files: &Option<TlsFiles>| {
+            let terminator = files.as_ref().map(|files| Terminator::open(name, files)).transpose();
+            terminator.with_context(|| format!("the certificate of the {name} address"))
+        };
+        Ok(Terminators { collect: open("collect", &config.collect.tls)?, web: open("web", &config.web.tls)? })
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Arc<Terminator>> {
+        self.collect.iter().chain(&self.web)
     }
 }
 
@@ -327,8 +367,11 @@ fn name_bound_ports(
         (&mut config.collect.listen, &mut config.collect.public_url, collect),
         (&mut config.web.listen, &mut config.web.public_url, web.local_addr()?),
     ] {
-        if *url == format!("http://{listen}") {
-            *url = format!("http://{bound}");
+        for scheme in ["http", "https"] {
+            if *url == format!("{scheme}://{listen}") {
+                *url = format!("{scheme}://{bound}");
+                break;
+            }
         }
         *listen = bound;
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
-use super::ReadConfig;
 use super::storage::View;
+use super::{ReadConfig, Terminators};
 use crate::accept::{self, Shared};
 use crate::backup;
 use crate::config::Config;
@@ -29,6 +29,7 @@ pub(super) struct Server {
     shared: Arc<Shared>,
     outlet: Outlet,
     storage: View,
+    terminators: Terminators,
 }
 
 // === impl Server ===
@@ -41,8 +42,9 @@ impl Server {
         shared: Arc<Shared>,
         outlet: Outlet,
         storage: View,
+        terminators: Terminators,
     ) -> Server {
-        Server { config, read_config, demo, shared, outlet, storage }
+        Server { config, read_config, demo, shared, outlet, storage, terminators }
     }
 }
 
@@ -73,6 +75,10 @@ impl Running for Server {
         json!({ "ship": self.storage.ship() })
     }
 
+    fn certificates(&self) -> Vec<(&'static str, jiff::Timestamp)> {
+        self.terminators.iter().map(|one| (one.name(), one.expires())).collect()
+    }
+
     fn attribution(&self) -> Vec<Attribution> {
         self.shared.enricher.attribution()
     }
@@ -88,9 +94,20 @@ impl Running for Server {
         }
         let old = self.config.load_full();
         let mut changed = keep_what_cannot_change(&mut fresh, &old);
+        // All that can fail comes first, so that nothing is taken over in part.
+        let mut certificates = Vec::new();
+        for terminator in self.terminators.iter() {
+            let loaded = terminator.load().map_err(|error| {
+                format!("{}: {error}; the old certificate stays in force", terminator.name())
+            })?;
+            certificates.push((terminator, loaded));
+        }
         self.shared.enricher.reload(&fresh).map_err(|error| error.to_string())?;
         let fresh = Arc::new(fresh);
         self.shared.reload(fresh.clone()).map_err(|error| error.to_string())?;
+        for (terminator, loaded) in certificates {
+            terminator.take(loaded);
+        }
         if *fresh != *old {
             changed.insert(0, format!("{} sites are configured", fresh.sites.len()));
         }
@@ -182,7 +199,7 @@ fn keep_what_cannot_change(fresh: &mut Config, old: &Config) -> Vec<String> {
         (&mut fresh.web.listen, &mut fresh.web.public_url, old.web.listen, &old.web.public_url),
     ] {
         if listen.port() == 0 {
-            if *url == format!("http://{listen}") {
+            if *url == format!("http://{listen}") || *url == format!("https://{listen}") {
                 url.clone_from(old_url);
             }
             *listen = old_listen;
@@ -192,8 +209,10 @@ fn keep_what_cannot_change(fresh: &mut Config, old: &Config) -> Vec<String> {
     keep!(collect.listen, "collect.listen");
     keep!(collect.durability, "collect.durability");
     keep!(collect.threads, "collect.threads");
+    keep!(collect.tls, "collect.tls_certificate_file, tls_key_file");
     keep!(web.listen, "web.listen");
     keep!(web.public_url, "web.public_url");
+    keep!(web.tls, "web.tls_certificate_file, tls_key_file");
     keep!(storage, "storage");
     keep!(ship, "ship");
     keep!(engine, "engine");

@@ -140,8 +140,9 @@ fn cookie_name(state: &State) -> &'static str {
     if is_https(state) { HOST_COOKIE } else { COOKIE }
 }
 
-fn is_https(state: &State) -> bool {
-    state.config.load().web.public_url.starts_with("https://")
+/// Whether people reach the address by https.
+pub fn is_https(state: &State) -> bool {
+    crate::parse::client::is_https(&state.config.load().web.public_url)
 }
 
 fn bearer(value: &HeaderValue) -> Option<&str> {

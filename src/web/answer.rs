@@ -1,4 +1,4 @@
-//! Answers of the web address: bodies, and the headers that all of them carry.
+//! Answers of the web address. Each begins as [`Kind::Data`]; pages say that they are more.
 
 use std::time::Duration;
 
@@ -8,31 +8,10 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
+use crate::headers::{Kind, protect};
+
 /// What a handler returns.
 pub type Answer = Response<Full<Bytes>>;
-
-/// For the product's own pages: everything from here, nothing from elsewhere,
-/// in nobody's frame.
-pub const OWN_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-     font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; \
-     base-uri 'none'";
-
-/// For answers that are not pages.
-const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-
-/// On every answer.
-const COMMON: [(HeaderName, &str); 7] = [
-    (header::CONTENT_SECURITY_POLICY, DATA_POLICY),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "same-origin"),
-    (
-        HeaderName::from_static("permissions-policy"),
-        "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
-    ),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-];
 
 /// The text of every 401: whether a key is missing, wrong, expired, or good for
 /// another site only is not told.
@@ -69,6 +48,7 @@ pub fn empty(status: StatusCode) -> Answer {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = status;
     set(&mut answer, header::CACHE_CONTROL, "no-store");
+    protect(answer.headers_mut(), Kind::Data);
     answer
 }
 
@@ -79,22 +59,13 @@ pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
 
 /// Bytes that nobody caches.
 pub fn body(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(bytes));
-    *answer.status_mut() = status;
+    let mut answer = empty(status);
+    *answer.body_mut() = Full::new(bytes);
     set(&mut answer, header::CONTENT_TYPE, content_type);
-    set(&mut answer, header::CACHE_CONTROL, "no-store");
     answer
 }
 
 /// Sets a header to a constant.
 pub fn set(answer: &mut Answer, name: HeaderName, value: &'static str) {
     answer.headers_mut().insert(name, HeaderValue::from_static(value));
-}
-
-/// Adds what every answer carries; what a handler has set itself stays.
-pub fn finish(mut answer: Answer) -> Answer {
-    for (name, value) in COMMON {
-        answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    answer
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::answer::{self, Answer};
 use super::routes::Asked;
 use super::running::Probe;
+use crate::headers::{Kind, protect};
 
 pub async fn hit(asked: Asked) -> Answer {
     let wanted = asked.parameter("site_id");
@@ -36,7 +37,7 @@ pub async fn hit(asked: Asked) -> Answer {
         return answer::json(StatusCode::OK, &seen);
     }
     let mut page = answer::body(StatusCode::OK, "text/html; charset=utf-8", page(&seen).into());
-    answer::set(&mut page, header::CONTENT_SECURITY_POLICY, answer::OWN_POLICY);
+    protect(page.headers_mut(), Kind::Own);
     page
 }
 

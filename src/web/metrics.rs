@@ -145,6 +145,15 @@ impl Collector for Scrape {
         gauges(out, "engine_state", "1 for the state the engine is in", None, states)?;
         counter(out, "engine_restarts", "Starts of the engine after its first", engine.restarts)?;
 
+        let certificates = self.0.running.certificates();
+        gauges(
+            out,
+            "tls_certificate_expires",
+            "When the certificate in force expires, in seconds since 1970",
+            Some(&Unit::Seconds),
+            certificates.iter().map(|(address, expires)| ([("address", *address)], expires.as_second())),
+        )?;
+
         let steps = self.0.running.steps();
         let by_step = || steps.iter().map(|step| ([("step", step.name)], step));
         counters(

@@ -1,7 +1,8 @@
 //! The web address: dashboard, sign-in, API, metrics.
 //!
-//! In: a listener, [`State`]; out: answers over HTTP/1.1 until the shutdown
-//! signal, then a drain of at most [`DRAIN`]. TLS is a proxy's matter.
+//! In: a listener, [`State`], and the certificate if TLS ends here; out: answers
+//! over HTTP/1.1, or HTTP/2 on TLS, until the shutdown signal, then a drain of at
+//! most [`DRAIN`].
 //!
 //! - `routes`: the one table of paths, methods, roles and handlers
 //! - `access`, `role`, `sessions`, `people`, `password`, `attempts`, `first`:
@@ -32,6 +33,7 @@ mod stats;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,12 +41,15 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::Config;
 use crate::count::Counters;
+use crate::tls::http2::{self, Patience, Progress};
+use crate::tls::{Accepted, Terminator};
 pub use metrics::text as metrics_text;
 use running::{Archive, Running};
 
@@ -54,6 +59,9 @@ pub const MAX_CONNECTIONS: usize = 512;
 const MAX_HEAD_BYTES: usize = 32 << 10;
 /// How long a head may take to arrive, and a kept-alive connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long HTTP/2 connections live on: as those of HTTP/1.1, and when they are to
+/// end as long as a question may take, body and turn included.
+const PATIENCE: Patience = Patience { idle: HEAD_TIMEOUT, parting: Duration::from_secs(90) };
 /// How long a drain waits for open requests: no question takes longer.
 pub const DRAIN: Duration = Duration::from_secs(5);
 /// How often outstanding codes are looked through.
@@ -134,7 +142,12 @@ impl State {
 }
 
 /// Serves until `shutdown` resolves, and then lets open requests end.
-pub async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) {
+pub async fn serve(
+    state: Arc<State>,
+    listener: TcpListener,
+    tls: Option<Arc<Terminator>>,
+    shutdown: impl Future<Output = ()> + Send,
+) {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (stop, stopped) = watch::channel(false);
     let mut tidy = tokio::time::interval(TIDY_EVERY);
@@ -150,9 +163,9 @@ pub async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Futu
             _ = tidy.tick() => state.first.expire(state.now()),
             (place, accepted) = accepted => match accepted {
                 Ok((stream, peer)) => {
-                    let connection = connection(state.clone(), stream, peer.ip(), stopped.clone());
+                    let (state, tls, stopped) = (state.clone(), tls.clone(), stopped.clone());
                     tokio::spawn(async move {
-                        connection.await;
+                        greet(state, tls, stream, peer.ip(), stopped).await;
                         drop(place);
                     });
                 }
@@ -173,14 +186,42 @@ pub async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Futu
     }
 }
 
-async fn connection(
+async fn greet(
     state: Arc<State>,
-    stream: tokio::net::TcpStream,
-    peer: std::net::IpAddr,
-    mut stopped: watch::Receiver<bool>,
+    tls: Option<Arc<Terminator>>,
+    stream: TcpStream,
+    peer: IpAddr,
+    stopped: watch::Receiver<bool>,
 ) {
     // Answers are written whole; waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return connection(state, stream, peer, stopped).await };
+    match tls.accept(stream).await {
+        Some(Accepted::Http1(stream)) => connection(state, stream, peer, stopped).await,
+        Some(Accepted::Http2(stream)) => {
+            let progress = Arc::new(Progress::new());
+            let noting = progress.clone();
+            let service = service_fn(move |request| {
+                noting.arrived();
+                let state = state.clone();
+                async move {
+                    Ok::<_, Infallible>(match http2::prepare(request) {
+                        Ok(request) => routes::answer(state, peer, request).await,
+                        Err(refused) => answer::text(refused.status, refused.text),
+                    })
+                }
+            });
+            http2::serve(stream, TokioExecutor::new(), service, &progress, PATIENCE, stopped).await;
+        }
+        None => tracing::debug!("a TLS handshake at the web address failed"),
+    }
+}
+
+/// HTTP/1.1.
+async fn connection<S>(state: Arc<State>, stream: S, peer: IpAddr, mut stopped: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let service = service_fn(move |request| {
         let state = state.clone();
         async move { Ok::<_, Infallible>(routes::answer(state, peer, request).await) }

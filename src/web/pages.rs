@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::answer::{self, Answer};
 use super::routes::{Asked, Needs, ROUTES};
 use crate::assets::{self, Asset};
+use crate::headers::{Kind, protect, protect_demo};
 
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const REVALIDATE: &str = "no-cache";
@@ -58,16 +59,7 @@ pub async fn demo(asked: Asked) -> Answer {
     } else {
         file(asset, &asked.headers, REVALIDATE)
     };
-    let origin = origin(&collector);
-    let policy = format!(
-        "default-src 'none'; script-src 'self' {origin}; style-src 'self'; img-src 'self' data: {origin}; \
-         connect-src 'self' {origin}; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    );
-    if let Ok(policy) = HeaderValue::try_from(policy) {
-        answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    // As on an ordinary site: the browser's default.
-    answer::set(&mut answer, header::REFERRER_POLICY, "strict-origin-when-cross-origin");
+    protect_demo(answer.headers_mut(), &origin(&collector));
     answer
 }
 
@@ -120,7 +112,9 @@ fn file(asset: &'static Asset, headers: &HeaderMap, caching: &'static str) -> An
     answer::set(&mut answer, header::ETAG, asset.etag);
     answer::set(&mut answer, header::VARY, "accept-encoding");
     answer::set(&mut answer, header::CACHE_CONTROL, caching);
-    answer::set(&mut answer, header::CONTENT_SECURITY_POLICY, answer::OWN_POLICY);
+    if asset.content_type.starts_with("text/html") {
+        protect(answer.headers_mut(), Kind::Own);
+    }
     answer
 }
 

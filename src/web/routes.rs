@@ -20,6 +20,7 @@ use super::access::{self, Credential, Principal};
 use super::answer::{self, Answer};
 use super::role::Role;
 use super::{State, account, debug, metrics, pages, stats};
+use crate::headers;
 
 /// The longest body, in bytes: a question with a thousand filter values.
 pub const MAX_BODY_BYTES: usize = 64 << 10;
@@ -97,7 +98,12 @@ pub static ROUTES: &[Route] = &[
 
 /// Answers one request.
 pub async fn answer(state: Arc<State>, peer: IpAddr, request: Request<Incoming>) -> Answer {
-    answer::finish(route(state, peer, request).await)
+    let secure = access::is_https(&state);
+    let mut answer = route(state, peer, request).await;
+    if secure {
+        headers::secure(answer.headers_mut());
+    }
+    answer
 }
 
 async fn route(state: Arc<State>, peer: IpAddr, request: Request<Incoming>) -> Answer {

@@ -60,6 +60,10 @@ pub trait Running: Send + Sync {
     fn jobs(&self) -> Value {
         Value::Object(serde_json::Map::new())
     }
+    /// The addresses that end TLS themselves, and when their certificates expire.
+    fn certificates(&self) -> Vec<(&'static str, jiff::Timestamp)> {
+        Vec::new()
+    }
     /// Whom the geo data asks to be named.
     fn attribution(&self) -> Vec<Attribution>;
     /// What the collector would see of this request; `sites` in it is a list of

@@ -13,6 +13,7 @@ use metka::enrich::Enricher;
 use metka::privacy::keys::KeyRing;
 use metka::search::Search;
 use metka::spool::{self, Outlet};
+use metka::tls::Terminator;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
@@ -65,6 +66,8 @@ impl Collector {
         .expect("the sites load");
         let listeners = accept::bind(SocketAddr::from(([127, 0, 0, 1], 0)), threads).expect("listeners");
         let address = listeners[0].local_addr().expect("an address");
+        let tls = config.collect.tls.as_ref().map(|files| Terminator::open("collect", files));
+        let tls = tls.transpose().expect("a certificate");
         let (stop, stopped) = watch::channel(false);
         let threads = opened
             .writers
@@ -72,7 +75,8 @@ impl Collector {
             .zip(listeners)
             .enumerate()
             .map(|(thread, (writer, listener))| {
-                accept::spawn(thread, shared.clone(), writer, listener, stopped.clone()).expect("a thread")
+                accept::spawn(thread, shared.clone(), writer, listener, tls.clone(), stopped.clone())
+                    .expect("a thread")
             })
             .collect();
         Collector { address, shared, outlet: opened.outlet, stop, threads, _data: data }

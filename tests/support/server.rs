@@ -79,7 +79,12 @@ impl Server {
             let url = line.strip_prefix(name).unwrap_or_else(|| {
                 panic!("expected a line with {name}, found {line:?}; log:\n{}", log.lock().expect("free"))
             });
-            url.trim().trim_start_matches("http://").trim_end_matches('/').parse().expect("an address")
+            url.trim()
+                .trim_start_matches("http://")
+                .trim_start_matches("https://")
+                .trim_end_matches('/')
+                .parse()
+                .expect("an address")
         };
         let web = address("dashboard");
         let collect = address("collector");

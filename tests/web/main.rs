@@ -1,6 +1,9 @@
 //! The web address from outside: who gets in, what each answer looks like.
 
 mod control;
+#[path = "../support/protection.rs"]
+#[expect(dead_code, reason = "each test binary meets its part of the kinds")]
+mod protection;
 mod server;
 
 use http::{Method, StatusCode};
@@ -9,6 +12,7 @@ use metka::web::routes::{Needs, ROUTES, Route};
 use metka::web::{attempts, sessions};
 use serde_json::{Value, json};
 
+use protection::{Kind, compare};
 use server::{CLOCK_OFFSET, PASSWORD, Server};
 
 fn question(site: &str) -> Value {
@@ -346,25 +350,58 @@ async fn unknown_paths_and_wrong_methods_are_told_apart() {
     assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
 }
 
-#[tokio::test]
-async fn every_answer_carries_the_protective_headers() {
-    let server = Server::start().await;
-    for path in ["/", "/login", "/health", "/nothing", "/openapi.json", "/api/v1/session", "/metrics"] {
-        let reply = server.get(path, &[]).await;
-        let policy = reply.header("content-security-policy");
-        assert!(policy.starts_with("default-src 'none'"), "{path}: {policy}");
-        assert!(policy.contains("frame-ancestors 'none'") && policy.contains("base-uri 'none'"), "{path}");
-        assert!(!policy.contains("unsafe"), "{path}: {policy}");
-        for (name, expected) in [
-            ("x-content-type-options", "nosniff"),
-            ("referrer-policy", "same-origin"),
-            ("cross-origin-opener-policy", "same-origin"),
-            ("cross-origin-resource-policy", "same-origin"),
-        ] {
-            assert_eq!(reply.header(name), expected, "{path}: {name}");
-        }
-        assert!(!reply.header("permissions-policy").is_empty(), "{path}");
+/// What the route answers: without anybody, or as an owner who wants a page.
+fn kind<'a>(route: &Route, signed_in: bool, collector: &'a str) -> Kind<'a> {
+    let demo = metka::assets::find("demo/index.html").is_some();
+    match route.path {
+        "/" | "/login" if built() => Kind::Own,
+        "/debug/hit" if signed_in => Kind::Own,
+        "/demo/*" if demo => Kind::Demo(collector),
+        _ => Kind::Data,
     }
+}
+
+#[tokio::test]
+async fn every_route_carries_the_headers_of_its_kind() {
+    let mut compared = 0;
+    for (settings, https) in [("", false), ("[web]\npublic_url = \"https://metka.example\"", true)] {
+        let server = Server::with(tempfile::tempdir().expect("a directory"), settings).await;
+        let token = bearer(&server.token(Role::Owner, None));
+        let collector = server.state.config.load().collect.public_url.clone();
+        let compare = |what: &str, kind, reply: &server::Reply| {
+            compare(what, kind, https, |name| {
+                reply.headers.get(name).map(|value| value.to_str().expect("text").to_owned())
+            });
+        };
+        for route in ROUTES {
+            for signed_in in [false, true] {
+                let path = route.path.replace('*', "nothing");
+                let mut headers = vec![("content-type", "application/json"), ("accept", "text/html")];
+                if signed_in {
+                    headers.push(("authorization", &token));
+                }
+                let reply = server.send(route.method.clone(), &path, &headers, "{}".into()).await;
+                let what = format!("{} {path}, signed in: {signed_in}, {}", route.method, reply.status);
+                compare(&what, kind(route, signed_in, &collector), &reply);
+                compared += 1;
+            }
+        }
+        for (method, path) in [(Method::GET, "/nowhere"), (Method::PUT, "/"), (Method::HEAD, "/health")] {
+            let reply = server.send(method.clone(), path, &[], "".into()).await;
+            compare(&format!("{method} {path}"), Kind::Data, &reply);
+        }
+        let cross = server.post("/api/v1/session", &[("origin", "https://evil.example")], &json!({})).await;
+        assert_eq!(cross.status, StatusCode::FORBIDDEN);
+        compare("another site's request", Kind::Data, &cross);
+        compared += 4;
+        for path in ["/demo/", "/demo/clinic.js", "/demo/clinic.css", "/demo/spa/lico"] {
+            if metka::assets::find("demo/index.html").is_some() {
+                compare(path, Kind::Demo(&collector), &server.get(path, &[]).await);
+                compared += 1;
+            }
+        }
+    }
+    println!("{compared} answers of {} routes carry the headers of their kind", ROUTES.len());
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ impl Server {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (stop, stopped) = oneshot::channel();
-        let serving = web::serve(state.clone(), listener, async {
+        let serving = web::serve(state.clone(), listener, None, async {
             let _ = stopped.await;
         });
         let served = Some(tokio::spawn(serving));
