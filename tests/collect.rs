@@ -9,6 +9,8 @@ mod http;
 #[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;
 
+#[path = "collect/consent.rs"]
+mod consent;
 #[path = "collect/hostile.rs"]
 mod hostile;
 #[path = "collect/visitors.rs"]
