@@ -10,6 +10,7 @@
 //! Invariants: nothing is read lazily later, no key is ignored (an unknown one
 //! is a mistake), paths are absolute. It opens no files but the one named.
 
+mod preset;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use preset::Defaults;
 use read::Section;
+
+use crate::identify::consent::GPC_PATH;
 
 /// The most sites one collector serves: site ids are metric labels and are
 /// matched on the hit path, so their number is bounded.
@@ -34,6 +42,9 @@ pub const ENVIRONMENT_PREFIX: &str = "METKA_";
 pub struct Config {
     /// Everything the server writes is below this directory. Absolute.
     pub data_dir: PathBuf,
+    /// The day (UTC) on which the file was last written, or without a file the day
+    /// of reading; `None`: the text came from elsewhere.
+    pub written: Option<Date>,
     pub collect: Collect,
     pub web: Web,
     pub storage: Storage,
@@ -292,6 +303,9 @@ impl Config {
             None => String::new(),
         };
         let mut config = Config::parse(&text, environment, working_dir)?;
+        let written = file.and_then(|path| path.metadata().ok()?.modified().ok());
+        let written = written.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_else(Timestamp::now);
+        config.written = Some(written.to_zoned(TimeZone::UTC).date());
         if let Some(dir) = data_dir {
             let before = std::mem::replace(&mut config.data_dir, working_dir.join(dir));
             for (followed, name) in [(&mut config.keys.dir, "keys"), (&mut config.backup.dir, "backups")] {
@@ -368,7 +382,8 @@ impl Config {
         section.finish(&mut mistakes);
         let paths = [&collect.pixel_path, &collect.script_path, &collect.event_path];
         for (index, path) in paths.iter().enumerate() {
-            if paths[..index].contains(path) || **path == "/health" || path.starts_with("/privacy") {
+            let own = ["/health", GPC_PATH].contains(&path.as_str()) || path.starts_with("/privacy");
+            if own || paths[..index].contains(path) {
                 mistakes.push(format!("collect: the path {path:?} is used twice"));
             }
         }
@@ -440,8 +455,20 @@ impl Config {
         let keys_asked = root.asked();
         root.finish(&mut mistakes);
         if mistakes.is_empty() {
-            let config =
-                Config { data_dir, collect, web, storage, ship, engine, geo, enrich, keys, backup, sites };
+            let config = Config {
+                data_dir,
+                written: None,
+                collect,
+                web,
+                storage,
+                ship,
+                engine,
+                geo,
+                enrich,
+                keys,
+                backup,
+                sites,
+            };
             Ok((config, keys_asked))
         } else {
             Err(ConfigError(mistakes))
@@ -462,16 +489,14 @@ impl Site {
             "preset",
             &[("ru-152fz", Preset::Ru152Fz), ("gdpr", Preset::Gdpr), ("cnil", Preset::Cnil)],
         );
+        let defaults = Defaults::of(preset);
         let site = Site {
             id: section.site_id("id"),
             hosts: section.hosts("hosts"),
             timezone: section.timezone("timezone", "Europe/Moscow"),
             consent: section.choice(
                 "consent",
-                match preset {
-                    Some(Preset::Gdpr) => Consent::OptIn,
-                    Some(Preset::Cnil | Preset::Ru152Fz) | None => Consent::Implied,
-                },
+                defaults.consent,
                 &[
                     ("implied", Consent::Implied),
                     ("opt-in", Consent::OptIn),
@@ -479,8 +504,7 @@ impl Site {
                 ],
             ),
             preset,
-            fields: section
-                .fields("fields", if preset == Some(Preset::Ru152Fz) { Fields::NONE } else { Fields::ALL }),
+            fields: section.fields("fields", defaults.fields),
             policy_version: section.string("policy_version", ""),
             policy_url: section.string("policy_url", ""),
             contact: section.string("contact", ""),
@@ -488,7 +512,7 @@ impl Site {
             min_group: section.number("min_group", 10, 0..=1_000_000) as u32,
             ip: section.choice(
                 "ip",
-                IpStorage::Encrypted,
+                defaults.ip,
                 &[
                     ("encrypted", IpStorage::Encrypted),
                     ("truncated", IpStorage::Truncated),
@@ -497,12 +521,13 @@ impl Site {
             ),
             signals: section.choice(
                 "signals",
-                Signals::NoId,
+                defaults.signals,
                 &[("ignore", Signals::Ignore), ("no-id", Signals::NoId), ("drop", Signals::Drop)],
             ),
             query_parameters: section.strings("query_parameters"),
-            retention: Retention::read(&mut section, preset, mistakes),
+            retention: Retention::read(&mut section, defaults.raw_days, mistakes),
         };
+        preset::check(&site, &section);
         section.finish(mistakes);
         site
     }
@@ -532,14 +557,12 @@ impl Site {
 // === impl Retention ===
 
 impl Retention {
-    fn read(section: &mut Section, preset: Option<Preset>, mistakes: &mut Vec<String>) -> Retention {
-        // Two years show a year against the last; what points at a person goes
-        // sooner. CNIL's guideline caps audience data at 25 months.
-        let raw = if preset == Some(Preset::Cnil) { 760 } else { 730 };
+    fn read(section: &mut Section, raw_days: u16, mistakes: &mut Vec<String>) -> Retention {
+        // What points at a person goes sooner than the row.
         let mut section = section.section("retention");
         let mut days = |key, default| section.number(key, default, 1..=u64::from(Retention::MAX_DAYS)) as u16;
         let retention = Retention {
-            raw_days: days("raw_days", raw),
+            raw_days: days("raw_days", raw_days.into()),
             ip_days: days("ip_days", 90),
             city_days: days("city_days", 365),
             user_key_days: days("user_key_days", 365),

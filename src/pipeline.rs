@@ -23,7 +23,7 @@ use crate::accept::{Settings, Shared};
 use crate::config::Consent;
 use crate::enrich::{self, user_agent::UserAgent};
 use crate::event::{Client, ConsentState, Hit, Identity, IdentityKind};
-use crate::identify::consent::{self, Answer, Terms};
+use crate::identify::consent::{self, Answer, Kept, Terms};
 use crate::identify::sites::SiteState;
 use crate::identify::visit::{self, Cookieless};
 use crate::parse;
@@ -246,7 +246,7 @@ fn put_visitor(passage: &mut Passage) -> Result<(), Reason> {
 /// A wrong key does not cost the visitor the hit: it is kept without the key.
 fn put_user_key(passage: &mut Passage) -> Result<(), Reason> {
     let (site, value) = (passage.site(), &passage.hit().user_key);
-    if value.is_empty() {
+    if value.is_empty() || passage.terms.is_none_or(|terms| terms.kept != Kept::Whole) {
         return Ok(());
     }
     let id = &site.site.id;
@@ -408,6 +408,10 @@ fn append(passage: Passage, writer: &Writer) -> Result<Ticket, Reason> {
         props_days: retention.props_days,
         hold: false,
         demo: false,
+    };
+    let row = match passage.terms.map(|terms| terms.kept) {
+        Some(Kept::Whole | Kept::WithoutId) => row,
+        Some(Kept::Count) | None => consent::count_only(&row),
     };
     writer.append_seen(&site.counters, month, &passage.claimed, |id, out| row.encode(id, out))
 }

@@ -12,6 +12,8 @@ mod protection;
 #[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;
 
+#[path = "collect/consent.rs"]
+mod consent;
 #[path = "collect/headers.rs"]
 mod headers;
 #[path = "collect/hostile.rs"]

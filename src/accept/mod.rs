@@ -12,6 +12,7 @@
 //! | `POST`, `OPTIONS` event path | [`event`] |
 //! | `GET` script path | [`script`] |
 //! | `GET /health` | [`route`]: 200 while hits can be made durable; says what waits for storage |
+//! | `GET /.well-known/gpc.json` | [`route`]: whether Sec-GPC is respected |
 //! | `GET /privacy`, `POST /privacy/opt-out`, `/privacy/opt-in` | [`privacy_page`] |
 //!
 //! Bounds are in [`limits`]. A request that panics is answered 500 and counted;

@@ -44,7 +44,7 @@ pub static RUSSIAN: Words = Words {
     ],
     consent: [
         "Чтобы узнать браузер при следующем посещении, ставится cookie; записывается только её необратимый отпечаток.",
-        "Cookie ставится только после вашего согласия; записывается только её необратимый отпечаток.",
+        "До вашего согласия записываются только время, страница, рекламный блок или событие и вид источника. Остальное из этого списка и cookie — только после согласия; от cookie записывается её необратимый отпечаток.",
         "Cookie для узнавания не ставится.",
     ],
     without_cookie: "Без cookie посещения одного дня различаются по необратимому отпечатку адреса и браузера, ключ которого меняется каждый день.",
@@ -88,7 +88,7 @@ pub static ENGLISH: Words = Words {
     ],
     consent: [
         "A cookie is set to know the browser again; only an irreversible hash of it is recorded.",
-        "A cookie is set only after your consent; only an irreversible hash of it is recorded.",
+        "Before you consent, only the time, the page, the ad block or event and the kind of source are recorded. The rest of this list and a cookie come only after your consent; of the cookie, only an irreversible hash is recorded.",
         "No cookie is set to know you again.",
     ],
     without_cookie: "Without a cookie, visits of one day are told apart by an irreversible hash of address and browser, whose key changes every day.",

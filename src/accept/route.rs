@@ -13,7 +13,7 @@ use super::answer::{self, Answer};
 use super::privacy_page::{self, OPT_IN_PATH, OPT_OUT_PATH, PRIVACY_PATH, STYLE_PATH};
 use super::{Settings, Shared, event, pixel, script};
 use crate::accept::limits::{MAX_URL_BYTES, RETRY_UNAVAILABLE_SECONDS};
-use crate::identify::consent::Answer as Cookies;
+use crate::identify::consent::{Answer as Cookies, GPC_PATH, gpc_statement};
 use crate::parse::report::Report;
 use crate::pipeline::{self, Taken};
 use crate::reject::Reason;
@@ -74,7 +74,7 @@ where
         };
     }
     let known =
-        path == collect.script_path || path == "/health" || path == PRIVACY_PATH || path == STYLE_PATH;
+        path == collect.script_path || matches!(path, "/health" | PRIVACY_PATH | STYLE_PATH | GPC_PATH);
     if known && !is_read {
         return answer::close(answer::method_not_allowed("GET, HEAD"));
     }
@@ -82,6 +82,8 @@ where
         script::script(&head.headers)
     } else if path == "/health" {
         health(context)
+    } else if path == GPC_PATH {
+        answer::json(StatusCode::OK, &gpc_statement(&settings.config))
     } else if path == STYLE_PATH {
         privacy_page::style()
     } else if path == PRIVACY_PATH {

@@ -98,7 +98,7 @@ impl Section {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 
-    fn mistake(&self, key: &str, text: impl std::fmt::Display) {
+    pub(super) fn mistake(&self, key: &str, text: impl std::fmt::Display) {
         self.mistakes.borrow_mut().push(format!("{}: {text}", self.label(key)));
     }
 

@@ -138,6 +138,12 @@ fn of_campaign<'a>(utm: &'a Utm, paid_click: bool, referrer_name: Cow<'a, str>) 
     Some(Source::new(name, channel))
 }
 
+/// Whether a source's name is of the closed table: it says no more than its
+/// channel does, whereas a host or a campaign's own word may be one visitor's.
+pub fn is_listed(name: &str) -> bool {
+    name == PAID_NAME || table::is_name(name)
+}
+
 fn without_www(host: &str) -> &str {
     host.strip_prefix("www.").filter(|rest| rest.contains('.')).unwrap_or(host)
 }

@@ -6,21 +6,34 @@
 //! | `opt-in` | once the visitor said yes on this site | the same |
 //! | `cookieless` | never | never |
 //!
-//! A signal (Sec-GPC, DNT) on a site that answers it with `no-id` makes the hit
-//! cookieless. What the visitor says (`c`) is remembered in a cookie of the
-//! server, `metka_consent_SITE`, so that it holds on the next page without any
-//! storage by the script; a site that never sets cookies does not remember it.
-//! A no removes the visitor's cookie.
+//! How much of the hit is kept ([`Kept`]) follows from the same:
+//!
+//! | kept | when | what |
+//! |---|---|---|
+//! | whole | no other line holds | what the site collects |
+//! | without id | Sec-GPC or DNT, on a site that answers them with `no-id` | that, without cookie and user key |
+//! | count | the visitor said no; or `opt-in`, and they did not say yes | the columns of [`count_only`] |
+//!
+//! What the visitor says (`c`) is remembered in a cookie of the server,
+//! `metka_consent_SITE`, so that it holds on the next page without any storage
+//! by the script. It is set when the word is new, so that no later hit prolongs
+//! it. A site that never sets cookies does not remember it, and against a signal
+//! only a no is remembered. A no removes the visitor's cookie.
 
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
 
-use crate::config::{Consent, Signals, Site};
-use crate::event::{Client, ConsentState};
+use crate::config::{Config, Consent, Signals, Site};
+use crate::enrich::source;
+use crate::event::{Client, ConsentState, IdentityKind};
 use crate::parse::client::{CONSENT_COOKIE_PREFIX, OPT_OUT_COOKIE, stored_consent};
+use crate::store::row::Row;
 
-/// How long cookies live: 13 months, the longest that CNIL's guideline allows.
-pub const COOKIE_DAYS: i64 = 396;
+/// How long cookies live: CNIL's guideline allows 13 months, which are at their
+/// shortest a year of 365 days and a February of 28.
+pub const COOKIE_DAYS: i64 = 393;
+/// Where both addresses say whether the signal is respected (W3C, Global Privacy Control).
+pub const GPC_PATH: &str = "/.well-known/gpc.json";
 
 /// What holds for one hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +42,20 @@ pub struct Terms {
     pub state: ConsentState,
     /// Whether the visitor's cookie may be read, and one be minted.
     pub cookie: bool,
-    /// Whether what was said may be remembered in a cookie.
+    /// Whether what was said is to be remembered in a cookie.
     pub remember: bool,
+    pub kept: Kept,
+}
+
+/// How much of a hit is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// What the site collects.
+    Whole,
+    /// That, without cookie and user key.
+    WithoutId,
+    /// What a count needs: the columns of [`count_only`].
+    Count,
 }
 
 /// What the answer to a request sets in the browser, for all its hits.
@@ -50,18 +75,66 @@ pub struct Answer {
 
 /// The terms of a hit that says `said`.
 pub fn terms(site: &Site, client: &Client, said: ConsentState) -> Terms {
-    let state = match said {
-        ConsentState::Unstated => stored_consent(client, &site.id),
-        stated => stated,
-    };
+    let stored = stored_consent(client, &site.id);
+    let state = if said == ConsentState::Unstated { stored } else { said };
     let signalled = site.signals == Signals::NoId && (client.gpc || client.dnt);
     let agreed = match site.consent {
         Consent::Implied => state != ConsentState::Denied,
         Consent::OptIn => matches!(state, ConsentState::Granted | ConsentState::Marketing),
         Consent::Cookieless => false,
     };
-    let remember = said != ConsentState::Unstated && site.consent != Consent::Cookieless && !signalled;
-    Terms { state, cookie: agreed && !signalled, remember }
+    let remember = state != stored
+        && site.consent != Consent::Cookieless
+        && (!signalled || state == ConsentState::Denied);
+    let kept = if state == ConsentState::Denied || (site.consent == Consent::OptIn && !agreed) {
+        Kept::Count
+    } else if signalled {
+        Kept::WithoutId
+    } else {
+        Kept::Whole
+    };
+    Terms { state, cookie: agreed && !signalled, remember, kept }
+}
+
+/// The row with nothing but a cookieless count: when, on which page, what kind
+/// of hit of which ad block or event, from which coarse source, by a person or
+/// a machine, under which consent and policy, and for how long. The visitor is
+/// the day's hash. A column that is not named here is empty, also one to come.
+pub fn count_only<'a>(row: &Row<'a>) -> Row<'a> {
+    Row {
+        kind: row.kind,
+        visitor: row.visitor,
+        identity: IdentityKind::Cookieless,
+        host: row.host,
+        path: row.path,
+        source: if source::is_listed(row.source) { row.source } else { "" },
+        channel: row.channel,
+        bot: row.bot,
+        ad: row.ad,
+        name: row.name,
+        consent: row.consent,
+        policy: row.policy,
+        keep_days: row.keep_days,
+        ip_days: row.ip_days,
+        city_days: row.city_days,
+        user_key_days: row.user_key_days,
+        props_days: row.props_days,
+        hold: row.hold,
+        demo: row.demo,
+        ..Row::blank(row.site, row.time)
+    }
+}
+
+/// The statement at [`GPC_PATH`]: yes only if no site ignores the signal. The
+/// date is the day on which the configuration was last written, since that is
+/// when the answer can have changed.
+pub fn gpc_statement(config: &Config) -> serde_json::Value {
+    let respected = config.sites.iter().all(|site| site.signals != Signals::Ignore);
+    let mut statement = serde_json::json!({ "gpc": respected });
+    if let Some(date) = config.written {
+        statement["lastUpdate"] = date.to_string().into();
+    }
+    statement
 }
 
 /// Whether the hit is to be refused for the browser's signal.
@@ -188,9 +261,9 @@ mod tests {
     #[test]
     fn cookies_are_out_of_reach_of_scripts_and_other_sites() {
         let plain = visitor_cookie("metka", "v".to_owned(), false);
-        assert_eq!(plain, "metka=v; HttpOnly; SameSite=Lax; Path=/; Max-Age=34214400");
+        assert_eq!(plain, "metka=v; HttpOnly; SameSite=Lax; Path=/; Max-Age=33955200");
         let host = visitor_cookie("__Host-metka", "v".to_owned(), true);
-        assert_eq!(host, "__Host-metka=v; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34214400");
+        assert_eq!(host, "__Host-metka=v; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=33955200");
         assert!(
             consent_cookie("clinic", ConsentState::Denied, false)
                 .starts_with("metka_consent_clinic=denied; ")

@@ -225,10 +225,9 @@ impl Row<'_> {
     }
 }
 
-#[cfg(test)]
 impl<'a> Row<'a> {
-    /// A row with nothing in it, for tests of what is around it.
-    pub(crate) fn blank(site: &'a str, time: i64) -> Row<'a> {
+    /// A row with nothing in it but what every row has.
+    pub fn blank(site: &'a str, time: i64) -> Row<'a> {
         Row {
             site,
             time,

@@ -12,6 +12,7 @@ use super::answer::{self, Answer};
 use super::routes::{Asked, Needs, ROUTES};
 use crate::assets::{self, Asset};
 use crate::headers::{Kind, protect, protect_demo};
+use crate::identify::consent::{GPC_PATH, gpc_statement};
 
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const REVALIDATE: &str = "no-cache";
@@ -86,6 +87,11 @@ pub async fn health(asked: Asked) -> Answer {
     let engine = asked.state.running.engine();
     let storage = if asked.state.archive().is_some() { "ready" } else { "not ready" };
     answer::json(StatusCode::OK, &json!({ "status": "ok", "storage": storage, "engine": engine.state }))
+}
+
+/// Whether Sec-GPC is respected.
+pub async fn gpc(asked: Asked) -> Answer {
+    answer::json(StatusCode::OK, &gpc_statement(&asked.state.config.load()))
 }
 
 /// What exists, from the route table itself.
@@ -181,6 +187,7 @@ fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'
     match (method, path) {
         (_, "/" | "/login") => ("The dashboard", "text/html", None),
         (_, "/health") => ("Whether the server runs", json, None),
+        (_, GPC_PATH) => ("Whether Global Privacy Control is respected", json, None),
         (_, "/openapi.json") => ("This description", json, None),
         (_, "/metrics") => ("Numbers for Prometheus", "application/openmetrics-text", None),
         (_, "/debug/hit") => ("What the collector sees of the own browser", json, Some("site_id")),

@@ -84,6 +84,7 @@ pub static ROUTES: &[Route] = &[
     route!(GET "/demo" Needs::Nothing, pages::demo),
     route!(GET "/demo/*" Needs::Nothing, pages::demo),
     route!(GET "/health" Needs::Nothing, pages::health),
+    route!(GET "/.well-known/gpc.json" Needs::Nothing, pages::gpc),
     route!(GET "/openapi.json" Needs::Nothing, pages::openapi),
     route!(GET "/metrics" Needs::LocalOrRole(Role::Viewer), metrics::scrape),
     route!(GET "/debug/hit" Needs::Role(Role::Viewer), debug::hit),

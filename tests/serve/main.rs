@@ -9,6 +9,7 @@ mod secrets;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;
+mod signals;
 
 use std::path::Path;
 

@@ -6,7 +6,7 @@
 //! in [`FAMILIES`]; what follows the label must look like a public suffix, so
 //! that `google.evil.example` is not Google.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use super::Channel;
@@ -410,6 +410,17 @@ static BY_HOST: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(|| {
         SOURCES.iter().flat_map(|(name, channel, hosts)| hosts.iter().map(|host| (*host, (*name, *channel))));
     hosts.collect()
 });
+
+static NAMES: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    let hosts = SOURCES.iter().map(|(name, _, _)| *name);
+    let others = FAMILIES.iter().chain(CAMPAIGN_SOURCES).map(|(_, (name, _))| *name);
+    hosts.chain(others).collect()
+});
+
+/// Whether a source's name is one of this table's own.
+pub(super) fn is_name(name: &str) -> bool {
+    NAMES.contains(name)
+}
 
 /// The source behind a referrer's host and path.
 pub(super) fn of_referrer(host: &str, path: &str) -> Option<Known> {

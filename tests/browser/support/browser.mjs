@@ -20,10 +20,15 @@ const executablePath = () => {
   return path;
 };
 
-/** `ignored` are flags of the driver's own set that a test can do without. */
-export const launch = ({ ignored = [] } = {}) =>
-  chromium.launch({ executablePath: executablePath(), args: FLAGS, ignoreDefaultArgs: ignored });
+/** `ignored` are flags of the driver's own set that a test can do without, `more` are added. */
+export const launch = ({ ignored = [], more = [] } = {}) =>
+  chromium.launch({ executablePath: executablePath(), args: [...FLAGS, ...more], ignoreDefaultArgs: ignored });
 
 /** A browser with a profile of its own, and its only context. */
-export const launchWith = (profile, options) =>
-  chromium.launchPersistentContext(profile, { executablePath: executablePath(), args: FLAGS, ...options });
+export const launchWith = (profile, { ignored = [], more = [], ...options } = {}) =>
+  chromium.launchPersistentContext(profile, {
+    executablePath: executablePath(),
+    args: [...FLAGS, ...more],
+    ignoreDefaultArgs: ignored,
+    ...options,
+  });

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 const FILES = join(import.meta.dirname, '../../../pixel/demo-clinic');
 const TYPES = { html: 'text/html; charset=utf-8', css: 'text/css', js: 'text/javascript', svg: 'image/svg+xml', pdf: 'application/pdf' };
 
-/** Serves the clinic at `/demo/` on a free port of `host`. */
-export async function serveClinic({ collector, site, host = '127.0.0.1' }) {
+/** Serves the clinic at `/demo/` on a free port of `host`, with more `attributes` on the script's tag. */
+export async function serveClinic({ collector, site, attributes = '', host = '127.0.0.1' }) {
   const server = createServer((request, response) => {
     const path = new URL(request.url, 'http://x').pathname;
     let name = path.startsWith('/demo/') ? path.slice('/demo/'.length) : '404';
@@ -23,7 +23,7 @@ export async function serveClinic({ collector, site, host = '127.0.0.1' }) {
       body = body
         .toString()
         .replaceAll('{{collector}}', collector)
-        .replaceAll('data-site="demo"', `data-site="${site}"`)
+        .replaceAll('data-site="demo"', `data-site="${site}" ${attributes}`)
         .replaceAll('?s=demo', `?s=${site}`);
     response.writeHead(status, {
       'content-type': type,

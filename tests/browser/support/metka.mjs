@@ -1,6 +1,7 @@
 // The real binary, on free ports and in a data directory of its own.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { until } from './poll.mjs';
@@ -17,8 +18,8 @@ export class Metka {
   #process;
   #log = [];
 
-  /** Starts `metka serve --demo` with one more site, whose hosts are this machine. */
-  static async start({ site }) {
+  /** Starts `metka serve --demo` with one more site, whose hosts are this machine, and what `more` adds to the configuration. */
+  static async start({ site, more = '' }) {
     if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: run make build, or name it in METKA_BIN`);
     const metka = new Metka();
     metka.dir = mkdtempSync(join(tmpdir(), 'metka-browser-'));
@@ -37,7 +38,7 @@ hosts = ["127.0.0.1", "localhost"]
 timezone = "Europe/Moscow"
 # The journey is of four people, and reads exact numbers as a viewer.
 min_group = 0
-`,
+${more}`,
     );
     metka.#process = spawn(BINARY, metka.#options('serve', '--demo'), { env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe'] });
     metka.#process.stdout.on('data', data => metka.#log.push(String(data)));
@@ -88,6 +89,33 @@ min_group = 0
     const answer = await response.json();
     if (!response.ok) throw new Error(`${response.status}: ${JSON.stringify(answer)} to ${JSON.stringify(question)}`);
     return answer.results.map(row => [...row.dimensions, ...row.metrics]);
+  }
+
+  /** What became of a site's hits, once storage has all that were kept. */
+  settled(site) {
+    return until(`storage to have the hits of ${site}`, () => {
+      const counts = JSON.parse(this.run(['status', '--json'])).sites[site];
+      return counts.waiting === 0 && counts.in_flight === 0 && counts;
+    });
+  }
+
+  /** Rows of a question put to the engine itself, past every API. */
+  async rows(sql) {
+    const secret = readFileSync(join(this.dir, 'data/engine/secret'), 'utf8').trim();
+    const body = await new Promise((resolve, reject) => {
+      const asked = request(
+        { socketPath: join(this.dir, 'data/engine.sock'), method: 'POST', path: '/?default_format=JSONCompact', headers: { 'x-clickhouse-key': secret } },
+        async answer => {
+          let text = '';
+          for await (const part of answer) text += part;
+          if (answer.statusCode === 200) resolve(text);
+          else reject(new Error(`${answer.statusCode}: ${text}`));
+        },
+      );
+      asked.on('error', reject);
+      asked.end(sql);
+    });
+    return JSON.parse(body).data;
   }
 
   async stop() {

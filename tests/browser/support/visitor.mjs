@@ -54,13 +54,13 @@ export class Visitor {
   }
 }
 
-/** The settings of a browser that takes no cookies, as its settings page writes them. */
-export function profileWithoutCookies() {
+/** A browser that takes no cookies. */
+export const profileWithoutCookies = () => profileWith({ profile: { default_content_setting_values: { cookies: 2 } } });
+
+/** A profile with settings as the browser's own settings page writes them. */
+export function profileWith(preferences) {
   const dir = mkdtempSync(join(tmpdir(), 'metka-profile-'));
   mkdirSync(join(dir, 'Default'));
-  writeFileSync(
-    join(dir, 'Default/Preferences'),
-    JSON.stringify({ profile: { default_content_setting_values: { cookies: 2 } } }),
-  );
+  writeFileSync(join(dir, 'Default/Preferences'), JSON.stringify(preferences));
   return dir;
 }
