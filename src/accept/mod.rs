@@ -91,7 +91,7 @@ pub struct AcceptCounts {
     pub connections: u64,
     /// Connections closed at once because their thread had as many as it may.
     pub connections_refused: u64,
-    /// Visitor cookies that were forged, altered or too old.
+    /// Visitor cookies that were forged, altered, too old, or of a destroyed key.
     pub cookies_refused: u64,
     /// Addresses and networks remembered by the rate limits.
     pub addresses_remembered: u64,
@@ -157,7 +157,7 @@ impl Shared {
         &self.steps[thread % self.steps.len()]
     }
 
-    /// A visitor's cookie was forged, altered or too old.
+    /// A visitor's cookie was forged, altered, too old, or of a destroyed key.
     pub fn cookie_refused(&self) {
         self.cookies_refused.fetch_add(1, Relaxed);
     }
