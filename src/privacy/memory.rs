@@ -38,6 +38,22 @@ pub fn close(debug: Option<&str>) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Does one thing for which files in `/proc/self` must be the user's own: while the
+/// memory is closed they can be read, but only root writes to them.
+pub fn while_open<T>(action: impl FnOnce() -> T) -> std::io::Result<T> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
+        let before = dumpable_behavior()?;
+        set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+        let done = action();
+        set_dumpable_behavior(before)?;
+        Ok(done)
+    }
+    #[cfg(not(target_os = "linux"))]
+    Ok(action())
+}
+
 /// As the kernel has it.
 pub fn openness() -> std::io::Result<Openness> {
     #[cfg(target_os = "linux")]
