@@ -4,12 +4,14 @@
 //! is also an environment variable, `METKA_SECTION__KEY` (`METKA_DATA_DIR`,
 //! `METKA_COLLECT__LISTEN`, `METKA_SITE__0__ID`), which wins over the file.
 //! Lists are written as in TOML (`["a", "b"]`). `METKA_LOG` and other variables
-//! without a section are none of ours.
+//! without a section are none of ours. The master key of the key ring is no key
+//! of the file: see [`MasterKeySource`].
 //! Out: a [`Config`], or **all** mistakes at once, each naming its key and value.
 //!
 //! Invariants: nothing is read lazily later, no key is ignored (an unknown one
 //! is a mistake), paths are absolute. It opens no files but the one named.
 
+mod master;
 mod preset;
 mod read;
 #[cfg(test)]
@@ -24,6 +26,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+pub use master::{Hidden, MASTER_KEY_VARIABLE, MasterKeySource};
 use preset::Defaults;
 use read::Section;
 
@@ -183,6 +186,8 @@ pub struct Enrich {
 pub struct Keys {
     /// The key ring; shared by the collectors that work for one site.
     pub dir: PathBuf,
+    /// Where the key comes from that wraps all keys in it.
+    pub master: MasterKeySource,
 }
 
 /// `[backup]`
@@ -313,6 +318,9 @@ impl Config {
                     *followed = config.data_dir.join(name);
                 }
             }
+            if let MasterKeySource::Beside(_) = config.keys.master {
+                config.keys.master = MasterKeySource::beside(&config.keys.dir);
+            }
         }
         Ok(config)
     }
@@ -335,6 +343,8 @@ impl Config {
         let mut table: toml::Table = toml::from_str(text)
             .map_err(|error| ConfigError(vec![error.to_string().trim_end().to_owned()]))?;
         let mut mistakes = Vec::new();
+        let mut environment: Vec<(String, String)> = environment.into_iter().collect();
+        let surroundings = master::Surroundings::take(&mut environment);
         read::apply_environment(&mut table, environment, &mut mistakes);
         let mut root = Section::root(table, working_dir);
 
@@ -429,7 +439,9 @@ impl Config {
         section.finish(&mut mistakes);
 
         let mut section = root.section("keys");
-        let keys = Keys { dir: section.path("dir", None).unwrap_or_else(|| data_dir.join("keys")) };
+        let dir = section.path("dir", None).unwrap_or_else(|| data_dir.join("keys"));
+        let master = surroundings.source(section.path("master_key_file", None), &dir, &mut mistakes);
+        let keys = Keys { dir, master };
         section.finish(&mut mistakes);
 
         let mut section = root.section("backup");
@@ -478,6 +490,15 @@ impl Config {
     /// The site with this id.
     pub fn site(&self, id: &str) -> Option<&Site> {
         self.sites.iter().find(|site| site.id == id)
+    }
+}
+
+// === impl Keys ===
+
+impl Keys {
+    /// A ring with its master key beside it.
+    pub fn in_dir(dir: &Path) -> Keys {
+        Keys { dir: dir.to_owned(), master: MasterKeySource::beside(dir) }
     }
 }
 

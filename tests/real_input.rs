@@ -362,7 +362,8 @@ fn costs_are_printed() {
     let referrer = Referrer { host: "www.google.com".to_owned(), path: "/".to_owned() };
     each("source", &mut |_| drop(std::hint::black_box(source::classify(&referrer, &page, &site))));
     let dir = tempfile::tempdir().expect("temporary directory");
-    let keys = metka::privacy::keys::KeyRing::open(&dir.path().join("keys")).expect("opens");
+    let keys = metka::privacy::keys::KeyRing::open(&metka::config::Keys::in_dir(&dir.path().join("keys")))
+        .expect("opens");
     let (day, ip) = (jiff::civil::date(2026, 11, 23), ClientIp::parse("192.0.2.1").expect("an address"));
     keys.cookieless_visitor("x", day, &ip.prefix(), "");
     each("cookieless visitor", &mut |text| {

@@ -96,7 +96,7 @@ pub struct AcceptCounts {
     pub connections_refused: u64,
     /// TLS handshakes that failed or took too long.
     pub handshakes_failed: u64,
-    /// Visitor cookies that were forged, altered or too old.
+    /// Visitor cookies that were forged, altered, too old, or of a destroyed key.
     pub cookies_refused: u64,
     /// Addresses and networks remembered by the rate limits.
     pub addresses_remembered: u64,
@@ -163,7 +163,7 @@ impl Shared {
         &self.steps[thread % self.steps.len()]
     }
 
-    /// A visitor's cookie was forged, altered or too old.
+    /// A visitor's cookie was forged, altered, too old, or of a destroyed key.
     pub fn cookie_refused(&self) {
         self.cookies_refused.fetch_add(1, Relaxed);
     }

@@ -79,7 +79,7 @@ pub fn begin(config: &Config, file: &Path) -> Result<Attempt, BackupError> {
     if !KeyRing::exists(&config.keys.dir) {
         return Err(BackupError::NoRing(config.keys.dir.clone()));
     }
-    let keys = KeyRing::open(&config.keys.dir)?;
+    let keys = KeyRing::open(&config.keys)?;
     keys.backup_cipher(read::header(file)?.key)
         .map_err(|error| BackupError::Key { path: file.to_owned(), error })?;
     let path = data_dir.join(MARKER);
@@ -97,7 +97,7 @@ pub fn begin(config: &Config, file: &Path) -> Result<Attempt, BackupError> {
 /// Puts the archive's files in place.
 pub fn unpack(config: &Config, _attempt: &Attempt, file: &Path) -> Result<Unpacked, BackupError> {
     let data_dir = &config.data_dir;
-    let keys = KeyRing::open(&config.keys.dir)?;
+    let keys = KeyRing::open(&config.keys)?;
     let plain = directory::backups_path(data_dir).join(PLAIN);
     private_dir(&plain)?;
     let checked = read::read(file, &keys, |inside, contents| {

@@ -91,7 +91,7 @@ async fn offline(config: &Config, to: &Path) -> Result<Value, Failure> {
     };
     let counters = Counters::new(config.sites.iter().map(|site| site.id.as_str()));
     let opened = spool::open(options, counters).map_err(Failure::failed)?;
-    let keys = Arc::new(KeyRing::open(&config.keys.dir).map_err(Failure::failed)?);
+    let keys = Arc::new(KeyRing::open(&config.keys).map_err(Failure::failed)?);
     let storage = storage::open(config).await?;
     let ready = storage.storage.migrate().await.map_err(storage::failure);
     let made = match ready {
@@ -107,7 +107,7 @@ fn verify(config: &Config, file: &Path, context: &Context) -> Outcome {
     if !KeyRing::exists(&config.keys.dir) {
         return Err(failure(BackupError::NoRing(config.keys.dir.clone())));
     }
-    let keys = KeyRing::open(&config.keys.dir).map_err(Failure::failed)?;
+    let keys = KeyRing::open(&config.keys).map_err(Failure::failed)?;
     let checked = backup::check(file, &keys).map_err(failure)?;
     let (header, manifest) = (&checked.header, &checked.manifest);
     let value = json!({

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::context::{Context, Failure, Outcome};
+use super::keys::days_since;
 use super::storage;
-use crate::config::{Config, TlsFiles};
+use crate::config::{Config, MasterKeySource, TlsFiles};
 use crate::engine::library;
 use crate::enrich::Enricher;
-use crate::privacy::keys::KeyRing;
+use crate::privacy::keys::{KeyInfo, KeyRing, look};
+use crate::privacy::memory::{self, Openness};
 use crate::search::Search;
 use crate::store::migrate;
 use crate::tls::Certificate;
@@ -45,7 +48,7 @@ pub fn run(_: &CheckArgs, context: &Context) -> Outcome {
         Finding { what: "sites", result: sites(&config) },
         Finding { what: "data directory", result: data_dir(&config) },
         Finding { what: "people", result: people(context) },
-        Finding { what: "keys", result: keys(&config) },
+        Finding { what: "memory", result: memory() },
     ];
     for (what, files, url) in [
         ("collect TLS", &config.collect.tls, &config.collect.public_url),
@@ -54,6 +57,7 @@ pub fn run(_: &CheckArgs, context: &Context) -> Outcome {
         let checked = files.as_ref().map(|files| certificate(files, url, jiff::Timestamp::now()));
         findings.extend(checked.map(|result| Finding { what, result }));
     }
+    findings.extend(keys(&config).into_iter().map(|result| Finding { what: "keys", result }));
     findings.extend(enrichment(&config).into_iter().map(|result| Finding { what: "enrichment", result }));
     findings
         .push(Finding { what: STORAGE, result: context.block_on(async { Ok(in_storage(&config).await) })? });
@@ -121,13 +125,68 @@ fn people(context: &Context) -> Result<Found, String> {
     Ok(Found::Good(format!("{} people, {} tokens", roster.people.len(), roster.tokens.len())))
 }
 
-fn keys(config: &Config) -> Result<Found, String> {
-    let dir = &config.keys.dir;
-    if !dir.exists() {
-        return Ok(Found::Good(format!("{} is made at the first start", dir.display())));
+/// What holds for every command, this one included.
+fn memory() -> Result<Found, String> {
+    let openness = memory::openness().map_err(|error| error.to_string())?;
+    match openness {
+        Openness { dumps_core: false, is_dumpable: false } => {
+            Ok(Found::Good("no core dumps, closed to other processes of the same user".to_owned()))
+        }
+        _ => Ok(Found::Lacking(format!(
+            "core dumps: {}, open to other processes of the same user: {}",
+            yes_or_no(openness.dumps_core),
+            yes_or_no(openness.is_dumpable)
+        ))),
     }
-    let ring = KeyRing::open(dir).map_err(|error| error.to_string())?;
-    Ok(Found::Good(format!("{} keys in {}", ring.list().len(), dir.display())))
+}
+
+fn yes_or_no(yes: bool) -> &'static str {
+    if yes { "yes" } else { "no" }
+}
+
+/// The ring as a whole, then each key that exists.
+fn keys(config: &Config) -> Vec<Result<Found, String>> {
+    let (dir, master) = (&config.keys.dir, &config.keys.master);
+    if !KeyRing::exists(dir) {
+        return vec![Ok(Found::Good(format!("{} is made at the first start", dir.display())))];
+    }
+    let look = match look(&config.keys) {
+        Ok(look) => look,
+        Err(error) => return vec![Err(error.to_string())],
+    };
+    let alive: Vec<&KeyInfo> = look.keys.iter().filter(|key| key.destroyed.is_empty()).collect();
+    let ring = format!(
+        "{}: {} keys and {} salts, {} destroyed; modes 0700 and 0600; under the master key in {master}",
+        dir.display(),
+        alive.len(),
+        look.salts,
+        look.keys.len() - alive.len()
+    );
+    let unused = MasterKeySource::beside(dir);
+    let mut found = vec![Ok(match (look.is_wrapped, master, &unused) {
+        (false, ..) => Found::Lacking(format!("{}: its keys are plain until the next start", dir.display())),
+        (true, MasterKeySource::Beside(_), _) => Found::Lacking(format!(
+            "{ring}, beside the ring: only copies without it are protected (docs/keys.md)"
+        )),
+        (true, _, MasterKeySource::Beside(path)) if path.exists() => {
+            Found::Lacking(format!("{ring}; {} is not used and better removed", path.display()))
+        }
+        _ => Found::Good(ring),
+    })];
+    let now = Timestamp::now();
+    found.extend(alive.iter().map(|key| Ok(Found::Good(aged(key, now)))));
+    found
+}
+
+/// A key as people read it.
+fn aged(key: &KeyInfo, now: Timestamp) -> String {
+    let days = |date: &str| days_since(date, now).map_or("?".to_owned(), |days| days.to_string());
+    let mut text =
+        format!("{} {}: {} days old, made {}", key.purpose, key.id, days(&key.created), key.created);
+    if !key.retired.is_empty() {
+        text.push_str(&format!(", retired {} days ago, {}", days(&key.retired), key.retired));
+    }
+    text
 }
 
 /// Certificate and key of an address that ends TLS itself.

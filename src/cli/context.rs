@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::config::{Config, ConfigError};
 use crate::control::client::{Client, ControlError};
+use crate::privacy::keys::KeyError;
 use crate::web::people::{People, PeopleError};
 
 /// The global options and the surroundings of the process.
@@ -128,6 +129,17 @@ impl From<PeopleError> for Failure {
     fn from(error: PeopleError) -> Failure {
         match error {
             PeopleError::Name(_) => Failure::usage(error),
+            _ => Failure::failed(error),
+        }
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Failure {
+        match error {
+            KeyError::ShortPassphrase | KeyError::Permanent { .. } | KeyError::FixedMaster { .. } => {
+                Failure::usage(error)
+            }
             _ => Failure::failed(error),
         }
     }

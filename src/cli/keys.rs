@@ -1,16 +1,24 @@
 //! `metka keys`
+//!
+//! Every command works on `keys.dir` itself, beside a running server or without
+//! one. A server on this data directory is told of a change and has followed when
+//! the command ends; others that share the directory follow within seconds.
 
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+mod change;
+mod share;
+
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use http::Method;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::context::{Context, Failure, Outcome, table};
-use crate::privacy::keys::{KeyError, KeyRing};
+use crate::config::{Config, Keys};
+use crate::privacy::keys::{self, KeyError, KeyInfo, KeyRing};
 
-/// A key ring is never longer, and a passphrase is shorter.
-const MAX_EXPORT_BYTES: u64 = 8 << 20;
+/// A passphrase is shorter.
 const MAX_PASSPHRASE_BYTES: u64 = 1024;
 
 #[derive(clap::Args)]
@@ -23,86 +31,89 @@ pub struct KeysArgs {
 enum KeysCommand {
     /// List the keys and how old they are; the keys themselves are never shown
     List,
+    /// Make a new cookie key and a new address key for this month; what the old ones made stays valid
+    Rotate(change::RotateArgs),
+    /// Destroy one key for good: cookies it signed are refused, what it encrypted cannot be read any more
+    Destroy(change::DestroyArgs),
+    /// Store the keys under a new master key
+    Rewrap(change::RewrapArgs),
+    /// Take over the keys and the destructions of another key ring of the same site
+    Sync(share::SyncArgs),
     /// Write the whole key ring to one file that only its passphrase opens
-    Export(FileArgs),
+    Export(share::FileArgs),
     /// Put an exported key ring into a keys.dir that has none
-    Import(FileArgs),
-}
-
-#[derive(clap::Args)]
-struct FileArgs {
-    /// The exported key ring
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Read the passphrase from the first line of standard input
-    #[arg(long, required = true)]
-    passphrase_stdin: bool,
+    Import(share::FileArgs),
 }
 
 pub fn run(args: &KeysArgs, context: &Context) -> Outcome {
     match &args.command {
         KeysCommand::List => list(context),
-        KeysCommand::Export(args) => export(&args.file, context),
-        KeysCommand::Import(args) => import(&args.file, context),
+        KeysCommand::Rotate(args) => change::rotate(args, context),
+        KeysCommand::Destroy(args) => change::destroy(args, context),
+        KeysCommand::Rewrap(args) => change::rewrap(args, context),
+        KeysCommand::Sync(args) => share::sync(args, context),
+        KeysCommand::Export(args) => share::export(&args.file, context),
+        KeysCommand::Import(args) => share::import(&args.file, context),
     }
 }
 
 fn list(context: &Context) -> Outcome {
-    let config = context.config()?;
-    // Opening would make a ring; a list must not.
-    let keys = if config.keys.dir.is_dir() {
-        KeyRing::open(&config.keys.dir).map_err(Failure::failed)?.list()
-    } else {
-        Vec::new()
-    };
+    let keys = keys::list(&context.config()?.keys)?;
     let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+    let now = Timestamp::now();
+    let age = |key: &KeyInfo| days_since(&key.created, now);
+    let described: Vec<Value> = keys
+        .iter()
+        .map(|key| {
+            let mut value = json!(key);
+            value["age_days"] = json!(age(key));
+            value
+        })
+        .collect();
     let rows = keys
         .iter()
         .map(|key| {
-            let purpose = json!(key.purpose).as_str().unwrap_or_default().to_owned();
-            [key.id.to_string(), purpose, key.created.clone(), or_dash(&key.retired), or_dash(&key.destroyed)]
+            let days = age(key).map_or("-".to_owned(), |days| days.to_string());
+            let [made, retired, destroyed] =
+                [&key.created, &key.retired, &key.destroyed].map(|date| or_dash(date));
+            [key.id.to_string(), key.purpose.to_string(), days, made, retired, destroyed]
         })
         .collect();
-    context.print(&json!({ "keys": keys }), table(["ID", "PURPOSE", "MADE", "RETIRED", "DESTROYED"], rows))
+    let heads = ["ID", "PURPOSE", "DAYS", "MADE", "RETIRED", "DESTROYED"];
+    context.print(&json!({ "keys": described }), table(heads, rows))
 }
 
-fn export(file: &Path, context: &Context) -> Outcome {
-    let dir = context.config()?.keys.dir;
-    if !KeyRing::exists(&dir) {
-        return Err(Failure::failed(format_args!("{}: no key ring", dir.display())));
+/// Whole days since a date in a ring.
+pub(super) fn days_since(date: &str, now: Timestamp) -> Option<i64> {
+    Some(now.duration_since(date.parse().ok()?).as_hours() / 24)
+}
+
+/// The ring of the configuration, which must be there.
+fn open(keys: &Keys) -> Result<KeyRing, Failure> {
+    if !KeyRing::exists(&keys.dir) {
+        return Err(KeyError::NoRing(keys.dir.clone()).into());
     }
-    let sealed = KeyRing::export(&dir, &passphrase()?).map_err(failure)?;
-    let at = |error: std::io::Error| Failure::failed(format_args!("{}: {error}", file.display()));
-    let mut out =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(at)?;
-    out.write_all(&sealed).and_then(|()| out.sync_all()).map_err(at)?;
-    context.print(
-        &json!({ "file": file, "bytes": sealed.len() }),
-        [format!("{}: the key ring, under the passphrase; keep it apart from the backups", file.display())],
-    )
+    Ok(KeyRing::open(keys)?)
 }
 
-fn import(file: &Path, context: &Context) -> Outcome {
-    let dir = context.config()?.keys.dir;
-    if KeyRing::exists(&dir) {
-        return Err(failure(KeyError::Exists(dir)));
-    }
-    let at = |error: std::io::Error| Failure::failed(format_args!("{}: {error}", file.display()));
-    let mut sealed = Vec::new();
-    let opened = std::fs::File::open(file).map_err(at)?;
-    opened.take(MAX_EXPORT_BYTES).read_to_end(&mut sealed).map_err(at)?;
-    let keys = KeyRing::import(&dir, &sealed, &passphrase()?)
-        .map_err(|error| Failure::failed(format_args!("{}: {error}", file.display())))?;
-    context.print(
-        &json!({ "dir": dir, "keys": keys }),
-        [format!("{}: {keys} keys were imported", dir.display())],
-    )
-}
-
-fn failure(error: KeyError) -> Failure {
-    match error {
-        KeyError::ShortPassphrase => Failure::usage(error),
-        other => Failure::failed(other),
+/// Has a server on this data directory follow a change of the ring; or, with the
+/// file of a master key, makes it ready for one.
+fn tell_server(config: &Config, context: &Context, master_key_file: Option<&Path>) -> Result<(), Failure> {
+    let told = context.block_on(async {
+        let Some(server) = context.server(config)? else { return Ok(None) };
+        Ok(Some(
+            server.call(Method::POST, "/keys", Some(&json!({ "master_key_file": master_key_file }))).await,
+        ))
+    })?;
+    match (told, master_key_file) {
+        (None | Some(Ok(_)), _) => Ok(()),
+        (Some(Err(error)), None) => Err(Failure::failed(format_args!(
+            "the key ring is changed, but the running server could not follow: {error}"
+        ))),
+        (Some(Err(error)), Some(_)) => Err(Failure::failed(format_args!(
+            "nothing was changed, since the running server could not follow: {error}; \
+             stop it first, and start it with the new key"
+        ))),
     }
 }
 
@@ -111,6 +122,11 @@ fn passphrase() -> Result<String, Failure> {
     std::io::stdin()
         .take(MAX_PASSPHRASE_BYTES)
         .read_to_string(&mut text)
-        .map_err(|error| Failure::usage(format_args!("the passphrase on standard input: {error}")))?;
+        .map_err(|error| Failure::usage(format!("the passphrase on standard input: {error}")))?;
     Ok(text.split('\n').next().unwrap_or_default().trim_end_matches('\r').to_owned())
+}
+
+/// A path of a command's arguments, as errors and a server name it.
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(Failure::failed)
 }

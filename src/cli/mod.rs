@@ -31,6 +31,8 @@ use clap::Parser;
 
 use context::{Context, Outcome};
 
+use crate::privacy::memory;
+
 /// First-party web analytics: a pixel, a stats collector, and the site's privacy policy carried out.
 #[derive(clap::Parser)]
 #[command(name = "metka", version, propagate_version = true, arg_required_else_help = true)]
@@ -100,6 +102,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         _ => "warn",
     };
     crate::log::start(default);
+    if let Err(error) = memory::close(std::env::var(memory::DEBUG_VARIABLE).ok().as_deref()) {
+        eprintln!("metka: the memory of this process cannot be closed to others: {error}");
+        return ExitCode::FAILURE;
+    }
     let context = Context { config_file: cli.config, data_dir: cli.data, json: cli.json };
     match dispatch(&cli.command, context) {
         Ok(()) => ExitCode::SUCCESS,

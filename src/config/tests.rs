@@ -46,6 +46,45 @@ fn the_environment_wins_over_the_file() {
 }
 
 #[test]
+fn the_master_key_comes_from_exactly_one_place() {
+    let key = "0123456789abcdef".repeat(4);
+    let credentials = tempfile::tempdir().expect("a directory");
+    let dir = credentials.path().to_str().expect("plain").to_owned();
+    let (variable, directory) =
+        ((MASTER_KEY_VARIABLE, key.as_str()), ("CREDENTIALS_DIRECTORY", dir.as_str()));
+    let file = "[keys]\nmaster_key_file = 'k'";
+    let source = |text: &str, environment: &[(&str, &str)]| {
+        parse(text, environment).map(|config| config.keys.master).map_err(|error| error.to_string())
+    };
+    let beside = Ok(MasterKeySource::Beside("/srv/data/keys/master.key".into()));
+    assert_eq!(source("", &[]), beside);
+    // A unit may have other credentials.
+    assert_eq!(source("", &[directory]), beside);
+    assert_eq!(source(file, &[directory]), Ok(MasterKeySource::File("/srv/k".into())));
+    assert_eq!(source("", &[variable]), Ok(MasterKeySource::Environment(Hidden(key.clone()))));
+    let credential = credentials.path().join("metka-master-key");
+    std::fs::write(&credential, &key).expect("written");
+    assert_eq!(source("", &[directory]), Ok(MasterKeySource::Credential(credential)));
+    for (text, environment, named) in [
+        (file, &[variable][..], &["keys.master_key_file", MASTER_KEY_VARIABLE][..]),
+        (file, &[directory], &["keys.master_key_file", "credential"]),
+        ("", &[variable, directory], &[MASTER_KEY_VARIABLE, "credential"]),
+        (file, &[variable, directory], &["keys.master_key_file", MASTER_KEY_VARIABLE, "credential"]),
+    ] {
+        let error = source(text, environment).expect_err("two are a conflict");
+        assert!(error.contains("exactly one is used") && !error.contains(&key), "{error}");
+        assert!(named.iter().all(|name| error.contains(name)), "{error}");
+    }
+    let short = source("", &[(MASTER_KEY_VARIABLE, "abc-secret")]).expect_err("not a key");
+    assert!(short.contains("64 hex digits") && !short.contains("secret"), "{short}");
+    // It is no key of the file, where it would lie in the clear.
+    let error = source("[keys]\nmaster_key = 'abc-secret'", &[]).expect_err("no such key");
+    assert!(error.contains("keys.master_key") && !error.contains("secret"), "{error}");
+    let config = parse("", &[variable]).expect("valid");
+    assert!(!format!("{config:?}").contains(&key), "the key is not printed");
+}
+
+#[test]
 fn all_mistakes_are_reported_at_once_by_name() {
     let error = parse(
         r#"
@@ -212,7 +251,7 @@ fn the_shipped_example_shows_the_defaults() {
     );
     assert_eq!(example.ship, defaults.ship);
     assert_eq!(example.engine.max_memory_bytes, defaults.engine.max_memory_bytes);
-    assert_eq!(example.keys, defaults.keys);
+    assert_eq!(example.keys.dir, defaults.keys.dir);
     assert_eq!(example.backup, defaults.backup);
     assert_eq!(example.sites[0].retention, defaults.sites[0].retention);
     assert_eq!(example.sites[0].signals, defaults.sites[0].signals);

@@ -9,6 +9,7 @@
 //! | `POST /reload` | configuration and geo data are read again: `{"changed":[…]}` |
 //! | `POST /flush` | returns once storage has all that waited when it was asked |
 //! | `POST /spool/replay` | `{"id": HEX or null}`: dead letters are sent again: `{"replayed":n,"dead":[…]}` |
+//! | `POST /keys` | `{"master_key_file": FILE or null}`: the key ring is read again; or a master key that it is about to be wrapped under is |
 //! | `POST /backup` | `{"to": DIR}`: makes a backup there and answers when it is checked |
 //! | `POST /demo/remove` | `{"removed":n}` |
 //!
@@ -118,6 +119,16 @@ async fn answer(state: &State, request: Request<Incoming>) -> Answer {
             Ok(asked) => replay(state, &asked).await,
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
+        (&Method::POST, "/keys") => {
+            match read(body).await.map(|body| body["master_key_file"].as_str().map(Into::into)) {
+                Ok(file) => state
+                    .running
+                    .keys(file)
+                    .map(|()| json!({}))
+                    .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error)),
+                Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+            }
+        }
         (&Method::POST, "/backup") => {
             match read(body).await.map(|body| body["to"].as_str().map(Into::into)) {
                 Ok(Some(to)) => {

@@ -32,6 +32,7 @@ use super::request::Request;
 use super::run::{self, Core};
 use super::session::Sessions;
 use super::{EngineError, EngineOptions, Listen};
+use crate::privacy::memory;
 
 /// Statements that run at a time: the shipper, some jobs and a dashboard's
 /// panels. Each is a thread and a connection of its own.
@@ -130,8 +131,9 @@ pub fn run(options: EngineOptions) -> Result<(), EngineError> {
 fn offer_to_the_oom_killer() {
     let path = "/proc/self/oom_score_adj";
     let now = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    let write = || memory::while_open(|| std::fs::write(path, OOM_SCORE.to_string())).flatten();
     if now.is_some_and(|now| now < OOM_SCORE)
-        && let Err(error) = std::fs::write(path, OOM_SCORE.to_string())
+        && let Err(error) = write()
     {
         eprintln!("engine: {path} stays as it is: {error}");
     }

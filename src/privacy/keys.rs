@@ -1,7 +1,8 @@
 //! The key ring: every secret of the collector, and all that is done with them.
 //!
-//! In: a directory. Out: signed cookies, keyed hashes, encrypted addresses; the
-//! keys themselves never leave this module, and nothing here can be printed.
+//! In: a directory and a master key. Out: signed cookies, keyed hashes, encrypted
+//! addresses; the keys themselves never leave this module, but for an export under
+//! a passphrase, and nothing here can be printed.
 //!
 //! Two sorts of keys. *Purpose keys* (cookie, visitor, user key, limiter) stay:
 //! a hash made with one must be the same next year. *Destroyable keys* (each
@@ -9,51 +10,76 @@
 //! random numbers: once one is destroyed, what it protected is unreadable wherever
 //! it was copied.
 //!
+//! All of them are random, and stored only wrapped under the master key (`wrap`).
+//! The purpose keys could be derived from it instead, and would then outlive a
+//! lost ring; but then the master key could not be replaced without every visitor
+//! becoming a new one, and a leaked one would tell them for good. `metka keys
+//! export` is what outlives a lost ring.
+//!
 //! Invariants:
 //! - A site's salts live for its calendar day and the one after it; how exactly
 //!   is in `keys/salt.rs`.
 //! - All processes that share the directory agree: a missing key is made under
 //!   an exclusive file lock, after looking again.
-//! - The id of an address or backup key is never used twice, even after its destruction.
-//! - If the directory cannot be written, hits go on: a new day's salt is kept in
-//!   memory until [`KeyRing::maintain`] can write it, and addresses of a new
+//! - The id of an address, backup or cookie key is never used twice, even after its
+//!   destruction, and a destroyed key does not come back by a sync.
+//! - If the directory cannot be written, or the master key is not that of the ring
+//!   any more, hits go on: a new day's salt is kept in memory until
+//!   [`KeyRing::maintain`] can write it, and addresses of a new
 //!   month are not stored (key id 0) until their key is on disk.
+//! - Under a wrong master key nothing is written.
 //!
 //! It reads the clock only to date its entries.
+//!
+//! - `ring`: one state of the ring, unwrapped
+//! - `change`: keys are made, retired, destroyed
+//! - `cookie`: the signed value
+//! - `salt`: the hash of whoever has no cookie, and how long it can be made
+//! - `backup`: keys of backups
+//! - `sync`: another ring's keys and destructions are taken over
+//! - `export`: the ring as one file under a passphrase
+//! - `rewrap`: another master key
+//! - `look`: what is there, without changing anything
+//! - `file`, `master`, `wrap`, `secret`: layout, the master key's places, the cipher, 256 bits
 
 mod backup;
+mod change;
 mod cookie;
 mod export;
 mod file;
+mod look;
+mod master;
+mod rewrap;
+mod ring;
 mod salt;
+mod secret;
+mod sync;
 #[cfg(test)]
 mod tests;
+mod wrap;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Mutex;
 
 use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit, Mac};
-use ipcrypt_rs::Ipcrypt;
 use jiff::civil::Date;
-use jiff::{Span, Timestamp};
 use serde::Serialize;
 
+use change::{Changing, complete, wrap_if_plain};
 pub use cookie::{CookieError, MAX_AGE_MONTHS, MAX_VALUE_BYTES};
 pub use export::MIN_PASSPHRASE_CHARACTERS;
 pub use file::Purpose;
-use file::{Contents, Destroyed, Key, Salt, Stamp, Store};
-use salt::is_near;
+use file::{Key, Salt, Store};
+pub use look::{Look, list, look};
+use master::Keeper;
+use ring::Ring;
+use secret::from_hex;
+pub use sync::{OtherRing, Synced};
 
 use super::address::ClientIp;
-use crate::config::IpStorage;
+use crate::config::{IpStorage, Keys};
 use crate::event::MAX_USER_KEY_BYTES;
-
-const SECRET_BYTES: usize = 32;
-/// How long after a failed write the next one is tried on the hit path.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The key ring. Shared by all threads; reading takes no lock.
 pub struct KeyRing {
@@ -61,41 +87,6 @@ pub struct KeyRing {
     ring: ArcSwap<Ring>,
     changing: Mutex<Changing>,
 }
-
-/// What only the thread that changes the ring touches.
-#[derive(Default)]
-struct Changing {
-    /// Salts that could not be written yet.
-    unsaved: Vec<Salt>,
-    failed: Option<Instant>,
-}
-
-/// One state of the ring, decoded for use.
-#[derive(Clone)]
-struct Ring {
-    stamp: Stamp,
-    /// The last one signs.
-    cookies: Vec<(u32, Secret)>,
-    visitor: Secret,
-    user_key: Secret,
-    limiter: Secret,
-    /// By month (year × 12 + month); the last one of a month encrypts.
-    addresses: Vec<AddressKey>,
-    backups: Vec<(u32, Secret)>,
-    salts: HashMap<String, Vec<(Date, Secret)>>,
-    listed: Vec<KeyInfo>,
-}
-
-#[derive(Clone)]
-struct AddressKey {
-    id: u32,
-    month: u32,
-    cipher: Arc<Ipcrypt>,
-}
-
-/// 256 random bits. Not printable.
-#[derive(Clone, Copy)]
-struct Secret([u8; SECRET_BYTES]);
 
 /// What may be known about a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -113,17 +104,44 @@ pub struct KeyInfo {
 /// Why the key ring cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    #[error("{}: mode {mode:04o} lets others read keys, expected {wanted:04o}", path.display())]
+    #[error("{}: mode {mode:04o} lets others read keys, expected {wanted:04o} or narrower", path.display())]
     Mode { path: PathBuf, mode: u32, wanted: u32 },
     #[error("{}: {error}", path.display())]
     Io { path: PathBuf, error: std::io::Error },
     #[error("{}: {what}", path.display())]
     Malformed { path: PathBuf, what: String },
+    /// The master key is missing, so nothing can be read.
+    #[error("{}: wrapped under a master key, and there is none in {place}", path.display())]
+    NoMaster { path: PathBuf, place: String },
+    #[error("{}: wrapped under another master key than that in {place}; nothing was changed", path.display())]
+    WrongMaster { path: PathBuf, place: String },
+    #[error("{place}: expected a master key, which is 64 hex digits")]
+    MasterForm { place: String },
+    #[error("{}: the master key is being replaced by another process", .0.display())]
+    Rewrapping(PathBuf),
+    /// The place of the master key is not ours to write to.
+    #[error(
+        "the master key is in {place}: name the file for the new one with --to, and put it there afterwards"
+    )]
+    FixedMaster { place: String },
+    #[error("{}: no key ring", .0.display())]
+    NoRing(PathBuf),
+    #[error("key {id} of {purpose} does not open: it was changed, or belongs elsewhere")]
+    Unreadable { purpose: Purpose, id: u32 },
+    #[error("the salt of {site} on {day} does not open: it was changed, or belongs elsewhere")]
+    UnreadableSalt { site: String, day: String },
     #[error("key {id}: no such key in the key ring")]
     Unknown { id: u32 },
     /// What was under it cannot be read any more, by anyone.
     #[error("key {id} was destroyed on {at}")]
     Destroyed { id: u32, at: String },
+    #[error("keys of {purpose} are not destroyed: what they hash must be the same for good")]
+    Permanent { purpose: Purpose },
+    #[error("there is no id left for another key of {purpose}")]
+    NoIdLeft { purpose: Purpose },
+    /// Two rings have different keys under one id.
+    #[error("the rings differ in {}: nothing was changed (--take-theirs replaces these keys by the other ring's)", named(.0))]
+    Conflict(Vec<(Purpose, u32)>),
     #[error("{}: there is a key ring already; it is not overwritten", .0.display())]
     Exists(PathBuf),
     #[error("the exported key ring {0}")]
@@ -148,25 +166,27 @@ pub enum UserKeyError {
 // === impl KeyRing ===
 
 impl KeyRing {
-    /// Opens the ring in `dir`, making it if there is none. Refuses a directory
-    /// or file that others may read.
-    pub fn open(dir: &Path) -> Result<KeyRing, KeyError> {
-        let store = Store::open(dir)?;
-        let mut fresh = Vec::new();
-        for purpose in [Purpose::Cookie, Purpose::Visitor, Purpose::UserKey, Purpose::Limiter] {
-            fresh.push(new_key(purpose, 1, Secret::random()?));
-        }
+    /// Opens the ring, making it if there is none, and wraps it if it is of
+    /// version 1. Refuses a directory or file that others may read, and a master
+    /// key that is not the ring's.
+    pub fn open(keys: &Keys) -> Result<KeyRing, KeyError> {
+        let store = Store::open(&keys.dir)?;
+        let mut keeper = Keeper::new(keys.master.clone());
+        let (mut master, path) = (None, store.path());
         let (contents, stamp) = store.update(|contents| {
-            let before = contents.keys.len();
-            for key in fresh {
-                if !contents.keys.iter().any(|existing| existing.purpose == key.purpose) {
-                    contents.keys.push(key);
-                }
-            }
-            contents.keys.len() != before
+            let key = keeper.unlock(contents, &path)?;
+            master = Some(key);
+            let was_plain = wrap_if_plain(contents, &key)?;
+            Ok(complete(contents, &key)? || was_plain)
         })?;
-        let ring = Ring::decode(&contents, stamp, &store)?;
-        Ok(KeyRing { store, ring: ArcSwap::from_pointee(ring), changing: Mutex::default() })
+        let master = master.ok_or(KeyError::NoRing(path))?;
+        let ring = Ring::decode(&contents, stamp, &master, &store)?;
+        Ok(KeyRing { store, ring: ArcSwap::from_pointee(ring), changing: Mutex::new(Changing::new(keeper)) })
+    }
+
+    /// Whether there is a ring in `dir`.
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(file::FILE_NAME).is_file()
     }
 
     /// The value of a new visitor's cookie.
@@ -249,301 +269,36 @@ impl KeyRing {
     pub fn list(&self) -> Vec<KeyInfo> {
         self.ring.load().listed.clone()
     }
+}
 
-    /// Housekeeping, to be called every minute or so: takes over what other
-    /// processes changed, writes what could not be written, destroys salts of
-    /// days past and cookie keys whose last cookies have run out. `today_of`
-    /// gives a configured site's calendar day.
-    pub fn maintain(&self, now: Timestamp, today_of: impl Fn(&str) -> Option<Date>) -> Result<(), KeyError> {
-        let utc_today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
-        // A site that is no longer configured had its day somewhere on earth.
-        let today = |site: &str| today_of(site).unwrap_or(utc_today);
-        let mut changing = self.changing();
-        let ring = self.ring.load();
-        let expired = |salts: &HashMap<String, Vec<(Date, Secret)>>| {
-            salts.iter().any(|(site, salts)| salts.iter().any(|(day, _)| !is_near(*day, today(site))))
-        };
-        let oldest_cookie = utc_today.saturating_sub(Span::new().months(MAX_AGE_MONTHS)).to_string();
-        let run_out = |retired: &str| !retired.is_empty() && retired < oldest_cookie.as_str();
-        if changing.unsaved.is_empty()
-            && self.store.stamp() == ring.stamp
-            && !expired(&ring.salts)
-            && !ring.listed.iter().any(|key| key.purpose == Purpose::Cookie && run_out(&key.retired))
-        {
-            return Ok(());
-        }
-        self.change(&mut changing, |contents| {
-            let before = (contents.salts.len(), contents.keys.len());
-            contents.salts.retain(|salt| salt.day.parse().is_ok_and(|day| is_near(day, today(&salt.site))));
-            contents.keys.retain(|key| key.purpose != Purpose::Cookie || !run_out(&key.retired));
-            before != (contents.salts.len(), contents.keys.len())
-        })
+// === impl KeyError ===
+
+impl KeyError {
+    fn unreadable(key: &Key) -> KeyError {
+        KeyError::Unreadable { purpose: key.purpose, id: key.id }
     }
 
-    /// Makes a new cookie key; the ones before it verify for 13 months more.
-    pub fn rotate_cookie_key(&self) -> Result<u32, KeyError> {
-        let secret = Secret::random()?;
-        let mut new_id = 0;
-        self.change(&mut self.changing(), |contents| {
-            new_id = next_id(contents, Purpose::Cookie, 1);
-            let now = Timestamp::now().to_string();
-            for key in contents
-                .keys
-                .iter_mut()
-                .filter(|key| key.purpose == Purpose::Cookie && key.retired.is_empty())
-            {
-                key.retired.clone_from(&now);
+    fn unreadable_salt(salt: &Salt) -> KeyError {
+        KeyError::UnreadableSalt { site: salt.site.clone(), day: salt.day.clone() }
+    }
+
+    /// Names the ring of an entry that does not open.
+    fn in_ring(self, path: &Path) -> KeyError {
+        match self {
+            KeyError::Unreadable { .. } | KeyError::UnreadableSalt { .. } => {
+                KeyError::Malformed { path: path.to_owned(), what: self.to_string() }
             }
-            contents.keys.push(new_key(Purpose::Cookie, new_id, secret));
-            true
-        })?;
-        Ok(new_id)
-    }
-
-    /// Destroys an address key: every address under it is unreadable from now
-    /// on, in the table, in the spool and in backups. If it is the current
-    /// month's, the next hit makes another, under another id.
-    pub fn destroy_address_key(&self, id: u32) -> Result<(), KeyError> {
-        let mut found = false;
-        self.change(&mut self.changing(), |contents| {
-            let before = contents.keys.len();
-            contents.keys.retain(|key| key.purpose != Purpose::Ip || key.id != id);
-            found = contents.keys.len() != before;
-            if found {
-                contents.destroyed.push(Destroyed {
-                    purpose: Purpose::Ip,
-                    id,
-                    at: Timestamp::now().to_string(),
-                });
-            }
-            found
-        })?;
-        if found { Ok(()) } else { Err(KeyError::Unknown { id }) }
-    }
-
-    fn make_address_key(&self, month: u32) {
-        let mut changing = self.changing();
-        if self.ring.load().address_key(month).is_some()
-            || changing.failed.is_some_and(|failed| failed.elapsed() < RETRY_INTERVAL)
-        {
-            return;
-        }
-        let result = Secret::random().and_then(|secret| {
-            self.change(&mut changing, |contents| {
-                let exists = contents
-                    .keys
-                    .iter()
-                    .any(|key| key.purpose == Purpose::Ip && month_of_id(key.id) == month);
-                if !exists {
-                    let id = next_id(contents, Purpose::Ip, first_id(month));
-                    contents.keys.push(new_key(Purpose::Ip, id, secret));
-                }
-                !exists
-            })
-        });
-        if let Err(error) = result {
-            tracing::error!(%error, "a new month's address key cannot be written; addresses are not stored");
+            other => other,
         }
     }
 
-    /// Changes the ring on disk, then in memory.
-    fn change(
-        &self,
-        changing: &mut Changing,
-        change: impl FnOnce(&mut Contents) -> bool,
-    ) -> Result<(), KeyError> {
-        let unsaved = std::mem::take(&mut changing.unsaved);
-        let result = self.store.update(|contents| {
-            let mut changed = false;
-            for salt in &unsaved {
-                // A neighbour may have been able to write: then its salt is the day's.
-                if !contents.salts.iter().any(|other| other.site == salt.site && other.day == salt.day) {
-                    contents.salts.push(salt.clone());
-                    changed = true;
-                }
-            }
-            change(contents) || changed
-        });
-        let decoded = result.and_then(|(contents, stamp)| Ring::decode(&contents, stamp, &self.store));
-        match decoded {
-            Ok(ring) => {
-                changing.failed = None;
-                self.ring.store(Arc::new(ring));
-                Ok(())
-            }
-            Err(error) => {
-                changing.unsaved = unsaved;
-                changing.failed = Some(Instant::now());
-                Err(error)
-            }
-        }
-    }
-
-    fn changing(&self) -> MutexGuard<'_, Changing> {
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What was asked is not there; the ring itself is well.
+    fn is_about_the_question(&self) -> bool {
+        matches!(self, KeyError::Unknown { .. } | KeyError::Destroyed { .. } | KeyError::Conflict(_))
     }
 }
 
-// === impl Ring ===
-
-impl Ring {
-    fn decode(contents: &Contents, stamp: Stamp, store: &Store) -> Result<Ring, KeyError> {
-        let malformed = |what: String| KeyError::Malformed { path: store.path(), what };
-        let mut keys: Vec<(&Key, Secret)> = Vec::new();
-        for key in &contents.keys {
-            let secret = from_hex(&key.secret).ok_or_else(|| {
-                malformed(format!("key {} of {:?} is not 32 bytes in hex", key.id, key.purpose))
-            })?;
-            keys.push((key, Secret(secret)));
-        }
-        let last = |purpose: Purpose| {
-            let found = keys.iter().rfind(|(key, _)| key.purpose == purpose && key.retired.is_empty());
-            found.map(|(_, secret)| *secret).ok_or_else(|| malformed(format!("no key for {purpose:?}")))
-        };
-        let (visitor, user_key, limiter) =
-            (last(Purpose::Visitor)?, last(Purpose::UserKey)?, last(Purpose::Limiter)?);
-        last(Purpose::Cookie)?;
-        let mut cookies: Vec<&(&Key, Secret)> =
-            keys.iter().filter(|(key, _)| key.purpose == Purpose::Cookie).collect();
-        cookies.sort_by_key(|(key, _)| (key.retired.is_empty(), key.id));
-        let addresses = keys.iter().filter(|(key, _)| key.purpose == Purpose::Ip).map(|(key, secret)| {
-            let mut cipher_key = [0; Ipcrypt::KEY_BYTES];
-            cipher_key.copy_from_slice(&secret.0[..Ipcrypt::KEY_BYTES]);
-            AddressKey { id: key.id, month: month_of_id(key.id), cipher: Arc::new(Ipcrypt::new(cipher_key)) }
-        });
-        let backups = keys.iter().filter(|(key, _)| key.purpose == Purpose::Backup);
-        let backups = backups.map(|(key, secret)| (key.id, *secret)).collect();
-        let mut salts: HashMap<String, Vec<(Date, Secret)>> = HashMap::new();
-        for salt in &contents.salts {
-            let wrong = || malformed(format!("the salt of {} on {} cannot be read", salt.site, salt.day));
-            let day = salt.day.parse().map_err(|_| wrong())?;
-            let secret = Secret(from_hex(&salt.secret).ok_or_else(wrong)?);
-            salts.entry(salt.site.clone()).or_default().push((day, secret));
-        }
-        let mut listed: Vec<KeyInfo> = contents.keys.iter().map(KeyInfo::of).collect();
-        listed.extend(contents.destroyed.iter().map(KeyInfo::of_destroyed));
-        Ok(Ring {
-            stamp,
-            cookies: cookies.into_iter().map(|(key, secret)| (key.id, *secret)).collect(),
-            visitor,
-            user_key,
-            limiter,
-            addresses: addresses.collect(),
-            backups,
-            salts,
-            listed,
-        })
-    }
-
-    fn address_key(&self, month: u32) -> Option<&AddressKey> {
-        self.addresses.iter().rfind(|key| key.month == month)
-    }
-}
-
-// === impl Secret ===
-
-impl Secret {
-    fn random() -> Result<Secret, KeyError> {
-        let mut bytes = [0; SECRET_BYTES];
-        getrandom::fill(&mut bytes).map_err(KeyError::Random)?;
-        Ok(Secret(bytes))
-    }
-
-    fn bytes(&self) -> &[u8; SECRET_BYTES] {
-        &self.0
-    }
-
-    /// A keyed hash of the parts, each with its length, so that no two lists of
-    /// parts read alike. Never 0, which means "none" in a row.
-    fn hash(&self, parts: &[&[u8]]) -> u64 {
-        let mut hasher = blake3::Hasher::new_keyed(&self.0);
-        for part in parts {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-        let mut bytes = [0; 8];
-        hasher.finalize_xof().fill(&mut bytes);
-        u64::from_le_bytes(bytes).max(1)
-    }
-}
-
-// === impl KeyInfo ===
-
-impl KeyInfo {
-    fn of(key: &Key) -> KeyInfo {
-        KeyInfo {
-            purpose: key.purpose,
-            id: key.id,
-            created: key.created.clone(),
-            retired: key.retired.clone(),
-            destroyed: String::new(),
-        }
-    }
-
-    fn of_destroyed(key: &Destroyed) -> KeyInfo {
-        KeyInfo {
-            purpose: key.purpose,
-            id: key.id,
-            created: String::new(),
-            retired: String::new(),
-            destroyed: key.at.clone(),
-        }
-    }
-}
-
-fn new_key(purpose: Purpose, id: u32, secret: Secret) -> Key {
-    Key {
-        purpose,
-        id,
-        created: Timestamp::now().to_string(),
-        retired: String::new(),
-        secret: to_hex(&secret.0),
-    }
-}
-
-/// The first id of a month's address keys: `yyyymm01`.
-fn first_id(month: u32) -> u32 {
-    let zero_based = month.saturating_sub(1);
-    (zero_based / 12 * 100 + zero_based % 12 + 1) * 100 + 1
-}
-
-/// The month (year × 12 + month) of an address key's id.
-fn month_of_id(id: u32) -> u32 {
-    id / 10_000 * 12 + id / 100 % 100
-}
-
-/// The next id that neither a key nor a destroyed one has; not below `first`.
-fn next_id(contents: &Contents, purpose: Purpose, first: u32) -> u32 {
-    let same_hundred = |id: &u32| purpose != Purpose::Ip || id / 100 == first / 100;
-    let kept = contents.keys.iter().filter(|key| key.purpose == purpose).map(|key| key.id);
-    let gone = contents.destroyed.iter().filter(|key| key.purpose == purpose).map(|key| key.id);
-    kept.chain(gone).filter(same_hundred).max().map_or(first, |id| id + 1)
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text
-}
-
-/// Lower-case hex of exactly N bytes.
-fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let text = text.as_bytes();
-    if text.len() != 2 * N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
+fn named(keys: &[(Purpose, u32)]) -> String {
+    let names: Vec<String> = keys.iter().map(|(purpose, id)| format!("{purpose} {id}")).collect();
+    names.join(", ")
 }

@@ -33,15 +33,19 @@ use crate::accept::{self, Limits, Shared};
 use crate::config::{Config, ConfigError, TlsFiles};
 use crate::count::Counters;
 use crate::enrich::Enricher;
-use crate::privacy::keys::KeyRing;
+use crate::privacy::keys::{KeyError, KeyRing};
 use crate::search::Search;
 use crate::tls::Terminator;
 use crate::{backup, control, demo, spool, tls, web};
 
 /// Threads of the runtime for all that is not the hit path.
 const BACK_THREADS: usize = 2;
-/// A salt is destroyed at the latest so long after its term.
+/// A backup past its age is destroyed at the latest so long after.
 const MAINTENANCE: Duration = Duration::from_secs(60);
+/// A key that another process destroyed is out of use at the latest so long after
+/// it, and a salt so long after its term; looking whether there is something to do
+/// is one `stat`.
+const KEYS_FOLLOWED: Duration = Duration::from_secs(5);
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How old the backlog that `/health` on the collect address tells may be.
 const BACKLOG_NOTED: Duration = Duration::from_secs(1);
@@ -89,7 +93,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     name_bound_ports(&mut config, &listeners, &web_listener)?;
 
     let terminators = Terminators::open(&config)?;
-    let keys = Arc::new(KeyRing::open(&config.keys.dir)?);
+    let keys = Arc::new(KeyRing::open(&config.keys)?);
     let enricher = Arc::new(Enricher::open(&config, &Search::here())?);
     for warning in enricher.warnings() {
         tracing::warn!("{warning}");
@@ -135,6 +139,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let outcome = runtime.block_on(async {
         let config = Arc::new(ArcSwap::from_pointee(config));
         let storage = storage::Storage::start(&config.load(), outlet.clone())?;
+        tokio::spawn(maintain_keys(shared.clone()));
         tokio::spawn(maintain(shared.clone(), outlet.clone()));
         tokio::spawn(note_backlog(shared.clone(), outlet.clone()));
         tokio::spawn(look_at_certificates(terminators.clone()));
@@ -236,9 +241,37 @@ async fn back(
     }
 }
 
-/// Destroys salts whose day is past, also on sites without traffic, takes over
-/// what other processes changed in the key ring, ends backups that are too old, and
-/// forgets erasures that no backup and nothing in the spool is old enough to undo.
+/// Destroys salts whose day is past, also on sites without traffic, and takes over
+/// what other processes changed in the key ring.
+async fn maintain_keys(shared: Arc<Shared>) {
+    let mut due = tokio::time::interval(KEYS_FOLLOWED);
+    // What is wrong stays wrong for a while; it is said once.
+    let mut said = String::new();
+    loop {
+        due.tick().await;
+        let shared = shared.clone();
+        let done = tokio::task::spawn_blocking(move || follow_keys(&shared)).await;
+        // A panic in it has been reported; the next round tries again.
+        let Ok(done) = done else { continue };
+        let text = done.err().map(|error| error.to_string()).unwrap_or_default();
+        if !text.is_empty() && text != said {
+            tracing::error!(
+                error = text,
+                "the key ring could not be maintained; the keys in memory are used"
+            );
+        }
+        said = text;
+    }
+}
+
+/// See [`KeyRing::maintain`].
+fn follow_keys(shared: &Shared) -> Result<(), KeyError> {
+    let now = jiff::Timestamp::now();
+    let config = shared.settings().config.clone();
+    shared.keys.maintain(now, |id| Some(now.in_tz(&config.site(id)?.timezone).ok()?.date()))
+}
+
+/// Ends backups that are too old, and forgets erasures that no backup and nothing in the spool is old enough to undo.
 async fn maintain(shared: Arc<Shared>, outlet: spool::Outlet) {
     let mut due = tokio::time::interval(MAINTENANCE);
     loop {
@@ -247,11 +280,6 @@ async fn maintain(shared: Arc<Shared>, outlet: spool::Outlet) {
         let done = tokio::task::spawn_blocking(move || {
             let now = jiff::Timestamp::now();
             let config = shared.settings().config.clone();
-            if let Err(error) =
-                shared.keys.maintain(now, |id| Some(now.in_tz(&config.site(id)?.timezone).ok()?.date()))
-            {
-                tracing::error!(%error, "the key ring could not be maintained");
-            }
             match backup::expire(&config, &shared.keys, now) {
                 Ok(done) if done == backup::Expired::default() => {}
                 Ok(done) => {

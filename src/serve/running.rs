@@ -115,6 +115,18 @@ impl Running for Server {
         Ok(changed)
     }
 
+    fn keys(&self, master_key_file: Option<std::path::PathBuf>) -> Result<(), String> {
+        let done = match master_key_file {
+            Some(file) => self.shared.keys.expect_master(&file),
+            None => super::follow_keys(&self.shared),
+        };
+        done.map_err(|error| error.to_string())
+    }
+
+    fn cookies_refused(&self) -> u64 {
+        self.shared.counts().cookies_refused
+    }
+
     fn replay(&self, only: Option<u64>) -> Answering<'_, Result<Replayed, String>> {
         let outlet = self.outlet.clone();
         Box::pin(async move { replayed(outlet, only).await })

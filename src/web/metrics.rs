@@ -178,6 +178,13 @@ impl Collector for Scrape {
             ConstCounter::new(step.seconds).encode(family.encode_family(&labels)?)?;
         }
 
+        counter(
+            out,
+            "cookies_refused",
+            "Visitor cookies that were refused and replaced",
+            self.0.running.cookies_refused(),
+        )?;
+
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         gauges(out, "build", "The version that runs", None, [(version, 1u64)])
     }

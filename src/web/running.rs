@@ -77,6 +77,15 @@ pub trait Running: Send + Sync {
     fn backup(&self, _to: PathBuf) -> Answering<'_, Result<Value, String>> {
         Box::pin(async { Err("this server makes no backups".to_owned()) })
     }
+    /// Reads the key ring again; or, given its file, a master key that the ring is
+    /// about to be wrapped under.
+    fn keys(&self, _master_key_file: Option<PathBuf>) -> Result<(), String> {
+        Err("this server has no key ring".to_owned())
+    }
+    /// Visitor cookies that were forged, altered, too old, or of a destroyed key.
+    fn cookies_refused(&self) -> u64 {
+        0
+    }
     /// Sends one dead letter again, or all; returns when storage has answered for each.
     fn replay(&self, only: Option<u64>) -> Answering<'_, Result<Replayed, String>>;
 }

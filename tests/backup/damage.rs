@@ -15,7 +15,8 @@ fn a_changed_or_cut_archive_is_refused_by_name_and_leaves_a_bare_directory() {
     assert_eq!(server.terminate().0, Some(0));
     let made = here.done(&["backup"], "");
     let good = std::fs::read(file_of(&made)).expect("readable");
-    let keys = metka::privacy::keys::KeyRing::open(&here.data().join("keys")).expect("a ring");
+    let keys = metka::privacy::keys::KeyRing::open(&metka::config::Keys::in_dir(&here.data().join("keys")))
+        .expect("a ring");
     let there = here.bare_with_keys();
     let bad = there.path().join("metka-bad.backup");
     let name = bad.to_str().expect("plain").to_owned();

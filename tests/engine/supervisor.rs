@@ -1,5 +1,6 @@
 //! The parent's side: crash, hang, stop, and the parent's own death.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use metka::config::Config;
@@ -77,7 +78,12 @@ async fn an_engine_that_hangs_is_killed_and_started_again() {
 async fn a_new_engine_waits_for_the_lock_of_an_older_one() {
     let directory = tempfile::tempdir().unwrap();
     let older = harness::Engine::start(directory.path());
-    let supervisor = start(directory.path());
+    // One whose open files may be looked at, also by who is not root.
+    let open = directory.path().join("open");
+    let script = format!("#!/bin/sh\nMETKA_DUMPABLE=1 exec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_metka"));
+    std::fs::write(&open, script).unwrap();
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let supervisor = Supervisor::start(&config(directory.path()), open).unwrap();
     let mut state = supervisor.state();
     // It has opened the lock's file, so it waits for the lock and does not fail.
     let waiting = state.wait_for(|state| state.pid.is_some());

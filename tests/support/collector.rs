@@ -57,7 +57,7 @@ impl Collector {
         let shared = Shared::new(
             config.clone(),
             threads,
-            Arc::new(KeyRing::open(&data.path().join("keys")).expect("the key ring opens")),
+            Arc::new(KeyRing::open(&config.keys).expect("the key ring opens")),
             Arc::new(Enricher::open(&config, &Search::new(None, data.path())).expect("the enricher opens")),
             counters,
             opened.seen,

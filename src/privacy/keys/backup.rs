@@ -1,19 +1,15 @@
-//! The keys of backups: made, used, destroyed, exported with the ring.
+//! The keys of backups: made, used, destroyed.
 //!
 //! Each backup has a key of its own. Once it is destroyed, every copy of the
 //! archive is unreadable, wherever it went.
 
-use std::path::Path;
-
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 use jiff::Timestamp;
 
-use super::file::{Destroyed, Purpose, Store};
-use super::{KeyError, KeyRing, Ring, Secret, export, new_key, next_id};
-
-/// How many destroyed backup keys are remembered by name: a year of a backup every
-/// eight hours. The last one always is, since ids count on from it.
-const MAX_DESTROYED_KEPT: usize = 1000;
+use super::change::{destroy_where, new_key, next_id};
+use super::file::Purpose;
+use super::secret::Secret;
+use super::{KeyError, KeyInfo, KeyRing};
 
 // === impl KeyRing ===
 
@@ -22,10 +18,10 @@ impl KeyRing {
     pub fn make_backup_key(&self) -> Result<u32, KeyError> {
         let secret = Secret::random()?;
         let mut id = 0;
-        self.change(&mut self.changing(), |contents| {
-            id = next_id(contents, Purpose::Backup, 1);
-            contents.keys.push(new_key(Purpose::Backup, id, secret));
-            true
+        self.change(&mut self.changing(), |contents, master| {
+            id = next_id(contents, Purpose::Backup, 1)?;
+            contents.keys.push(new_key(Purpose::Backup, id, &secret, master)?);
+            Ok(true)
         })?;
         Ok(id)
     }
@@ -49,70 +45,30 @@ impl KeyRing {
     /// Destroys the keys of all backups begun before a time and says which; with
     /// `only`, that one key whatever its age.
     pub fn destroy_backup_keys(&self, before: Timestamp, only: Option<u32>) -> Result<Vec<u32>, KeyError> {
-        let is_due = |id: u32, created: &str| match only {
-            Some(only) => id == only,
-            None => created.parse::<Timestamp>().is_ok_and(|created| created < before),
+        let is_due = |purpose: Purpose, id: u32, created: &str| {
+            purpose == Purpose::Backup
+                && match only {
+                    Some(only) => id == only,
+                    None => created.parse::<Timestamp>().is_ok_and(|created| created < before),
+                }
         };
-        let due = |key: &super::KeyInfo| {
-            key.purpose == Purpose::Backup && key.destroyed.is_empty() && is_due(key.id, &key.created)
-        };
+        let due = |key: &KeyInfo| key.destroyed.is_empty() && is_due(key.purpose, key.id, &key.created);
         if !self.ring.load().listed.iter().any(due) {
             return Ok(Vec::new());
         }
         let mut gone = Vec::new();
-        self.change(&mut self.changing(), |contents| {
-            let at = Timestamp::now().to_string();
-            contents.keys.retain(|key| {
-                let due = key.purpose == Purpose::Backup && is_due(key.id, &key.created);
-                if due {
-                    gone.push(key.id);
-                }
-                !due
-            });
-            for id in &gone {
-                contents.destroyed.push(Destroyed { purpose: Purpose::Backup, id: *id, at: at.clone() });
-            }
-            let remembered = contents.destroyed.iter().filter(|key| key.purpose == Purpose::Backup).count();
-            let mut surplus = remembered.saturating_sub(MAX_DESTROYED_KEPT);
-            contents.destroyed.retain(|key| {
-                let forget = surplus > 0 && key.purpose == Purpose::Backup;
-                surplus -= usize::from(forget);
-                !forget
-            });
-            !gone.is_empty()
+        self.change(&mut self.changing(), |contents, _| {
+            let now = Timestamp::now();
+            gone = destroy_where(contents, now, |key| is_due(key.purpose, key.id, &key.created));
+            Ok(!gone.is_empty())
         })?;
-        Ok(gone)
+        Ok(gone.into_iter().map(|(_, id)| id).collect())
     }
 
     /// The backups whose keys were destroyed.
     pub fn destroyed_backups(&self) -> Vec<u32> {
         let ring = self.ring.load();
-        let destroyed = |key: &&super::KeyInfo| key.purpose == Purpose::Backup && !key.destroyed.is_empty();
+        let destroyed = |key: &&KeyInfo| key.purpose == Purpose::Backup && !key.destroyed.is_empty();
         ring.listed.iter().filter(destroyed).map(|key| key.id).collect()
-    }
-
-    /// The whole ring but the salts, sealed with a passphrase. See `export`.
-    pub fn export(dir: &Path, passphrase: &str) -> Result<Vec<u8>, KeyError> {
-        export::seal(&Store::open(dir)?.text()?, passphrase)
-    }
-
-    /// Puts a sealed ring into a directory that has none, and says how many keys
-    /// it holds.
-    pub fn import(dir: &Path, file: &[u8], passphrase: &str) -> Result<usize, KeyError> {
-        let text = export::open(file, passphrase)?;
-        let store = Store::open(dir)?;
-        let mut contents = Store::parse(&store.path(), &text)?;
-        // Earlier versions exported the daily salts too.
-        contents.salts.clear();
-        // What cannot be used is refused before it is written.
-        Ring::decode(&contents, store.stamp(), &store)?;
-        let keys = contents.keys.len();
-        store.create(contents)?;
-        Ok(keys)
-    }
-
-    /// Whether there is a ring in `dir`.
-    pub fn exists(dir: &Path) -> bool {
-        dir.join(super::file::FILE_NAME).is_file()
     }
 }

@@ -16,7 +16,7 @@ use jiff::civil::Date;
 use jiff::{Span, ToSpan};
 use subtle::ConstantTimeEq;
 
-use super::Secret;
+use super::secret::Secret;
 
 /// `v1.` + ten digits + `.` + eight digits + `.` + two times 32 hex digits and a dot.
 pub const MAX_VALUE_BYTES: usize = 3 + 10 + 1 + 8 + 1 + 32 + 1 + 32;
@@ -79,7 +79,7 @@ pub(super) fn parse(value: &str) -> Result<Parsed<'_>, CookieError> {
     let date = number(day)?;
     let day = Date::new((date / 10_000) as i16, (date / 100 % 100) as i8, (date % 100) as i8)
         .map_err(|_| CookieError::Form)?;
-    let id = super::from_hex(id).ok_or(CookieError::Form)?;
+    let id = super::secret::from_hex(id).ok_or(CookieError::Form)?;
     Ok(Parsed { kid: number(kid)?, day, id, signed, mac })
 }
 
@@ -114,5 +114,5 @@ fn digits(text: &str) -> bool {
 }
 
 fn push_hex(text: &mut String, bytes: &[u8]) {
-    text.push_str(&super::to_hex(bytes));
+    text.push_str(&super::secret::to_hex(bytes));
 }

@@ -5,16 +5,21 @@
 //! ```
 //!
 //! Little-endian. The key is Argon2id of the passphrase under the salt with the
-//! stated cost; the cipher is ChaCha20-Poly1305 over the text of `ring.toml` without the
-//! sites' daily salts, the nonce zero (each file has a salt of its own), everything
-//! before the ciphertext as associated data. A wrong passphrase and a changed file
-//! look alike, and are refused.
+//! stated cost; the cipher is ChaCha20-Poly1305 over the text of `ring.toml` with its
+//! secrets plain (version 1), so that the file opens without the master key, and
+//! without the sites' daily salts: a copy would outlive their destruction, and the
+//! next hit makes new ones. The nonce is zero (each file has a salt of its own),
+//! everything before the ciphertext is associated data. A wrong passphrase and a changed file look alike, and are
+//! refused.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce};
 
-use super::KeyError;
+use super::sync::OtherRing;
+use super::wrap::unwrap_all;
+use super::{KeyError, KeyRing};
+use crate::config::Keys;
 
 const MAGIC: &[u8; 8] = b"METKAKEY";
 const VERSION: u16 = 1;
@@ -32,8 +37,35 @@ const MOST_LANES: u32 = 16;
 /// The shortest passphrase, in characters: nothing slows an attacker down but this.
 pub const MIN_PASSPHRASE_CHARACTERS: usize = 12;
 
+// === impl KeyRing ===
+
+impl KeyRing {
+    /// The whole ring but the salts, sealed with a passphrase.
+    pub fn export(keys: &Keys, passphrase: &str) -> Result<Vec<u8>, KeyError> {
+        let ring = KeyRing::open(keys)?;
+        let path = ring.store.path();
+        let mut changing = ring.changing();
+        let mut text = Vec::new();
+        ring.store.update(|contents| {
+            let master = changing.master.unlock(contents, &path)?;
+            let mut plain = contents.clone();
+            plain.salts.clear();
+            unwrap_all(&mut plain, &master)?;
+            text = plain.text(&path)?;
+            Ok(false)
+        })?;
+        seal(&text, passphrase)
+    }
+
+    /// Puts a sealed ring into a directory that has none, and says how many keys
+    /// it holds.
+    pub fn import(keys: &Keys, file: &[u8], passphrase: &str) -> Result<usize, KeyError> {
+        KeyRing::found(keys, OtherRing::exported(file, passphrase)?)
+    }
+}
+
 /// Seals a ring's text.
-pub(super) fn seal(text: &[u8], passphrase: &str) -> Result<Vec<u8>, KeyError> {
+fn seal(text: &[u8], passphrase: &str) -> Result<Vec<u8>, KeyError> {
     if passphrase.chars().count() < MIN_PASSPHRASE_CHARACTERS {
         return Err(KeyError::ShortPassphrase);
     }

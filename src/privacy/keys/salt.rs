@@ -12,9 +12,9 @@
 //! 2. Through the day after, it is the *previous* one. All it is used for then is
 //!    [`KeyRing::cookieless_before`], in the first half hour.
 //! 3. At the midnight that ends that day it is destroyed, by the site's first hit
-//!    or by [`KeyRing::maintain`], which runs every minute and at the start: 24
+//!    or by [`KeyRing::maintain`], which runs every few seconds and at the start: 24
 //!    hours after it stopped being current (23 to 25 where the clock is changed),
-//!    and a minute. A site that is no longer configured is held to UTC's midnights:
+//!    and some seconds. A site that is no longer configured is held to UTC's midnights:
 //!    38 hours at most. While no collector runs nothing is destroyed; the next
 //!    start does it first.
 //!
@@ -26,11 +26,16 @@
 //!
 //! A salt is in `ring.toml` and in memory: in no log, no backup, no exported ring.
 
+use std::sync::Arc;
+
 use jiff::ToSpan;
 use jiff::civil::Date;
 
-use super::file::Salt;
-use super::{KeyRing, Ring, Secret, to_hex};
+use super::file::{Contents, Salt};
+use super::ring::Ring;
+use super::secret::Secret;
+use super::wrap::{MasterKey, Place};
+use super::{KeyError, KeyRing};
 
 // === impl KeyRing ===
 
@@ -55,7 +60,7 @@ impl KeyRing {
         let known = self.ring.load().salt(site, day).or_else(|| {
             // A neighbour may have made it since this ring was read.
             let changed = self.store.stamp() != self.ring.load().stamp;
-            if changed && let Err(error) = self.change(&mut self.changing(), |_| false) {
+            if changed && let Err(error) = self.change(&mut self.changing(), |_, _| Ok(false)) {
                 tracing::error!(%error, "the key ring cannot be read again");
             }
             self.ring.load().salt(site, day)
@@ -69,37 +74,41 @@ impl KeyRing {
             return; // Another thread was first.
         }
         let Ok(secret) = Secret::random() else { return };
-        let salt = Salt { site: site.to_owned(), day: day.to_string(), secret: to_hex(&secret.0) };
-        let result = self.change(&mut changing, |contents| {
+        let result = self.change(&mut changing, |contents, master| {
             contents
                 .salts
                 .retain(|old| old.site != site || old.day.parse().is_ok_and(|old| is_near(old, day)));
-            if !contents.salts.iter().any(|old| old.site == site && old.day == salt.day) {
-                contents.salts.push(salt.clone());
-            }
-            true
+            add_salt(contents, site, day, &secret, master)?;
+            Ok(true)
         });
         if let Err(error) = result {
             tracing::error!(%error, site, "a new day's salt cannot be written; it is kept in memory");
-            changing
-                .unsaved
-                .retain(|old| old.site != site || old.day.parse().is_ok_and(|old| is_near(old, day)));
-            changing.unsaved.push(salt);
+            changing.unsaved.retain(|(other, old, _)| other != site || is_near(*old, day));
+            changing.unsaved.push((site.to_owned(), day, secret));
             let mut ring = Ring::clone(&self.ring.load());
             let salts = ring.salts.entry(site.to_owned()).or_default();
             salts.retain(|(old, _)| is_near(*old, day));
             salts.push((day, secret));
-            self.ring.store(std::sync::Arc::new(ring));
+            self.ring.store(Arc::new(ring));
         }
     }
 }
 
-// === impl Ring ===
-
-impl Ring {
-    fn salt(&self, site: &str, day: Date) -> Option<Secret> {
-        self.salts.get(site)?.iter().find(|(candidate, _)| *candidate == day).map(|(_, secret)| *secret)
+/// A day's salt, unless there is one; says whether it was added.
+pub(super) fn add_salt(
+    contents: &mut Contents,
+    site: &str,
+    day: Date,
+    secret: &Secret,
+    master: &MasterKey,
+) -> Result<bool, KeyError> {
+    let day = day.to_string();
+    if contents.salts.iter().any(|other| other.site == site && other.day == day) {
+        return Ok(false);
     }
+    let secret = master.wrap(Place::Salt { site, day: &day }, secret)?;
+    contents.salts.push(Salt { site: site.to_owned(), day, secret });
+    Ok(true)
 }
 
 fn hash(salt: &Secret, site: &str, prefix: &[u8], user_agent: &str) -> u64 {

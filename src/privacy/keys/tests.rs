@@ -1,10 +1,14 @@
 use std::os::unix::fs::PermissionsExt;
 
-use jiff::ToSpan;
 use jiff::civil::date;
 use proptest::prelude::*;
 
+use jiff::{Span, Timestamp, ToSpan};
+
 use super::*;
+
+mod master;
+mod sync;
 
 /// November 2026 as rows count months.
 const MONTH: u32 = 2026 * 12 + 11;
@@ -20,13 +24,48 @@ impl Dir {
         self.0.path().join("keys")
     }
 
+    fn config(&self) -> Keys {
+        Keys::in_dir(&self.keys())
+    }
+
     fn open(&self) -> KeyRing {
-        KeyRing::open(&self.keys()).expect("the ring opens")
+        KeyRing::open(&self.config()).expect("the ring opens")
+    }
+
+    /// Why it does not open.
+    fn refusal(&self) -> String {
+        KeyRing::open(&self.config()).err().expect("refused").to_string()
+    }
+
+    /// The ring as version 1 wrote it, and no master key.
+    fn write_plain(&self, more: &str) {
+        let mut plain = plain(&self.open());
+        plain.push_str(more);
+        std::fs::write(self.keys().join("ring.toml"), plain).expect("writable");
+        std::fs::remove_file(self.keys().join("master.key")).expect("removed");
     }
 
     fn text(&self) -> String {
         std::fs::read_to_string(self.keys().join("ring.toml")).expect("readable")
     }
+}
+
+/// The ring's text with its secrets plain.
+fn plain(ring: &KeyRing) -> String {
+    let path = ring.store.path();
+    let mut contents = ring.store.read().expect("readable");
+    let master = ring.changing().master.unlock(&contents, &path).expect("its own");
+    wrap::unwrap_all(&mut contents, &master).expect("opens");
+    String::from_utf8(contents.text(&path).expect("encoded")).expect("text")
+}
+
+/// Every secret of a ring in plain hex.
+fn secrets(plain: &str) -> Vec<String> {
+    plain
+        .lines()
+        .filter_map(|line| line.strip_prefix("secret = "))
+        .map(|text| text.trim_matches('"').to_owned())
+        .collect()
 }
 
 fn mode(path: &Path) -> u32 {
@@ -77,19 +116,24 @@ fn the_directory_is_0700_and_the_files_0600() {
     assert_eq!(mode(&dir.keys()), 0o700);
     assert_eq!(mode(&dir.keys().join("ring.toml")), 0o600);
     assert_eq!(mode(&dir.keys().join("ring.lock")), 0o600);
+    assert_eq!(mode(&dir.keys().join("master.key")), 0o600);
     assert!(!dir.keys().join("ring.toml.new").exists());
 }
 
 #[test]
 fn wider_modes_are_refused_by_name() {
-    for (name, wide, wanted) in
-        [("", 0o750, "0700"), ("ring.toml", 0o640, "0600"), ("ring.lock", 0o604, "0600")]
-    {
+    for (name, wide, wanted) in [
+        ("", 0o750, "0700"),
+        ("ring.toml", 0o640, "0600"),
+        ("ring.lock", 0o604, "0600"),
+        ("master.key", 0o640, "0600"),
+    ] {
         let dir = Dir::new();
         dir.open();
         let path = if name.is_empty() { dir.keys() } else { dir.keys().join(name) };
         set_mode(&path, wide);
-        let error = KeyRing::open(&dir.keys()).err().expect("refused").to_string();
+        let error = dir.refusal();
+        assert_eq!(look(&dir.config()).expect_err("refused").to_string(), error);
         assert!(error.contains(&format!("{}: mode {wide:04o}", path.display())), "{error}");
         assert!(error.contains(wanted), "{error}");
     }
@@ -105,7 +149,7 @@ fn a_broken_ring_is_refused_without_quoting_it_and_left_alone() {
         let dir = Dir::new();
         dir.open();
         std::fs::write(dir.keys().join("ring.toml"), text).expect("writable");
-        let error = KeyRing::open(&dir.keys()).err().expect("refused").to_string();
+        let error = dir.refusal();
         assert!(error.contains("ring.toml") && !error.contains("abcd"), "{error}");
         if !text.contains("[[key]]") {
             assert_eq!(dir.text(), text);
@@ -179,7 +223,8 @@ fn a_destroyed_address_key_makes_its_addresses_unreadable_and_its_id_is_not_used
     assert_eq!(id, 20261101);
     assert!(ring.reveal(stored, id) == Some(ip("192.0.2.1")));
     ring.destroy_address_key(id).expect("destroyed");
-    assert!(matches!(ring.destroy_address_key(id), Err(KeyError::Unknown { .. })));
+    assert!(matches!(ring.destroy_address_key(id), Err(KeyError::Destroyed { .. })));
+    assert!(matches!(ring.destroy_address_key(7), Err(KeyError::Unknown { id: 7 })));
     assert!(ring.reveal(stored, id).is_none());
     other.maintain(Timestamp::now(), |_| None).expect("read");
     assert!(other.reveal(stored, id).is_none(), "other processes follow");
@@ -219,21 +264,21 @@ fn without_a_writable_directory_hits_go_on_and_nothing_unreadable_is_stored() {
     assert_eq!(dir.open().cookieless_visitor("clinic", day, &[1], "agent"), visitor);
 }
 
+/// The first three are all that draft-denis-ipcrypt gives for its deterministic mode;
+/// the one for IPv6 is from the tests of its Go implementation.
 #[test]
 fn addresses_are_encrypted_by_the_published_vectors() {
     for (key, address, expected) in [
         ("0123456789abcdeffedcba9876543210", "0.0.0.0", "bde9:6789:d353:824c:d7c6:f58a:6bd2:26eb"),
         ("1032547698badcfeefcdab8967452301", "255.255.255.255", "aed2:92f6:ea23:58c3:48fd:8b8:74e8:45d8"),
         ("2b7e151628aed2a6abf7158809cf4f3c", "192.0.2.1", "1dbd:c1b9:fff1:7586:7d0b:67b4:e76e:4777"),
+        ("2b7e151628aed2a6abf7158809cf4f3c", "2001:db8::1", "10ea:8047:d631:d47d:150d:53dc:6ff3:9302"),
     ] {
         let dir = Dir::new();
-        dir.open();
         // The first half of a ring's secret is the cipher's key.
-        let text = format!(
-            "{}\n[[key]]\npurpose = \"ip\"\nid = 20261101\ncreated = \"\"\nsecret = \"{key}{key}\"\n",
-            dir.text()
-        );
-        std::fs::write(dir.keys().join("ring.toml"), text).expect("writable");
+        dir.write_plain(&format!(
+            "\n[[key]]\npurpose = \"ip\"\nid = 20261101\ncreated = \"\"\nsecret = \"{key}{key}\"\n"
+        ));
         let ring = dir.open();
         let (stored, id) = ring.protect(&ip(address), IpStorage::Encrypted, MONTH);
         assert_eq!((std::net::Ipv6Addr::from(stored).to_string().as_str(), id), (expected, 20261101));
@@ -354,7 +399,7 @@ proptest! {
 #[test]
 fn a_ring_of_before_takes_backup_keys_whose_ids_are_never_used_twice() {
     let dir = tempfile::tempdir().expect("a directory");
-    let dir = dir.path().join("keys");
+    let dir = Keys::in_dir(&dir.path().join("keys"));
     let keys = KeyRing::open(&dir).expect("a ring");
     assert!(keys.list().iter().all(|key| key.purpose != Purpose::Backup), "a fresh ring has none");
     let first = keys.make_backup_key().expect("made");
@@ -370,4 +415,54 @@ fn a_ring_of_before_takes_backup_keys_whose_ids_are_never_used_twice() {
         keys.list().iter().filter(|key| key.purpose == Purpose::Cookie).count() == 1,
         "no other key went"
     );
+}
+
+#[test]
+fn a_rotated_address_key_encrypts_no_more_and_still_reveals() {
+    let dir = Dir::new();
+    let (ring, other) = (dir.open(), dir.open());
+    let protect = |ring: &KeyRing, month| ring.protect(&ip("192.0.2.1"), IpStorage::Encrypted, month);
+    let (old, id) = protect(&ring, MONTH);
+    let next_month = protect(&ring, MONTH + 1);
+    assert_eq!(ring.rotate_address_key(MONTH).expect("written"), id + 1);
+    let (new, new_id) = protect(&ring, MONTH);
+    assert_eq!(new_id, id + 1);
+    assert_ne!(new, old);
+    assert_eq!(protect(&ring, MONTH + 1), next_month, "another month's key stays");
+    assert!(
+        ring.reveal(old, id) == Some(ip("192.0.2.1")) && ring.reveal(new, new_id) == Some(ip("192.0.2.1"))
+    );
+    other.maintain(Timestamp::now(), |_| None).expect("read");
+    assert_eq!(protect(&other, MONTH), (new, new_id));
+    // Without the month's newest key a new one is made, not an old one used again.
+    ring.destroy_address_key(new_id).expect("destroyed");
+    assert_eq!(protect(&ring, MONTH).1, id + 2);
+    // A month that has no key yet gets its first; 99 are all it can have.
+    assert_eq!(ring.rotate_address_key(MONTH + 2).expect("written"), 20270101);
+    for _ in 2..100 {
+        ring.rotate_address_key(MONTH + 2).expect("written");
+    }
+    assert!(matches!(ring.rotate_address_key(MONTH + 2), Err(KeyError::NoIdLeft { purpose: Purpose::Ip })));
+    assert_eq!(protect(&ring, MONTH + 2).1, 20270199);
+}
+
+#[test]
+fn a_destroyed_cookie_key_is_refused_at_once_and_never_comes_back() {
+    let dir = Dir::new();
+    let (ring, day) = (dir.open(), date(2026, 11, 23));
+    let old = ring.sign_cookie([1; 16], day);
+    ring.rotate_cookie_key().expect("written");
+    let current = ring.sign_cookie([2; 16], day);
+    ring.destroy(Purpose::Cookie, 1).expect("destroyed");
+    assert_eq!(ring.verify_cookie(&old, day), Err(CookieError::UnknownKey));
+    assert_eq!(ring.verify_cookie(&current, day), Ok([2; 16]), "the others stay");
+    // The one that signs is replaced in the same change.
+    ring.destroy(Purpose::Cookie, 2).expect("destroyed");
+    assert_eq!(ring.verify_cookie(&current, day), Err(CookieError::UnknownKey));
+    assert!(ring.sign_cookie([3; 16], day).starts_with("v1.3."));
+    assert_eq!(dir.open().verify_cookie(&current, day), Err(CookieError::UnknownKey));
+    for purpose in [Purpose::Visitor, Purpose::UserKey, Purpose::Limiter] {
+        assert!(matches!(ring.destroy(purpose, 1), Err(KeyError::Permanent { .. })));
+    }
+    assert!(matches!(ring.destroy(Purpose::Backup, 1), Err(KeyError::Unknown { id: 1 })));
 }
