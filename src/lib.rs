@@ -16,6 +16,7 @@
 //! - [`parse`]: a request becomes a hit, or a refusal
 //! - [`event`]: what a hit is at each stage of its life
 //! - [`reject`]: the closed list of reasons for which a hit is refused
+//! - [`mark`]: the closed list of reasons for which a kept hit is in no number
 //! - [`identify`]: which site, which visitor, with what consent
 //! - [`enrich`]: user agent, place, source of the visit
 //! - [`pipeline`]: the list of named steps that a hit passes, and their runner
@@ -49,6 +50,7 @@ pub mod enrich;
 pub mod event;
 pub mod identify;
 pub mod log;
+pub mod mark;
 pub mod parse;
 pub mod pipeline;
 pub mod privacy;

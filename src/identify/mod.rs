@@ -9,12 +9,14 @@
 //! - No visitor id is taken from a query or body; only from a cookie that the
 //!   server signed, or from the day's salt, the address prefix and the user agent.
 //! - A request mints at most one cookie, and only where the site's consent mode,
-//!   the visitor's word and the browser's signals allow it. Crawlers get none.
+//!   the visitor's word and the browser's signals allow it. Marked hits get none.
 //! - A cookie is sent only together with a row that carries its hash as `minted`.
 //!
-//! It keeps no list of visitors; what is remembered between requests is bounded:
-//! rate limits ([`limit`]) and hit ids of the last day ([`crate::spool::Seen`]).
+//! It keeps no list of visitors beyond the day; what is remembered between requests is bounded:
+//! rate limits ([`limit`]), the day's new visitors by address ([`crowd`]) and hit ids
+//! of the last day ([`crate::spool::Seen`]).
 
 pub mod consent;
+pub mod crowd;
 pub mod limit;
 pub mod sites;

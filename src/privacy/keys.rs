@@ -41,7 +41,7 @@ use jiff::civil::Date;
 use jiff::{Span, Timestamp, ToSpan};
 use serde::Serialize;
 
-pub use cookie::{CookieError, MAX_AGE_MONTHS, MAX_VALUE_BYTES};
+pub use cookie::{CookieError, MAX_AGE_MONTHS, MAX_VALUE_BYTES, mint_day};
 pub use export::MIN_PASSPHRASE_CHARACTERS;
 pub use file::Purpose;
 use file::{Contents, Destroyed, Key, Salt, Stamp, Store};

@@ -113,7 +113,7 @@ pub struct Row<'a> {
     pub os_version: &'a str,
     /// `desktop mobile tablet tv console other`, or empty.
     pub device: &'a str,
-    /// Empty for people; else what gave the sender away (`crawler`, …).
+    /// Empty for what counts; else the name of its [`crate::mark::Mark`].
     pub bot: &'a str,
     pub language: &'a str,
     /// A class of screen widths, or empty.
