@@ -20,6 +20,7 @@
 //! - [`identify`]: which site, which visitor, with what consent
 //! - [`enrich`]: user agent, place, source of the visit
 //! - [`pipeline`]: the list of named steps that a hit passes, and their runner
+//! - [`refusals`]: what was refused, summed by hour and reason
 //! - [`count`]: received = stored + waiting + in flight + refused, per site
 //! - [`privacy`]: the key ring, client addresses, hashes; later the officer's jobs
 //! - [`spool`]: the durable log that an answer waits for
@@ -55,6 +56,7 @@ pub mod parse;
 pub mod pipeline;
 pub mod privacy;
 pub mod query;
+pub mod refusals;
 pub mod reject;
 pub mod search;
 pub mod serve;

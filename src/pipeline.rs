@@ -420,8 +420,7 @@ fn append(passage: Passage, writer: &Writer) -> Result<Ticket, Reason> {
         }
     };
     let source = enrich::source::classify(&hit.referrer, &hit.page, &site.site);
-    let date = now.to_zoned(TimeZone::UTC).date();
-    let month = date.year() as u32 * 12 + date.month() as u32;
+    let month = month_of(now);
     let (ip, ip_key) = keys.protect(&client.ip, site.site.ip, month);
     let retention = site.site.retention;
     let row = Row {
@@ -477,6 +476,12 @@ fn append(passage: Passage, writer: &Writer) -> Result<Ticket, Reason> {
         demo: false,
     };
     writer.append_seen(&site.counters, month, &passage.claimed, |id, out| row.encode(id, out))
+}
+
+/// The month of an instant, UTC, as year × 12 + month.
+pub fn month_of(now: Timestamp) -> u32 {
+    let date = now.to_zoned(TimeZone::UTC).date();
+    date.year() as u32 * 12 + date.month() as u32
 }
 
 /// Visitor hashes are keyed and spread: their mix with an id needs no key. Never 0.

@@ -49,6 +49,7 @@ use crate::identify::sites::{SiteTable, SitesError};
 use crate::parse::client::{cookie_name, is_https};
 use crate::pipeline::{StepCount, StepCounters};
 use crate::privacy::keys::KeyRing;
+use crate::refusals::{Refusals, Terms};
 use crate::spool::{Backlog, Seen};
 pub use limits::Limits;
 pub use listen::bind;
@@ -65,6 +66,7 @@ pub struct Shared {
     pub counters: Arc<Counters>,
     pub seen: Arc<Seen>,
     pub crowd: Crowd,
+    pub refusals: Refusals,
     pub limits: Limits,
     /// As last looked at: hit threads do not take the locks that the shipper takes.
     backlog: ArcSwap<Backlog>,
@@ -81,6 +83,8 @@ pub struct Settings {
     pub sites: SiteTable,
     pub rates: Arc<RateLimits>,
     pub junk: Junk,
+    /// For refusals of hits that name no site.
+    pub refusal_terms: Terms,
     pub cookie_name: &'static str,
     /// Browsers reach the collector by https.
     pub secure: bool,
@@ -123,6 +127,7 @@ impl Shared {
             counters,
             seen,
             crowd: Crowd::default(),
+            refusals: Refusals::default(),
             limits,
             backlog: ArcSwap::default(),
             steps: (0..threads.clamp(1, MAX_THREADS)).map(|_| StepCounters::default()).collect(),
@@ -200,7 +205,7 @@ impl Settings {
             .filter(|rates| rates.per_minute() == per_minute)
             .unwrap_or_else(|| Arc::new(RateLimits::new(per_minute)));
         let (cookie_name, secure) = (cookie_name(&collect.public_url), is_https(&collect.public_url));
-        let junk = Junk::new(&config.enrich);
-        Ok(Settings { sites, rates, junk, cookie_name, secure, config })
+        let (junk, refusal_terms) = (Junk::new(&config.enrich), Terms::strictest(&config));
+        Ok(Settings { sites, rates, junk, refusal_terms, cookie_name, secure, config })
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! The shape, from the inside out (terms as in `docs`, "the life of a query"):
 //!
-//! 1. the site's hits of the range and a day around it, bots left out, each
+//! 1. the site's hits of the range and a day around it, marked ones left out, each
 //!    with its *person*: the minted cookie once any hit carries it, else the
 //!    visitor;
 //! 2. per person one sorted array of hits, split into visits where a page view
@@ -59,6 +59,15 @@ struct Builder<'a> {
     params: Vec<(String, Param)>,
 }
 
+/// Which hits there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bots {
+    /// Those that count.
+    LeftOut,
+    /// Marked ones too.
+    Included,
+}
+
 /// The hit whose property is meant.
 #[derive(Clone, Copy, PartialEq)]
 enum Of {
@@ -99,11 +108,12 @@ pub fn live(site: &str, since: i64, to: i64, database: &str) -> Statement {
     Statement { sql, params }
 }
 
-/// The time of the site's first hit.
-pub fn first_hit(site: &str, database: &str) -> Statement {
+/// The time of the site's first hit; of the marked ones too with `bots`.
+pub fn first_hit(site: &str, bots: Bots, database: &str) -> Statement {
     Statement {
         sql: format!(
-            "SELECT count(), toUnixTimestamp64Milli(min(time)) FROM {database}.hits WHERE site = {{site:String}} AND bot = ''"
+            "SELECT count(), toUnixTimestamp64Milli(min(time)) FROM {database}.hits WHERE site = {{site:String}}{}",
+            bots.condition()
         ),
         params: vec![("site".to_owned(), Param::Text(site.to_owned()))],
     }
@@ -114,6 +124,17 @@ fn person(database: &str) -> String {
     format!(
         "if(minted != 0 AND minted IN (SELECT visitor FROM {database}.hits WHERE site = {{site:String}} AND identity = 'cookie'), minted, visitor)"
     )
+}
+
+// === impl Bots ===
+
+impl Bots {
+    const fn condition(self) -> &'static str {
+        match self {
+            Bots::LeftOut => " AND bot = ''",
+            Bots::Included => "",
+        }
+    }
 }
 
 // === impl Builder ===
@@ -251,7 +272,7 @@ FROM
 SELECT {person} AS person,
     tuple(toUnixTimestamp64Milli(time), batch, row, toInt8(kind){fields}) AS hit
 FROM {database}.hits
-WHERE site = {{site:String}} AND bot = ''
+WHERE site = {{site:String}}{bots}
   AND time >= fromUnixTimestamp64Milli({{look_from:Int64}}) AND time < fromUnixTimestamp64Milli({{look_to:Int64}})
 )
 GROUP BY person
@@ -259,6 +280,7 @@ GROUP BY person
 ARRAY JOIN visits AS v, arrayEnumerate(visits) AS n",
             person = person(self.database),
             database = self.database,
+            bots = self.query.bots().condition(),
         )
     }
 
@@ -355,6 +377,7 @@ ARRAY JOIN visits AS v, arrayEnumerate(visits) AS n",
                 format!("if(x.4 = 2, {named}, {kind})")
             }
             Dimension::Event(EventField::Ad) => format!("x.{}", self.field("ad")),
+            Dimension::Event(EventField::Mark) => labelled(&format!("x.{}", self.field("bot")), "(none)"),
             Dimension::Prop(key) => {
                 let param = self.prop_param(key);
                 let field = self.field(&format!("props[{{{param}:String}}]"));

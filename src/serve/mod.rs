@@ -12,7 +12,9 @@
 //!
 //! - `running`: the server as the web address and the control socket see it
 //! - `storage`: brings storage up, and what needs it
+//! - `refusals`: writes what was refused, now and then
 
+mod refusals;
 mod running;
 mod storage;
 
@@ -127,6 +129,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         let storage = storage::Storage::start(&config.load(), outlet.clone())?;
         tokio::spawn(maintain(shared.clone(), outlet.clone()));
         tokio::spawn(note_backlog(shared.clone(), outlet.clone()));
+        let refusals = refusals::Writing::new(shared.clone(), storage.view().store());
+        tokio::spawn(refusals.clone().run());
         let running = running::Server::new(
             config.clone(),
             read_config,
@@ -134,6 +138,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             shared.clone(),
             outlet.clone(),
             storage.view(),
+            refusals.clone(),
         );
         let state = Arc::new(web::State::open(
             config.clone(),
@@ -142,7 +147,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             demo,
             jiff::Timestamp::now,
         )?);
-        back(state, storage, web_listener, stop_hits, hit_threads, opened.fatal).await
+        back(state, storage, refusals, web_listener, stop_hits, hit_threads, opened.fatal).await
     });
     // What a blocking thread still does (a password check) is nobody's concern any more.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -153,6 +158,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 async fn back(
     state: Arc<web::State>,
     storage: storage::Storage,
+    refusals: refusals::Writing,
     web_listener: std::net::TcpListener,
     stop_hits: watch::Sender<bool>,
     hit_threads: Vec<JoinHandle<()>>,
@@ -211,6 +217,7 @@ async fn back(
     joined?;
     // The writers are closed by now: what they held is sealed, and is shipped if storage answers.
     let _ = stop_shipping.send(true);
+    refusals.stop().await;
     storage.stop(bringing_up).await;
     // The socket's file outlives its listener.
     drop(std::fs::remove_file(data_dir.join(control::SOCKET_NAME)));

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
 use super::ReadConfig;
+use super::refusals::Writing;
 use super::storage::View;
 use crate::accept::{self, Shared};
 use crate::backup;
@@ -29,6 +30,7 @@ pub(super) struct Server {
     shared: Arc<Shared>,
     outlet: Outlet,
     storage: View,
+    refusals: Writing,
 }
 
 // === impl Server ===
@@ -41,8 +43,9 @@ impl Server {
         shared: Arc<Shared>,
         outlet: Outlet,
         storage: View,
+        refusals: Writing,
     ) -> Server {
-        Server { config, read_config, demo, shared, outlet, storage }
+        Server { config, read_config, demo, shared, outlet, storage, refusals }
     }
 }
 
@@ -70,7 +73,7 @@ impl Running for Server {
     }
 
     fn jobs(&self) -> Value {
-        json!({ "ship": self.storage.ship() })
+        json!({ "ship": self.storage.ship(), "refusals": self.refusals.described() })
     }
 
     fn attribution(&self) -> Vec<Attribution> {

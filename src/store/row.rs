@@ -331,7 +331,8 @@ impl<'a> Head<'a> {
     }
 }
 
-fn string(out: &mut Vec<u8>, text: &str) {
+/// Appends a text as RowBinary.
+pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     varint(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
 }
