@@ -30,6 +30,7 @@ pub use master::{Hidden, MASTER_KEY_VARIABLE, MasterKeySource};
 use preset::Defaults;
 use read::Section;
 
+use crate::enrich::junk::MAX_ADDED;
 use crate::identify::consent::GPC_PATH;
 
 /// The most sites one collector serves: site ids are metric labels and are
@@ -74,7 +75,9 @@ pub struct Collect {
     pub rate_limit_per_minute: u32,
     /// Hits per minute from one IPv4 /24 or IPv6 /48; 0 is off.
     pub rate_limit_network_per_minute: u32,
-    /// New visitors that one address may add to the numbers in a day; 0 is off.
+    /// Hits per minute for one site, from all addresses together; 0 is off.
+    pub rate_limit_site_per_minute: u32,
+    /// New visitors that one address may add to a site's numbers in a day; 0 is off.
     pub max_new_visitors_per_address_per_day: u32,
     pub pixel_path: String,
     pub script_path: String,
@@ -172,13 +175,19 @@ pub struct Geo {
 }
 
 /// `[enrich]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Enrich {
     /// uap-core's `regexes.yaml`; searched like `engine.library` when not set.
     pub user_agent_rules: Option<PathBuf>,
     /// How much of one core the full classification of unknown user agents may
     /// use, in percent; beyond it the quick class stays.
     pub user_agent_cpu_percent: u32,
+    /// Hosts of false referrers, beyond the built-in list.
+    pub referrer_spam: Vec<String>,
+    /// Whether hits from networks of rented servers are marked.
+    pub mark_datacentres: bool,
+    /// Numbers of such networks, beyond the built-in list.
+    pub datacentre_networks: Vec<u32>,
 }
 
 /// `[keys]`
@@ -372,10 +381,14 @@ impl Config {
                 6000,
                 0..=1_000_000_000,
             ) as u32,
+            rate_limit_site_per_minute: section.number("rate_limit_site_per_minute", 0, 0..=1_000_000_000)
+                as u32,
+            // Each counted visitor of the day is remembered, so that a limit beyond
+            // what an address can honestly hold would only cost memory.
             max_new_visitors_per_address_per_day: section.number(
                 "max_new_visitors_per_address_per_day",
                 50,
-                0..=1_000_000_000,
+                0..=10_000,
             ) as u32,
             pixel_path: section.url_path("pixel_path", "/pixel.gif"),
             script_path: section.url_path("script_path", "/pixel.js"),
@@ -435,6 +448,9 @@ impl Config {
         let enrich = Enrich {
             user_agent_rules: section.path("user_agent_rules", None),
             user_agent_cpu_percent: section.number("user_agent_cpu_percent", 10, 0..=100) as u32,
+            referrer_spam: section.host_names("referrer_spam", MAX_ADDED),
+            mark_datacentres: section.choice("datacentres", false, &[("count", false), ("mark", true)]),
+            datacentre_networks: section.numbers("datacentre_networks", 1..=u64::from(u32::MAX), MAX_ADDED),
         };
         section.finish(&mut mistakes);
 

@@ -9,6 +9,7 @@
 
 use serde::Serialize;
 
+use crate::enrich::hints::ClientHints;
 use crate::privacy::address::ClientIp;
 
 /// The longest user agent that is looked at, in bytes: real ones end below 400,
@@ -116,6 +117,8 @@ pub struct Hit {
     pub consent: ConsentState,
     /// The page's own id of the hit, for retries.
     pub id: Option<u64>,
+    /// It says what no page can have measured.
+    pub impossible: bool,
 }
 
 /// What a request says about its sender.
@@ -128,6 +131,7 @@ pub struct Client {
     pub opted_out: bool,
     pub gpc: bool,
     pub dnt: bool,
+    pub hints: ClientHints,
     /// The first language of `Accept-Language`, as `ru` or `pt-br`; empty when not sent.
     pub language: String,
     /// What the visitor said earlier about consent, by site, as the server's

@@ -18,9 +18,11 @@
 //! - [`parse`]: a request becomes a hit, or a refusal
 //! - [`event`]: what a hit is at each stage of its life
 //! - [`reject`]: the closed list of reasons for which a hit is refused
+//! - [`mark`]: the closed list of reasons for which a kept hit is in no number
 //! - [`identify`]: which site, which visitor, with what consent
 //! - [`enrich`]: user agent, place, source of the visit
 //! - [`pipeline`]: the list of named steps that a hit passes, and their runner
+//! - [`refusals`]: what was refused, summed by hour and reason
 //! - [`count`]: received = stored + waiting + in flight + refused, per site
 //! - [`privacy`]: the key ring, client addresses, hashes; later the officer's jobs
 //! - [`spool`]: the durable log that an answer waits for
@@ -52,10 +54,12 @@ pub mod event;
 pub mod headers;
 pub mod identify;
 pub mod log;
+pub mod mark;
 pub mod parse;
 pub mod pipeline;
 pub mod privacy;
 pub mod query;
+pub mod refusals;
 pub mod reject;
 pub mod search;
 pub mod serve;

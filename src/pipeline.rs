@@ -21,14 +21,16 @@ use jiff::tz::TimeZone;
 
 use crate::accept::{Settings, Shared};
 use crate::config::Consent;
-use crate::enrich::{self, user_agent::UserAgent};
+use crate::enrich::{self, Place, user_agent::UserAgent};
 use crate::event::{Client, ConsentState, Hit, Identity, IdentityKind};
 use crate::identify::consent::{self, Answer, Kept, Terms};
+use crate::identify::crowd::Newcomer;
 use crate::identify::sites::SiteState;
 use crate::identify::visit::{self, Cookieless};
+use crate::mark::{Evidence, Mark};
 use crate::parse;
 use crate::parse::report::Report;
-use crate::privacy::keys::KeyRing;
+use crate::privacy::keys::{KeyRing, mint_day};
 use crate::reject::Reason;
 use crate::spool::seen::Claim;
 use crate::spool::{Ticket, Writer};
@@ -37,6 +39,7 @@ use crate::store::row::{Row, SCROLL_UNKNOWN};
 /// One hit in so many is timed: a clock reading between all steps would cost
 /// about as much as the cheaper half of them.
 pub const HITS_PER_TIMING: u64 = 64;
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 /// How many steps there are.
 pub const STEP_COUNT: usize = STEPS.len();
 
@@ -47,7 +50,7 @@ pub struct Step {
 }
 
 /// The steps, in order.
-pub const STEPS: [Step; 11] = [
+pub const STEPS: [Step; 14] = [
     Step { name: "drop_unknown_site", run: drop_unknown_site },
     Step { name: "drop_unreadable", run: drop_unreadable },
     Step { name: "drop_foreign_host", run: drop_foreign_host },
@@ -58,6 +61,9 @@ pub const STEPS: [Step; 11] = [
     Step { name: "put_visitor", run: put_visitor },
     Step { name: "put_user_key", run: put_user_key },
     Step { name: "drop_duplicate", run: drop_duplicate },
+    Step { name: "put_place", run: put_place },
+    Step { name: "put_mark", run: put_mark },
+    Step { name: "put_crowd_mark", run: put_crowd_mark },
     Step { name: "put_cookie", run: put_cookie },
 ];
 
@@ -92,9 +98,21 @@ struct Passage<'a> {
     user_agent: Option<Arc<UserAgent>>,
     terms: Option<Terms>,
     identity: Identity,
+    /// Who is new today; none for a visitor who was there before.
+    newcomer: Option<Newcomer>,
+    place: Place,
+    mark: Option<Mark>,
+    crowd: Option<Counted>,
     note: Option<Reason>,
     /// Keys in the journal of hit ids that become durable with the row.
     claimed: Vec<u64>,
+}
+
+/// A newcomer among the counted ones of their address.
+struct Counted {
+    address: u64,
+    day: i64,
+    may_offer: bool,
 }
 
 /// The counters of one thread's runner.
@@ -151,6 +169,10 @@ pub fn take(
         user_agent: None,
         terms: None,
         identity: Identity { kind: IdentityKind::Cookieless, visitor: 0, minted: 0, before: 0, user_key: 0 },
+        newcomer: None,
+        place: Place::default(),
+        mark: None,
+        crowd: None,
         note: None,
         claimed: Vec::new(),
     };
@@ -204,10 +226,11 @@ fn drop_signalled(passage: &mut Passage) -> Result<(), Reason> {
 
 fn drop_rate_limited(passage: &mut Passage) -> Result<(), Reason> {
     let (keys, ip) = (&passage.shared.keys, &passage.request.client.ip);
-    let admitted = passage
-        .settings
-        .rates
-        .admit(|| keys.limiter_key(&ip.prefix()), || keys.limiter_key(&ip.network_prefix()));
+    let admitted = passage.settings.rates.admit(
+        || keys.limiter_key(&ip.prefix()),
+        || keys.limiter_key(&ip.network_prefix()),
+        &passage.site().site.id,
+    );
     if admitted { Ok(()) } else { Err(Reason::RateLimited) }
 }
 
@@ -229,7 +252,11 @@ fn put_visitor(passage: &mut Passage) -> Result<(), Reason> {
         match keys.verify_cookie(value, now.to_zoned(TimeZone::UTC).date()) {
             Ok(id) => {
                 passage.identity.kind = IdentityKind::Cookie;
-                passage.identity.visitor = keys.cookie_visitor(&site.site.id, &id);
+                let visitor = keys.cookie_visitor(&site.site.id, &id);
+                passage.identity.visitor = visitor;
+                let today = now.to_zoned(TimeZone::UTC).date();
+                let is_new = mint_day(value).is_some_and(|day| day >= today);
+                passage.newcomer = is_new.then_some(Newcomer::Cookie(visitor));
                 return Ok(());
             }
             Err(_) => passage.shared.cookie_refused(),
@@ -240,6 +267,7 @@ fn put_visitor(passage: &mut Passage) -> Result<(), Reason> {
         visit::cookieless(keys, &site, client, now).ok_or(Reason::Unavailable)?;
     passage.identity.visitor = visitor;
     passage.identity.before = before;
+    passage.newcomer = Some(Newcomer::Cookieless(passage.identity.visitor));
     Ok(())
 }
 
@@ -288,6 +316,42 @@ fn drop_duplicate(passage: &mut Passage) -> Result<(), Reason> {
     }
 }
 
+fn put_place(passage: &mut Passage) -> Result<(), Reason> {
+    passage.place = passage.shared.enricher.locate(&passage.request.client.ip);
+    Ok(())
+}
+
+fn put_mark(passage: &mut Passage) -> Result<(), Reason> {
+    let client = passage.request.client;
+    let unknown = UserAgent::default();
+    let evidence = Evidence {
+        agent: passage.user_agent.as_deref().unwrap_or(&unknown),
+        user_agent: &client.user_agent,
+        hints: client.hints,
+        impossible: passage.hit().impossible,
+        referrer_host: &passage.hit().referrer.host,
+        asn: passage.place.asn,
+    };
+    passage.mark = Mark::of(&evidence, &passage.settings.junk);
+    Ok(())
+}
+
+/// After the duplicates, which take nobody's place; and only for hits that would count.
+fn put_crowd_mark(passage: &mut Passage) -> Result<(), Reason> {
+    let cap = passage.settings.config.collect.max_new_visitors_per_address_per_day;
+    let (Some(newcomer), None, 1..) = (passage.newcomer, passage.mark, cap) else { return Ok(()) };
+    let place = [passage.site().site.id.as_bytes(), &passage.request.client.ip.prefix()[..]].concat();
+    let address = passage.shared.keys.limiter_key(&place);
+    let day = passage.request.now.as_second().div_euclid(SECONDS_PER_DAY);
+    let admission = passage.shared.crowd.admit(address, newcomer, day, cap);
+    if admission.counted {
+        passage.crowd = Some(Counted { address, day, may_offer: admission.may_offer });
+    } else {
+        passage.mark = Some(Mark::Crowd);
+    }
+    Ok(())
+}
+
 /// Mints the request's cookie, or takes part in it, where the terms allow one.
 fn put_cookie(passage: &mut Passage) -> Result<(), Reason> {
     let Some(terms) = passage.terms else { return Ok(()) };
@@ -299,22 +363,30 @@ fn put_cookie(passage: &mut Passage) -> Result<(), Reason> {
     if stated != ConsentState::Unstated && site.site.consent != Consent::Cookieless {
         passage.answer.forget = stated == ConsentState::Denied;
     }
-    let is_crawler = passage.user_agent.as_ref().is_some_and(|agent| !agent.bot.is_empty());
-    if !terms.cookie || passage.identity.kind == IdentityKind::Cookie || is_crawler {
+    if passage.identity.kind == IdentityKind::Cookie || passage.mark.is_some() {
         return Ok(());
     }
-    let id = match passage.answer.minted {
-        Some(id) => id,
-        None => {
-            let mut id = [0; 16];
+    let offered_before =
+        passage.crowd.as_ref().is_some_and(|counted| passage.answer.offered.contains(&counted.address));
+    let may_offer = offered_before || passage.crowd.as_ref().is_none_or(|counted| counted.may_offer);
+    if terms.cookie && may_offer {
+        passage.identity.minted = match minted_id(passage.answer) {
+            Some(id) => passage.shared.keys.cookie_visitor(&site.site.id, &id),
             // Without random bytes the hit still counts, without a cookie.
-            if getrandom::fill(&mut id).is_err() {
-                return Ok(());
-            }
-            *passage.answer.minted.insert(id)
+            None => 0,
+        };
+    }
+    if let Some(counted) = &passage.crowd {
+        let Identity { visitor, minted, .. } = passage.identity;
+        let made = minted != 0 && !offered_before;
+        if made {
+            passage.answer.offered.push(counted.address);
         }
-    };
-    passage.identity.minted = passage.shared.keys.cookie_visitor(&site.site.id, &id);
+        passage.shared.crowd.settle(counted.address, visitor, minted, made, counted.day);
+    }
+    if passage.identity.minted == 0 {
+        return Ok(());
+    }
     if let Some(id) = passage.hit().id {
         // A retry may come with the cookie that this answer sets.
         let key = hit_key(passage.identity.minted, id);
@@ -323,6 +395,16 @@ fn put_cookie(passage: &mut Passage) -> Result<(), Reason> {
         }
     }
     Ok(())
+}
+
+/// The id of the cookie that the request is answered with; makes it the first time.
+fn minted_id(answer: &mut Answer) -> Option<[u8; 16]> {
+    if answer.minted.is_none() {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).ok()?;
+        answer.minted = Some(id);
+    }
+    answer.minted
 }
 
 // === impl Passage ===
@@ -341,7 +423,7 @@ impl Passage<'_> {
 fn append(passage: Passage, writer: &Writer) -> Result<Ticket, Reason> {
     let site = passage.site().clone();
     let (hit, client, now) = (passage.hit(), passage.request.client, passage.request.now);
-    let (enricher, keys) = (&passage.shared.enricher, &passage.shared.keys);
+    let (keys, place) = (&passage.shared.keys, &passage.place);
     let unknown;
     let agent = match &passage.user_agent {
         Some(agent) => agent,
@@ -350,10 +432,8 @@ fn append(passage: Passage, writer: &Writer) -> Result<Ticket, Reason> {
             &unknown
         }
     };
-    let place = enricher.locate(&client.ip);
     let source = enrich::source::classify(&hit.referrer, &hit.page, &site.site);
-    let date = now.to_zoned(TimeZone::UTC).date();
-    let month = date.year() as u32 * 12 + date.month() as u32;
+    let month = month_of(now);
     let (ip, ip_key) = keys.protect(&client.ip, site.site.ip, month);
     let retention = site.site.retention;
     let row = Row {
@@ -390,7 +470,7 @@ fn append(passage: Passage, writer: &Writer) -> Result<Ticket, Reason> {
         os: &agent.os,
         os_version: &agent.os_version,
         device: agent.device,
-        bot: agent.bot,
+        bot: passage.mark.map_or("", Mark::name),
         language: &client.language,
         screen: enrich::screen_class(hit.width),
         ad: &hit.ad,
@@ -414,6 +494,12 @@ fn append(passage: Passage, writer: &Writer) -> Result<Ticket, Reason> {
         Some(Kept::Count) | None => consent::count_only(&row),
     };
     writer.append_seen(&site.counters, month, &passage.claimed, |id, out| row.encode(id, out))
+}
+
+/// The month of an instant, UTC, as year × 12 + month.
+pub fn month_of(now: Timestamp) -> u32 {
+    let date = now.to_zoned(TimeZone::UTC).date();
+    date.year() as u32 * 12 + date.month() as u32
 }
 
 /// Visitor hashes are keyed and spread: their mix with an id needs no key. Never 0.

@@ -180,7 +180,7 @@ fn hit(
         cookie: cookie.is_some(),
         minted,
         before: 0,
-        bot: random.chance(4),
+        mark: if random.chance(8) { random.pick(&["crawler", "crowd"]) } else { "" },
         text,
         props,
         engaged_ms: if kind == Kind::Engagement { random.below(90_000) as u32 } else { 0 },
@@ -216,6 +216,7 @@ fn question_json(site: &str, ask: &Ask) -> Value {
         "dimensions": ask.dimensions,
         "date_range": [iso(ask.from), iso(ask.to - 1000)],
         "filters": ask.filters.iter().map(filter_json).collect::<Vec<_>>(),
+        "include": {"bots": ask.bots},
     })
 }
 
@@ -270,6 +271,7 @@ fn random_filter(random: &mut Random, depth: usize) -> Where {
         "pageview",
         "banner-1",
         "clinic.example",
+        "crowd",
     ];
     let mut values: Vec<String> = (0..1 + random.below(2)).map(|_| random.pick(&known).to_owned()).collect();
     if operator.starts_with("matches") {
@@ -285,7 +287,9 @@ fn dimensions() -> Vec<String> {
 
 /// The metrics that may be asked with these dimensions.
 fn metrics_for(dimensions: &[String]) -> Vec<&'static str> {
-    let splits = dimensions.iter().any(|name| name == "event:name" || name.starts_with("event:props:"));
+    let splits = dimensions
+        .iter()
+        .any(|name| name == "event:name" || name == "event:mark" || name.starts_with("event:props:"));
     let of_visits = ["views_per_visit", "bounce_rate", "visit_duration"];
     METRICS
         .iter()
@@ -346,14 +350,14 @@ fn difference(
         .iter()
         .map(|hit| {
             format!(
-                "{} {:?} visitor={} cookie={} minted={} before={} bot={} {:?}",
+                "{} {:?} visitor={} cookie={} minted={} before={} mark={:?} {:?}",
                 Timestamp::from_millisecond(hit.time).expect("in range"),
                 hit.kind,
                 hit.visitor,
                 hit.cookie,
                 hit.minted,
                 hit.before,
-                hit.bot,
+                hit.mark,
                 hit.text
             )
         })
@@ -401,7 +405,7 @@ async fn every_number_equals_the_recount_by_definition() {
         encode(&case.site.id, &case.hits, &mut months);
     }
     store(&storage, months).await;
-    let mut turn = 0;
+    let (mut turn, mut with_bots) = (0, 0);
     for Case { mut random, site, zone, from, to, hits } in cases {
         for _ in 0..QUESTIONS {
             let mut dimensions = Vec::new();
@@ -423,11 +427,22 @@ async fn every_number_equals_the_recount_by_definition() {
             for dimension in &dimensions {
                 *asked.entry(dimension.clone()).or_default() += 1;
             }
-            let ask =
-                Ask { from, to, zone: &zone, dimensions: &dimensions, metrics: &metrics, filters: &filters };
+            let bots = random.chance(40);
+            with_bots += usize::from(bots);
+            let ask = Ask {
+                from,
+                to,
+                zone: &zone,
+                dimensions: &dimensions,
+                metrics: &metrics,
+                filters: &filters,
+                bots,
+            };
             compare(&storage, &site, &hits, &ask).await;
         }
     }
+    println!("{turn} questions, {with_bots} of them with marked hits");
+    assert!(with_bots > turn / 4);
     assert!(names.iter().all(|name| asked.get(name).is_some_and(|count| *count >= 20)), "{asked:?}");
 }
 
@@ -530,7 +545,7 @@ async fn small_histories_have_the_numbers_counted_by_hand() {
     let mut hits = Vec::new();
     let mut put = |time: i64, hash: u64, cookie: Option<u64>, minted: u64| {
         let mut one = hit(&mut random, Kind::Pageview, time, hits.len() as u32, hash, cookie, minted);
-        one.bot = false;
+        one.mark = "";
         hits.push(one);
     };
     // One person, one visit over midnight: the first hit is answered with a cookie.

@@ -269,7 +269,7 @@ async fn an_answer_has_the_shape_of_the_api() {
                 "site_id": "clinic", "metrics": ["visitors", "bounce_rate"], "dimensions": [],
                 "date_range": ["2026-11-01T00:00:00+03:00", "2026-11-02T23:59:59+03:00"],
                 "filters": [], "order_by": [["visitors", "desc"]],
-                "include": {"imports": false, "time_labels": false, "total_rows": false},
+                "include": {"imports": false, "time_labels": false, "total_rows": false, "bots": false},
                 "pagination": {"limit": 10_000, "offset": 0},
             },
         })

@@ -256,3 +256,30 @@ async fn the_demo_is_loaded_once_extended_and_removed_without_touching_others() 
         back
     });
 }
+
+/// Refusals of an hour, so many days old.
+fn refused(days_old: i64, reason: Reason, count: u64) -> Refused {
+    let now = jiff::Timestamp::now().as_second();
+    let hour = u32::try_from(now - now % 3600 - days_old * 86_400).expect("in range");
+    let (ip, ip_key) = ([7; 16], 20_261_101);
+    Refused { site: "clinic".to_owned(), hour, reason, ip, ip_key, count, ip_days: 7 }
+}
+
+#[tokio::test]
+async fn refusals_are_written_once_and_go_with_their_term() {
+    let storage = storage::fresh().await;
+    let first = encode(&[refused(0, Reason::Duplicate, 3), refused(8, Reason::Duplicate, 5)]);
+    let second = encode(&[refused(0, Reason::Duplicate, 4), refused(6, Reason::ForeignHost, 1)]);
+    for (token, payload) in [("a", &first), ("a", &first), ("b", &second)] {
+        storage.insert_refusals(token, payload.clone()).await.expect("written");
+    }
+    let database = storage.database().to_owned();
+    storage.execute(&format!("OPTIMIZE TABLE {database}.refusals FINAL"), &[]).await.expect("merged");
+    let now = jiff::Timestamp::now().as_second();
+    let hours = storage.refusals("clinic", now - 31 * 86_400, now + 1).await.expect("an answer");
+    let found: Vec<(&str, u64)> = hours.iter().map(|row| (row.reason.as_str(), row.count)).collect();
+    assert_eq!(found, [("foreign-host", 1), ("duplicate", 7)]);
+    let recent = storage.refusals("clinic", now - 86_400, now + 1).await.expect("an answer");
+    assert_eq!((recent.len(), recent[0].count), (1, 7));
+    assert!(storage.refusals("", now - 31 * 86_400, now + 1).await.expect("an answer").is_empty());
+}

@@ -47,7 +47,7 @@ where
         Ok(body) => body,
         Err(Unread::Refused(reason)) => {
             // The body may be unread, so nothing after it can be told apart.
-            return answer::close(refused_whole(context, reason));
+            return answer::close(refused_whole(context, &settings, headers, reason));
         }
         Err(Unread::TooSlow) => {
             return answer::close(answer::text(StatusCode::REQUEST_TIMEOUT, "the body took too long\n"));
@@ -62,7 +62,7 @@ where
     };
     let elements = match parsed {
         Ok(parsed) => parsed.elements,
-        Err(reason) => return refused_whole(context, reason),
+        Err(reason) => return refused_whole(context, &settings, headers, reason),
     };
     let client = parse::client::client(context.peer, headers, &settings.config.collect);
     let request = pipeline::Request { client: &client, referer: referer(headers), now: context.now() };
@@ -77,7 +77,7 @@ where
                 }
                 context.take(&settings, &request, &mut cookies, report)
             }
-            Err(reason) => Err(context.refuse_unread(*reason)),
+            Err(reason) => Err(context.refuse_unread(&settings, &client.ip, *reason)),
         });
     }
     let mut tally = Tally::default();
@@ -85,7 +85,7 @@ where
         let outcome = match outcome {
             Ok(taken) => {
                 let (note, minted) = (taken.note, taken.minted);
-                taken.ticket.await.map(|()| {
+                context.durable(&settings, &request, taken).await.map(|()| {
                     cookies.minted_is_stored |= minted;
                     note
                 })
@@ -187,9 +187,10 @@ fn content_reason(headers: &HeaderMap) -> Option<Reason> {
     (!plain_or_json || packed).then_some(Reason::BadRequest)
 }
 
-fn refused_whole(context: &Context<'_>, reason: Reason) -> Answer {
+fn refused_whole(context: &Context<'_>, settings: &Settings, headers: &HeaderMap, reason: Reason) -> Answer {
+    let client = parse::client::client(context.peer, headers, &settings.config.collect);
     let mut tally = Tally::default();
-    tally.add(0, Err(context.refuse_unread(reason)));
+    tally.add(0, Err(context.refuse_unread(settings, &client.ip, reason)));
     let mut answer = tally.answer();
     // No site is named, so no origin may read this.
     answer::allow_origin(&mut answer, None);

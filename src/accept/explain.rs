@@ -18,6 +18,7 @@ use super::{Settings, Shared};
 use crate::config::{ClientAddress, Consent, Signals};
 use crate::event::{ConsentState, IdentityKind};
 use crate::identify::consent;
+use crate::mark::{Evidence, Mark};
 use crate::parse::address::{X_FORWARDED_FOR, is_trusted};
 use crate::parse::client::client;
 use crate::privacy::address::ClientIp;
@@ -49,7 +50,7 @@ pub struct Explanation {
     pub browser: String,
     pub os: String,
     pub device: String,
-    /// Empty for people.
+    /// The mark that keeps hits out of the numbers; empty for people.
     pub bot: String,
     pub country: String,
     pub city: String,
@@ -81,6 +82,15 @@ pub fn explain(shared: &Shared, headers: &HeaderMap, peer: IpAddr, now: Timestam
     let peer_trusted = is_trusted(&peer_ip, &collect.trusted_proxies);
     let agent = shared.enricher.classify_user_agent(&client.user_agent);
     let place = shared.enricher.locate(&client.ip);
+    let evidence = Evidence {
+        agent: &agent,
+        user_agent: &client.user_agent,
+        hints: client.hints,
+        impossible: false,
+        referrer_host: "",
+        asn: place.asn,
+    };
+    let mark = Mark::of(&evidence, &settings.junk);
     let verified = client
         .cookie
         .as_deref()
@@ -115,7 +125,7 @@ pub fn explain(shared: &Shared, headers: &HeaderMap, peer: IpAddr, now: Timestam
                 mints: refused.is_none()
                     && terms.cookie
                     && kind == IdentityKind::Cookieless
-                    && agent.bot.is_empty(),
+                    && mark.is_none(),
                 refused,
             }
         })
@@ -142,7 +152,7 @@ pub fn explain(shared: &Shared, headers: &HeaderMap, peer: IpAddr, now: Timestam
         browser: agent.browser.to_string(),
         os: agent.os.to_string(),
         device: agent.device.to_string(),
-        bot: agent.bot.to_string(),
+        bot: mark.map_or("", Mark::name).to_owned(),
         country: place.country.to_string(),
         city: place.city.to_string(),
         sites,

@@ -44,11 +44,14 @@ use arc_swap::ArcSwap;
 use crate::config::Config;
 use crate::count::Counters;
 use crate::enrich::Enricher;
-use crate::identify::limit::RateLimits;
+use crate::enrich::junk::Junk;
+use crate::identify::crowd::Crowd;
+use crate::identify::limit::{PerMinute, RateLimits};
 use crate::identify::sites::{SiteTable, SitesError};
 use crate::parse::client::{cookie_name, is_https};
 use crate::pipeline::{StepCount, StepCounters};
 use crate::privacy::keys::KeyRing;
+use crate::refusals::{Refusals, Terms};
 use crate::spool::{Backlog, Seen};
 pub use limits::Limits;
 pub use listen::bind;
@@ -64,6 +67,8 @@ pub struct Shared {
     pub enricher: Arc<Enricher>,
     pub counters: Arc<Counters>,
     pub seen: Arc<Seen>,
+    pub crowd: Crowd,
+    pub refusals: Refusals,
     pub limits: Limits,
     /// As last looked at: hit threads do not take the locks that the shipper takes.
     backlog: ArcSwap<Backlog>,
@@ -80,6 +85,9 @@ pub struct Settings {
     pub config: Arc<Config>,
     pub sites: SiteTable,
     pub rates: Arc<RateLimits>,
+    pub junk: Junk,
+    /// For refusals of hits that name no site.
+    pub refusal_terms: Terms,
     pub cookie_name: &'static str,
     /// Browsers reach the collector by https.
     pub secure: bool,
@@ -123,6 +131,8 @@ impl Shared {
             enricher,
             counters,
             seen,
+            crowd: Crowd::default(),
+            refusals: Refusals::default(),
             limits,
             backlog: ArcSwap::default(),
             steps: (0..threads.clamp(1, MAX_THREADS)).map(|_| StepCounters::default()).collect(),
@@ -192,12 +202,17 @@ impl Settings {
     ) -> Result<Settings, SitesError> {
         let sites = SiteTable::load(&config, counters)?;
         let collect = &config.collect;
-        let per_minute = (collect.rate_limit_per_minute, collect.rate_limit_network_per_minute);
+        let per_minute = PerMinute {
+            address: collect.rate_limit_per_minute,
+            network: collect.rate_limit_network_per_minute,
+            site: collect.rate_limit_site_per_minute,
+        };
         // A reload that leaves the rates alone does not forgive anybody.
         let rates = rates
             .filter(|rates| rates.per_minute() == per_minute)
-            .unwrap_or_else(|| Arc::new(RateLimits::new(per_minute.0, per_minute.1)));
+            .unwrap_or_else(|| Arc::new(RateLimits::new(per_minute)));
         let (cookie_name, secure) = (cookie_name(&collect.public_url), is_https(&collect.public_url));
-        Ok(Settings { sites, rates, cookie_name, secure, config })
+        let (junk, refusal_terms) = (Junk::new(&config.enrich), Terms::strictest(&config));
+        Ok(Settings { sites, rates, junk, refusal_terms, cookie_name, secure, config })
     }
 }

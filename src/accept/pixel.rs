@@ -23,16 +23,16 @@ pub async fn pixel(context: &Context<'_>, target: &Target, headers: &HeaderMap) 
     };
     let outcome = match &report {
         Ok(report) => context.take(&settings, &request, &mut cookies, report),
-        Err(reason) => Err(context.refuse_unread(*reason)),
+        Err(reason) => Err(context.refuse_unread(&settings, &client.ip, *reason)),
     };
     let outcome = match outcome {
-        Ok(taken) => match taken.ticket.await {
-            Ok(()) => {
-                cookies.minted_is_stored = taken.minted;
-                Ok(taken.note)
-            }
-            Err(reason) => Err(reason),
-        },
+        Ok(taken) => {
+            let (note, minted) = (taken.note, taken.minted);
+            context.durable(&settings, &request, taken).await.map(|()| {
+                cookies.minted_is_stored = minted;
+                note
+            })
+        }
         Err(reason) => Err(reason),
     };
     let mut answer = answer::pixel(match outcome {

@@ -14,8 +14,11 @@ use super::privacy_page::{self, OPT_IN_PATH, OPT_OUT_PATH, PRIVACY_PATH, STYLE_P
 use super::{Settings, Shared, event, pixel, script};
 use crate::accept::limits::{MAX_URL_BYTES, RETRY_UNAVAILABLE_SECONDS};
 use crate::identify::consent::{Answer as Cookies, GPC_PATH, gpc_statement};
+use crate::identify::sites::SiteState;
 use crate::parse::report::Report;
 use crate::pipeline::{self, Taken};
+use crate::privacy::address::ClientIp;
+use crate::refusals::Terms;
 use crate::reject::Reason;
 use crate::spool::Writer;
 
@@ -131,14 +134,42 @@ impl Context<'_> {
         cookies: &mut Cookies,
         report: &Report,
     ) -> Result<Taken, Reason> {
-        pipeline::take(self.shared, settings, self.thread, self.writer, request, cookies, report)
+        pipeline::take(self.shared, settings, self.thread, self.writer, request, cookies, report).inspect_err(
+            |reason| {
+                let site = settings.sites.get(&report.site).map(|site| &**site);
+                self.note_refusal(settings, site, &request.client.ip, *reason);
+            },
+        )
+    }
+
+    /// Awaits that a taken hit is durable.
+    pub async fn durable(
+        &self,
+        settings: &Settings,
+        request: &pipeline::Request<'_>,
+        taken: Taken,
+    ) -> Result<(), Reason> {
+        taken
+            .ticket
+            .await
+            .inspect_err(|reason| self.note_refusal(settings, Some(&taken.site), &request.client.ip, *reason))
     }
 
     /// Counts a hit that could not be read far enough to name its site.
-    pub fn refuse_unread(&self, reason: Reason) -> Reason {
+    pub fn refuse_unread(&self, settings: &Settings, ip: &ClientIp, reason: Reason) -> Reason {
         let unknown = self.shared.counters.unknown();
         unknown.arrived();
         unknown.refused(reason);
+        self.note_refusal(settings, None, ip, reason);
         reason
+    }
+
+    /// For the table of refusals; the counters have it already.
+    fn note_refusal(&self, settings: &Settings, site: Option<&SiteState>, ip: &ClientIp, reason: Reason) {
+        let (id, terms) = match site {
+            Some(state) => (state.site.id.as_str(), Terms::of(&state.site)),
+            None => ("", settings.refusal_terms),
+        };
+        self.shared.refusals.add(id, reason, ip, terms, &self.shared.keys, self.now());
     }
 }

@@ -217,6 +217,49 @@ impl Section {
         }
     }
 
+    /// A list of numbers, `most` at most.
+    pub(super) fn numbers(&mut self, key: &str, range: RangeInclusive<u64>, most: usize) -> Vec<u32> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        let number = |item: &Value| {
+            let number = item.as_integer().and_then(|number| u64::try_from(number).ok())?;
+            u32::try_from(number).ok().filter(|_| range.contains(&number))
+        };
+        match value.as_array().and_then(|items| items.iter().map(number).collect::<Option<Vec<u32>>>()) {
+            Some(numbers) if numbers.len() <= most => return numbers,
+            Some(numbers) => {
+                self.mistake(key, format_args!("{} numbers, at most {most} are allowed", numbers.len()));
+            }
+            None => self.mistake(
+                key,
+                format_args!(
+                    "expected a list of numbers from {} to {}, found {value}",
+                    range.start(),
+                    range.end()
+                ),
+            ),
+        }
+        Vec::new()
+    }
+
+    /// A list of host names, `most` at most.
+    pub(super) fn host_names(&mut self, key: &str, most: usize) -> Vec<String> {
+        let texts = self.strings(key);
+        if texts.len() > most {
+            self.mistake(key, format_args!("{} names, at most {most} are allowed", texts.len()));
+            return Vec::new();
+        }
+        texts
+            .iter()
+            .filter_map(|text| {
+                let name = host_name(text).filter(|name| name.contains('.'));
+                if name.is_none() {
+                    self.mistake(key, format_args!("expected a host name, found {text:?}"));
+                }
+                name
+            })
+            .collect()
+    }
+
     /// `500ms`, `2s`, `5m`, `1h`.
     pub(super) fn duration(&mut self, key: &str, default: &str) -> Duration {
         let text = self.string(key, default);
@@ -387,16 +430,9 @@ impl Section {
                     Some(parent) => ("*.", parent),
                     None => ("", text.as_str()),
                 };
-                // The URL parser lower-cases and turns `клиника.рф` into its ASCII form, as browsers do.
-                match url::Url::parse(&format!("http://{name}/")) {
-                    Ok(url)
-                        if !name.is_empty()
-                            && !name.contains(['/', '@', '?', '#', ' '])
-                            && url.port().is_none() =>
-                    {
-                        url.host_str().map(|host| format!("{prefix}{host}"))
-                    }
-                    _ => {
+                match host_name(name) {
+                    Some(host) => Some(format!("{prefix}{host}")),
+                    None => {
                         self.mistake(key, format_args!("expected a host name, found {text:?}"));
                         None
                     }
@@ -431,6 +467,14 @@ impl Section {
         }
         fields
     }
+}
+
+/// A host name as browsers send it: the URL parser lower-cases and turns `клиника.рф`
+/// into its ASCII form.
+fn host_name(text: &str) -> Option<String> {
+    let url = url::Url::parse(&format!("http://{text}/")).ok()?;
+    let is_plain = !text.is_empty() && !text.contains(['/', '@', '?', '#', ' ']) && url.port().is_none();
+    is_plain.then(|| url.host_str().map(str::to_owned)).flatten()
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {

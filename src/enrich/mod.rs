@@ -4,6 +4,7 @@
 //! user agent ─► user_agent: quick answer at once, the full one from a helper thread for the rows after
 //! address    ─► place: MaxMind-format databases, in memory
 //! referrer, utm ─► source: a closed table
+//! Sec-CH-UA, referrer, network ─► hints, junk: what a mark is made of
 //! ```
 //!
 //! In: values. Out: values. Nothing here waits: a missing file or a full queue
@@ -12,6 +13,8 @@
 //! [`Enricher`] is shared by all threads and reloaded in place.
 
 pub mod client;
+pub mod hints;
+pub mod junk;
 pub mod place;
 pub mod source;
 pub mod user_agent;

@@ -69,6 +69,8 @@ pub struct Answer {
     pub said: Vec<(String, ConsentState)>,
     /// The visitor said no: their cookie goes.
     pub forget: bool,
+    /// The addresses, as [`super::crowd`] knows them, to which the cookie is offered.
+    pub offered: Vec<u64>,
     /// The keys of hit ids that this request has claimed.
     pub claimed: Vec<u64>,
 }
@@ -218,6 +220,7 @@ mod tests {
             opted_out: false,
             gpc,
             dnt: false,
+            hints: Default::default(),
             language: String::new(),
             consents: vec![("clinic".to_owned(), stored), ("other".to_owned(), ConsentState::Granted)],
         }

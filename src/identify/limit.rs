@@ -1,4 +1,4 @@
-//! How many hits one address and one network may send.
+//! How many hits one address, one network and all of them together may send to a site.
 //!
 //! Keys are keyed hashes of address prefixes, so that memory holds no address.
 //! Memory is bounded: beyond [`MAX_KEYS`] those that have been quiet are
@@ -19,11 +19,21 @@ pub const SHARED_BUCKETS: u64 = 65_536;
 /// often enough that the excess over [`MAX_KEYS`] stays small.
 const CHECKS_PER_SHRINK: u32 = 1024;
 
-/// Both limits.
+/// Hits per minute; 0 is off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PerMinute {
+    pub address: u32,
+    pub network: u32,
+    pub site: u32,
+}
+
+/// All limits.
 pub struct RateLimits {
     address: Option<Limit>,
     network: Option<Limit>,
-    per_minute: (u32, u32),
+    /// By id. Sites are configured, so they are few.
+    site: Option<DefaultKeyedRateLimiter<String>>,
+    per_minute: PerMinute,
 }
 
 struct Limit {
@@ -35,24 +45,27 @@ struct Limit {
 // === impl RateLimits ===
 
 impl RateLimits {
-    /// Hits per minute of an address and of a network; 0 is off.
-    pub fn new(address_per_minute: u32, network_per_minute: u32) -> RateLimits {
+    pub fn new(per_minute: PerMinute) -> RateLimits {
         RateLimits {
-            address: Limit::new(address_per_minute),
-            network: Limit::new(network_per_minute),
-            per_minute: (address_per_minute, network_per_minute),
+            address: Limit::new(per_minute.address),
+            network: Limit::new(per_minute.network),
+            site: NonZeroU32::new(per_minute.site).map(|most| RateLimiter::keyed(Quota::per_minute(most))),
+            per_minute,
         }
     }
 
     /// The limits that this was made with.
-    pub fn per_minute(&self) -> (u32, u32) {
+    pub fn per_minute(&self) -> PerMinute {
         self.per_minute
     }
 
-    /// Counts one hit; `false` if it is beyond a limit.
-    pub fn admit(&self, address: impl FnOnce() -> u64, network: impl FnOnce() -> u64) -> bool {
+    /// Counts one hit on a configured site; `false` if it is beyond a limit. The
+    /// site's comes last, so that what a flood's own limit refuses is not the
+    /// site's loss.
+    pub fn admit(&self, address: impl FnOnce() -> u64, network: impl FnOnce() -> u64, site: &String) -> bool {
         self.address.as_ref().is_none_or(|limit| limit.admit(address()))
             && self.network.as_ref().is_none_or(|limit| limit.admit(network()))
+            && self.site.as_ref().is_none_or(|limit| limit.check_key(site).is_ok())
     }
 
     /// How many addresses and networks are remembered.
@@ -98,25 +111,36 @@ mod tests {
 
     #[test]
     fn an_address_and_a_network_have_their_own_limits() {
-        let limits = RateLimits::new(3, 5);
-        let admitted = |address: u64| limits.admit(|| address, || 1);
+        let limits = RateLimits::new(PerMinute { address: 3, network: 5, site: 0 });
+        let admitted = |address: u64| limits.admit(|| address, || 1, &String::new());
         let outcomes: Vec<bool> = [1, 1, 1, 1, 2, 2, 2].into_iter().map(admitted).collect();
         assert_eq!(outcomes, [true, true, true, false, true, true, false]);
     }
 
     #[test]
     fn zero_is_off() {
-        let limits = RateLimits::new(0, 0);
-        assert!((0..10_000).all(|_| limits.admit(|| 1, || 1)));
+        let limits = RateLimits::new(PerMinute::default());
+        assert!((0..10_000).all(|_| limits.admit(|| 1, || 1, &String::new())));
         assert_eq!(limits.remembered(), 0);
     }
 
     #[test]
+    fn a_site_has_its_limit_from_all_addresses_together() {
+        let limits = RateLimits::new(PerMinute { address: 2, network: 0, site: 3 });
+        let admitted = |address: u64, site: &str| limits.admit(|| address, || 0, &site.to_owned());
+        // The third of address 1 is over its own limit, and costs the site nothing.
+        let outcomes: Vec<bool> = [1, 1, 1, 2, 3].into_iter().map(|one| admitted(one, "clinic")).collect();
+        assert_eq!(outcomes, [true, true, false, true, false]);
+        assert!(admitted(4, "shop"), "another site");
+    }
+
+    #[test]
     fn a_flood_from_everywhere_is_held_in_bounded_memory_and_limited() {
-        let limits = RateLimits::new(1, 0);
+        let limits = RateLimits::new(PerMinute { address: 1, ..PerMinute::default() });
         let keys = (MAX_KEYS * 2) as u64;
-        let admitted =
-            (0..keys).filter(|key| limits.admit(|| key.wrapping_mul(0x9E37_79B9_7F4A_7C15), || 0)).count();
+        let admitted = (0..keys)
+            .filter(|key| limits.admit(|| key.wrapping_mul(0x9E37_79B9_7F4A_7C15), || 0, &String::new()))
+            .count();
         assert!(limits.remembered() <= MAX_KEYS + CHECKS_PER_SHRINK as usize + SHARED_BUCKETS as usize);
         assert!(admitted < keys as usize, "the shared buckets limited nothing");
     }

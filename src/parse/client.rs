@@ -8,7 +8,7 @@ use super::address::client_address;
 use super::report;
 use super::text::{clean, cut};
 use crate::config::{Collect, MAX_SITE_ID_BYTES};
-use crate::enrich;
+use crate::enrich::{self, hints::ClientHints};
 use crate::event::{Client, ConsentState, MAX_USER_AGENT_BYTES};
 
 /// The cookie by which a visitor opts out; its value is `1`.
@@ -42,6 +42,7 @@ pub fn client(peer: IpAddr, headers: &HeaderMap, collect: &Collect) -> Client {
         opted_out: false,
         gpc: is_one(headers, &SEC_GPC),
         dnt: is_one(headers, &DNT),
+        hints: ClientHints::of(headers),
         language: headers
             .get(ACCEPT_LANGUAGE)
             .and_then(|value| value.to_str().ok())

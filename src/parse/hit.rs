@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::page;
-use super::report::{MAX_URL_BYTES, Report};
+use super::report::{MAX_URL_BYTES, Report, may_be_zone};
 use super::text::{clean, clean_and_cut};
 use crate::config::Site;
 use crate::event::{
@@ -70,6 +70,7 @@ pub fn hit(report: &Report, header: Option<&str>, site: &Site) -> Result<Hit, Re
         user_key: report.user_key.clone().into_owned(),
         consent: report.consent.unwrap_or(ConsentState::Unstated),
         id: report.id,
+        impossible: report.engaged_impossibly || !may_be_zone(&report.timezone),
     })
 }
 
@@ -205,6 +206,27 @@ mod tests {
             Report { user_key: long.as_str().into(), ..report(Kind::Pageview) },
         ] {
             assert_eq!(hit(&oversized, None, &all).err(), Some(Reason::TooLarge));
+        }
+    }
+
+    #[test]
+    fn what_cannot_have_been_measured_is_impossible_and_kept() {
+        let all = site(Fields::ALL);
+        for (zone, engaged_impossibly, expected) in [
+            ("", false, false),
+            ("Europe/Moscow", false, false),
+            // Newer than our database, or without a name.
+            ("America/Coyhaique", false, false),
+            ("Etc/GMT-14", false, false),
+            ("+05:45", false, false),
+            ("Europe/Moscow", true, true),
+            ("<script>", false, true),
+            ("Europe/Moscow\u{0}", false, true),
+            ("Москва", false, true),
+            (&"a".repeat(65), false, true),
+        ] {
+            let told = Report { timezone: zone.into(), engaged_impossibly, ..report(Kind::Engagement) };
+            assert_eq!(hit(&told, None, &all).expect("kept").impossible, expected, "{zone:?}");
         }
     }
 

@@ -192,7 +192,10 @@ fn put<'a>(report: &mut Report<'a>, key: &str, value: Plain<'a>) -> Option<()> {
 fn put_number(report: &mut Report, key: &str, number: f64) -> Option<()> {
     match key {
         "w" => report.width = report::width(number)?,
-        "d" => report.engaged_ms = report::engaged_ms(number)?,
+        "d" => {
+            report.engaged_ms = report::engaged_ms(number)?;
+            report.engaged_impossibly = number >= report::IMPOSSIBLE_ENGAGED_MS;
+        }
         "sd" => report.scroll = Some(report::scroll(number)?),
         _ => return None,
     }

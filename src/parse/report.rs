@@ -13,6 +13,12 @@ pub const MAX_WIDTH: u32 = 100_000;
 /// The longest engaged time believed, in milliseconds: a day. A longer one is
 /// cut to it.
 pub const MAX_ENGAGED_MS: u32 = 24 * 60 * 60 * 1000;
+/// An engaged time that cannot be, in milliseconds: a page would have had to be in
+/// view and focus without a break for 31 days.
+pub const IMPOSSIBLE_ENGAGED_MS: f64 = 31.0 * 24.0 * 60.0 * 60.0 * 1000.0;
+/// The longest name of a time zone that can be one, in bytes; the longest of the
+/// IANA database has 32.
+const MAX_ZONE_BYTES: usize = 64;
 /// A hit id has so many hex digits.
 pub const HIT_ID_DIGITS: usize = 16;
 
@@ -38,6 +44,8 @@ pub struct Report<'a> {
     pub user_key: Cow<'a, str>,
     pub consent: Option<ConsentState>,
     pub id: Option<u64>,
+    /// The engaged time is [`IMPOSSIBLE_ENGAGED_MS`] or more.
+    pub engaged_impossibly: bool,
 }
 
 /// What `c` may say.
@@ -64,6 +72,13 @@ pub fn width(number: f64) -> Option<u32> {
 /// An engaged time.
 pub fn engaged_ms(number: f64) -> Option<u32> {
     (number >= 0.0 && number.is_finite()).then_some(number.min(f64::from(MAX_ENGAGED_MS)) as u32)
+}
+
+/// Whether a text can be the name of a time zone: of this browser's database, which
+/// may be newer than ours.
+pub fn may_be_zone(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+-:.".contains(&byte);
+    text.len() <= MAX_ZONE_BYTES && text.bytes().all(fits)
 }
 
 /// A scroll depth in percent.

@@ -67,7 +67,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use change::{Changing, complete, wrap_if_plain};
-pub use cookie::{CookieError, MAX_AGE_MONTHS, MAX_VALUE_BYTES};
+pub use cookie::{CookieError, MAX_AGE_MONTHS, MAX_VALUE_BYTES, mint_day};
 pub use export::MIN_PASSPHRASE_CHARACTERS;
 pub use file::Purpose;
 use file::{Key, Salt, Store};

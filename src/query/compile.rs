@@ -5,7 +5,7 @@
 //!
 //! The shape, from the inside out (terms as in `docs`, "the life of a query"):
 //!
-//! 1. the site's hits of the range and a day around it, bots left out, each
+//! 1. the site's hits of the range and a day around it, marked ones left out, each
 //!    with its *person* ([`super::person`]): the minted cookie once any hit carries
 //!    it, else the visitor, over midnights;
 //! 2. per person one sorted array of hits, split into visits where a page view
@@ -59,6 +59,15 @@ struct Builder<'a> {
     params: Vec<(String, Param)>,
 }
 
+/// Which hits there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bots {
+    /// Those that count.
+    LeftOut,
+    /// Marked ones too.
+    Included,
+}
+
 /// The hit whose property is meant.
 #[derive(Clone, Copy, PartialEq)]
 enum Of {
@@ -101,13 +110,25 @@ pub fn live(site: &str, since: i64, to: i64, database: &str) -> Statement {
     Statement { sql, params }
 }
 
-/// The time of the site's first hit.
-pub fn first_hit(site: &str, database: &str) -> Statement {
+/// The time of the site's first hit; of the marked ones too with `bots`.
+pub fn first_hit(site: &str, bots: Bots, database: &str) -> Statement {
     Statement {
         sql: format!(
-            "SELECT count(), toUnixTimestamp64Milli(min(time)) FROM {database}.hits WHERE site = {{site:String}} AND bot = ''"
+            "SELECT count(), toUnixTimestamp64Milli(min(time)) FROM {database}.hits WHERE site = {{site:String}}{}",
+            bots.condition()
         ),
         params: vec![("site".to_owned(), Param::Text(site.to_owned()))],
+    }
+}
+
+// === impl Bots ===
+
+impl Bots {
+    const fn condition(self) -> &'static str {
+        match self {
+            Bots::LeftOut => " AND bot = ''",
+            Bots::Included => "",
+        }
     }
 }
 
@@ -232,8 +253,11 @@ impl<'a> Builder<'a> {
     /// Steps 1 and 2: a row per visit, with its hits as the array `v`.
     fn visits(&self) -> String {
         let fields: String = self.fields.iter().map(|field| format!(", {field}")).collect();
-        let condition = "site = {site:String} AND bot = '' AND time >= fromUnixTimestamp64Milli({look_from:Int64}) \
-                         AND time < fromUnixTimestamp64Milli({look_to:Int64})";
+        let condition = format!(
+            "site = {{site:String}}{} AND time >= fromUnixTimestamp64Milli({{look_from:Int64}}) \
+             AND time < fromUnixTimestamp64Milli({{look_to:Int64}})",
+            self.query.bots().condition()
+        );
         format!(
             "SELECT person, n, v, v[1] AS e, arrayLast(y -> y.4 <= 2, v) AS l,
     arrayCount(y -> y.4 <= 2, v) = 1 AS bounce, v[-1].1 - v[1].1 AS duration
@@ -254,7 +278,7 @@ WHERE {condition}
 GROUP BY person
 )
 ARRAY JOIN visits AS v, arrayEnumerate(visits) AS n",
-            with = with(self.database, condition),
+            with = with(self.database, &condition),
             person = person(self.database),
             database = self.database,
         )
@@ -353,6 +377,7 @@ ARRAY JOIN visits AS v, arrayEnumerate(visits) AS n",
                 format!("if(x.4 = 2, {named}, {kind})")
             }
             Dimension::Event(EventField::Ad) => format!("x.{}", self.field("ad")),
+            Dimension::Event(EventField::Mark) => labelled(&format!("x.{}", self.field("bot")), "(none)"),
             Dimension::Prop(key) => {
                 let param = self.prop_param(key);
                 let field = self.field(&format!("props[{{{param}:String}}]"));

@@ -23,7 +23,9 @@
 //! - questions about ad blocks (`event:ad`) count the persons and visits with
 //!   a hit of the block there;
 //! - a number that does not exist (a rate of nothing) is `null`;
-//! - bots are out of every number.
+//! - marked hits ([`crate::mark`]) are out of every number, unless `include.bots`
+//!   asks for them: then they count as if they had no mark, and `event:mark` tells
+//!   them apart.
 //!
 //! It knows no roles: who may ask what, and the guard of small groups, are the
 //! caller's.
@@ -85,7 +87,7 @@ pub async fn run(
 ) -> Result<Value, QueryError> {
     let mut query = parse(question, site, now).map_err(QueryError::Invalid)?;
     if query.range.all
-        && let Some(first) = first_hit(storage, &query.site).await?
+        && let Some(first) = first_hit(storage, &query).await?
     {
         query.begin_with(first);
     }
@@ -130,8 +132,13 @@ pub async fn live(storage: &Storage, site: &Site, now: Timestamp) -> Result<u64,
     Ok(number(&ask(storage, &statement).await?))
 }
 
-async fn first_hit(storage: &Storage, site: &str) -> Result<Option<i64>, QueryError> {
-    let rows = ask(storage, &compile::first_hit(site, storage.database())).await?;
+/// Whether a question asks for marked hits: who may, is the caller's affair.
+pub fn asks_for_bots(question: &Value) -> bool {
+    question["include"]["bots"] == Value::Bool(true)
+}
+
+async fn first_hit(storage: &Storage, query: &Query) -> Result<Option<i64>, QueryError> {
+    let rows = ask(storage, &compile::first_hit(&query.site, query.bots(), storage.database())).await?;
     Ok(rows.first().and_then(|row| match row.as_slice() {
         [count, first] if count.as_u64() > Some(0) => first.as_i64(),
         _ => None,

@@ -51,6 +51,8 @@ pub enum EventField {
     Hostname,
     Name,
     Ad,
+    /// The mark that keeps the hit out of the numbers.
+    Mark,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -143,6 +145,7 @@ impl Dimension {
         ("event:hostname", EventField::Hostname),
         ("event:name", EventField::Name),
         ("event:ad", EventField::Ad),
+        ("event:mark", EventField::Mark),
     ];
     const VISIT: &[(&str, VisitField)] = &[
         ("visit:entry_page", VisitField::EntryPage),
@@ -205,7 +208,7 @@ impl Dimension {
     /// belongs to a single event. A page and a host belong to the visit as well,
     /// as those of its entry.
     pub fn splits_visits(&self) -> bool {
-        matches!(self, Dimension::Prop(_) | Dimension::Event(EventField::Name))
+        matches!(self, Dimension::Prop(_) | Dimension::Event(EventField::Name | EventField::Mark))
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
+use super::compile::Bots;
 use super::filter::{Filter, short};
 use super::names::{Dimension, EventField, Metric};
 use super::range::Range;
@@ -23,7 +24,7 @@ const MAX_OFFSET: u64 = 100_000_000;
 
 const KEYS: &[&str] =
     &["site_id", "metrics", "date_range", "dimensions", "filters", "order_by", "include", "pagination"];
-const INCLUDES: &[&str] = &["imports", "time_labels", "total_rows"];
+const INCLUDES: &[&str] = &["imports", "time_labels", "total_rows", "bots"];
 
 /// A question that can be compiled.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +65,8 @@ pub struct Include {
     pub imports: bool,
     pub time_labels: bool,
     pub total_rows: bool,
+    /// Marked hits too, as if they were not.
+    pub bots: bool,
 }
 
 /// Reads a question about `site`. `now` decides what the words of the range mean.
@@ -131,6 +134,11 @@ impl Query {
         }
     }
 
+    /// Which hits it is about.
+    pub fn bots(&self) -> Bots {
+        if self.include.bots { Bots::Included } else { Bots::LeftOut }
+    }
+
     /// The question as it was understood, for the answer.
     pub fn normalised(&self) -> Value {
         let name = |column: &Column| match column {
@@ -155,6 +163,7 @@ impl Query {
                 "imports": self.include.imports,
                 "time_labels": self.include.time_labels,
                 "total_rows": self.include.total_rows,
+                "bots": self.include.bots,
             },
             "pagination": { "limit": self.limit, "offset": self.offset },
         })
@@ -314,6 +323,7 @@ fn include(value: Option<&Value>, dimensions: &[Dimension], mistakes: &mut Vec<S
         imports: flag("imports"),
         time_labels: flag("time_labels"),
         total_rows: flag("total_rows"),
+        bots: flag("bots"),
     };
     if include.time_labels && !dimensions.iter().any(|d| matches!(d, Dimension::Time(_))) {
         mistakes.push("#/include/time_labels: Requires a time dimension".to_owned());

@@ -12,7 +12,9 @@
 //!
 //! - `running`: the server as the web address and the control socket see it
 //! - `storage`: brings storage up, and what needs it
+//! - `refusals`: writes what was refused, now and then
 
+mod refusals;
 mod running;
 mod storage;
 
@@ -143,6 +145,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         tokio::spawn(maintain(shared.clone(), outlet.clone()));
         tokio::spawn(note_backlog(shared.clone(), outlet.clone()));
         tokio::spawn(look_at_certificates(terminators.clone()));
+        let refusals = refusals::Writing::new(shared.clone(), storage.view().store());
+        tokio::spawn(refusals.clone().run());
         let running = running::Server::new(
             config.clone(),
             read_config,
@@ -151,6 +155,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             outlet.clone(),
             storage.view(),
             terminators.clone(),
+            refusals.clone(),
         );
         let state = Arc::new(web::State::open(
             config.clone(),
@@ -160,7 +165,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             jiff::Timestamp::now,
         )?);
         let web = (web_listener, terminators.web);
-        back(state, storage, web, stop_hits, hit_threads, opened.fatal).await
+        back(state, storage, refusals, web, stop_hits, hit_threads, opened.fatal).await
     });
     // What a blocking thread still does (a password check) is nobody's concern any more.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -171,6 +176,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 async fn back(
     state: Arc<web::State>,
     storage: storage::Storage,
+    refusals: refusals::Writing,
     (web_listener, web_tls): (std::net::TcpListener, Option<Arc<Terminator>>),
     stop_hits: watch::Sender<bool>,
     hit_threads: Vec<JoinHandle<()>>,
@@ -229,6 +235,7 @@ async fn back(
     joined?;
     // The writers are closed by now: what they held is sealed, and is shipped if storage answers.
     let _ = stop_shipping.send(true);
+    refusals.stop().await;
     storage.stop(bringing_up).await;
     // The socket's file outlives its listener.
     drop(std::fs::remove_file(data_dir.join(control::SOCKET_NAME)));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
+use super::refusals::Writing;
 use super::storage::View;
 use super::{ReadConfig, Terminators};
 use crate::accept::{self, Shared};
@@ -30,6 +31,7 @@ pub(super) struct Server {
     outlet: Outlet,
     storage: View,
     terminators: Terminators,
+    refusals: Writing,
 }
 
 // === impl Server ===
@@ -43,8 +45,9 @@ impl Server {
         outlet: Outlet,
         storage: View,
         terminators: Terminators,
+        refusals: Writing,
     ) -> Server {
-        Server { config, read_config, demo, shared, outlet, storage, terminators }
+        Server { config, read_config, demo, shared, outlet, storage, terminators, refusals }
     }
 }
 
@@ -72,7 +75,7 @@ impl Running for Server {
     }
 
     fn jobs(&self) -> Value {
-        json!({ "ship": self.storage.ship() })
+        json!({ "ship": self.storage.ship(), "refusals": self.refusals.described() })
     }
 
     fn certificates(&self) -> Vec<(&'static str, jiff::Timestamp)> {

@@ -242,6 +242,23 @@ impl Archive for Questions {
         Box::pin(async move { Ok(query::live(&self.0, site, now).await?) })
     }
 
+    fn refusals<'a>(
+        &'a self,
+        site: &'a str,
+        from: jiff::Timestamp,
+        to: jiff::Timestamp,
+    ) -> Answering<'a, Result<Value, ArchiveError>> {
+        Box::pin(async move {
+            let hours = self.0.refusals(site, from.as_second(), to.as_second()).await?;
+            let instant = |seconds| jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string();
+            let results: Vec<Value> = hours
+                .into_iter()
+                .map(|row| json!({ "hour": instant(row.hour), "reason": row.reason, "count": row.count }))
+                .collect();
+            Ok(json!({ "site_id": site, "from": from.to_string(), "to": to.to_string(), "results": results }))
+        })
+    }
+
     fn remove_demo(&self) -> Answering<'_, Result<u64, ArchiveError>> {
         Box::pin(async move { Ok(demo::remove(&self.0).await?) })
     }

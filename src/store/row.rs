@@ -121,7 +121,7 @@ pub struct Row<'a> {
     pub os_version: &'a str,
     /// `desktop mobile tablet tv console other`, or empty.
     pub device: &'a str,
-    /// Empty for people; else what gave the sender away (`crawler`, …).
+    /// Empty for what counts; else the name of its [`crate::mark::Mark`].
     pub bot: &'a str,
     pub language: &'a str,
     /// A class of screen widths, or empty.
@@ -347,7 +347,8 @@ impl<'a> Head<'a> {
     }
 }
 
-fn string(out: &mut Vec<u8>, text: &str) {
+/// Appends a text as RowBinary.
+pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     varint(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
 }

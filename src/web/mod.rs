@@ -7,7 +7,7 @@
 //! - `routes`: the one table of paths, methods, roles and handlers
 //! - `access`, `role`, `sessions`, `people`, `password`, `attempts`, `first`:
 //!   who asks, and how they prove it
-//! - `stats`, `account`, `pages`, `debug`, `metrics`: the handlers
+//! - `stats`, `refusals`, `account`, `pages`, `debug`, `metrics`: the handlers
 //! - `running`: the rest of the server, as two traits
 //!
 //! Bounds: [`MAX_CONNECTIONS`], header bytes and time, body bytes and time
@@ -25,6 +25,7 @@ mod metrics;
 mod pages;
 pub mod password;
 pub mod people;
+mod refusals;
 pub mod role;
 pub mod routes;
 pub mod running;

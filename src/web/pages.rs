@@ -155,6 +155,10 @@ fn description() -> Value {
                 operation["security"] = json!([{ "token": [] }, { "session": [] }]);
                 operation["x-role"] = json!(role.name());
             }
+            Needs::OneOf(roles) => {
+                operation["security"] = json!([{ "token": [] }, { "session": [] }]);
+                operation["x-roles"] = json!(roles);
+            }
         }
         if let Some(name) = parameter {
             operation["parameters"] =
@@ -194,6 +198,9 @@ fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'
         (_, "/api/v2/query") => ("A stats question", json, None),
         (_, "/api/v1/sites") => ("The sites that the asker may see", json, None),
         (_, "/api/v1/live") => ("Persons in the last five minutes", json, Some("site_id")),
+        (_, "/api/v1/refusals") => {
+            ("Refused hits by hour and reason, without addresses", json, Some("site_id"))
+        }
         ("GET", "/api/v1/session") => ("Who is signed in", json, None),
         ("POST", "/api/v1/session") => {
             ("Signs in with login and password, or with the first code", json, None)

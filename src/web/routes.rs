@@ -19,7 +19,7 @@ use serde_json::Value;
 use super::access::{self, Credential, Principal};
 use super::answer::{self, Answer};
 use super::role::Role;
-use super::{State, account, debug, metrics, pages, stats};
+use super::{State, account, debug, metrics, pages, refusals, stats};
 use crate::headers;
 
 /// The longest body, in bytes: a question with a thousand filter values.
@@ -34,6 +34,8 @@ pub enum Needs {
     Nothing,
     /// A token or a session of this role.
     Role(Role),
+    /// A token or a session of any of these roles.
+    OneOf(&'static [Role]),
     /// A session: a person, not a program.
     Session,
     /// A request made on this machine, or any role.
@@ -91,6 +93,7 @@ pub static ROUTES: &[Route] = &[
     route!(POST "/api/v2/query" Needs::Role(Role::Viewer), stats::query),
     route!(GET "/api/v1/sites" Needs::Role(Role::Viewer), stats::sites),
     route!(GET "/api/v1/live" Needs::Role(Role::Viewer), stats::live),
+    route!(GET "/api/v1/refusals" Needs::OneOf(&[Role::Security, Role::Officer]), refusals::refusals),
     route!(GET "/api/v1/session" Needs::Session, account::who),
     route!(POST "/api/v1/session" Needs::Nothing, account::sign_in),
     route!(DELETE "/api/v1/session" Needs::Nothing, account::sign_out),
@@ -142,11 +145,12 @@ fn admit(
     headers: &HeaderMap,
     needs: Needs,
 ) -> Result<Option<Principal>, Box<Answer>> {
-    let role = match needs {
+    let roles: &[Role] = match &needs {
         Needs::Nothing => return Ok(None),
         Needs::LocalOrRole(_) if access::is_local(peer, headers) => return Ok(None),
-        Needs::Session => None,
-        Needs::LocalOrRole(role) | Needs::Role(role) => Some(role),
+        Needs::Session => &[],
+        Needs::LocalOrRole(role) | Needs::Role(role) => std::slice::from_ref(role),
+        Needs::OneOf(roles) => roles,
     };
     let principal = match access::authenticate(state, headers) {
         Ok(Some(principal)) => principal,
@@ -156,13 +160,14 @@ fn admit(
             return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the list of people cannot be read");
         }
     };
-    match (role, &principal.by) {
-        (None, Credential::Session { .. }) => Ok(Some(principal)),
-        (None, Credential::Token) => refuse(StatusCode::FORBIDDEN, "this needs a signed-in person"),
-        (Some(role), _) if !principal.role.includes(role) => {
-            refuse(StatusCode::FORBIDDEN, format_args!("this needs the role {role}"))
+    match (roles, &principal.by) {
+        ([], Credential::Session { .. }) => Ok(Some(principal)),
+        ([], Credential::Token) => refuse(StatusCode::FORBIDDEN, "this needs a signed-in person"),
+        (roles, _) if roles.iter().any(|role| principal.role.includes(*role)) => Ok(Some(principal)),
+        (roles, _) => {
+            let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+            refuse(StatusCode::FORBIDDEN, format_args!("this needs the role {}", names.join(" or ")))
         }
-        (Some(_), _) => Ok(Some(principal)),
     }
 }
 

@@ -29,6 +29,14 @@ pub trait Archive: Send + Sync {
     ) -> Answering<'a, Result<Value, ArchiveError>>;
     /// How many persons were there in the last five minutes.
     fn live<'a>(&'a self, site: &'a Site, now: jiff::Timestamp) -> Answering<'a, Result<u64, ArchiveError>>;
+    /// How many hits were refused on a site (empty: on none that is known), by hour
+    /// and reason.
+    fn refusals<'a>(
+        &'a self,
+        site: &'a str,
+        from: jiff::Timestamp,
+        to: jiff::Timestamp,
+    ) -> Answering<'a, Result<Value, ArchiveError>>;
     /// Removes the made-up rows and says how many there were.
     fn remove_demo(&self) -> Answering<'_, Result<u64, ArchiveError>>;
 }

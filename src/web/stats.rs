@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 
 use super::State;
 use super::answer::{self, Answer};
+use super::role::Role;
 use super::routes::Asked;
 use super::running::{Answering, ArchiveError};
 use crate::config::Site;
+use crate::query;
 
 /// How many questions are put to storage at once; more would only share its
 /// memory and cores.
@@ -31,6 +33,12 @@ pub async fn query(asked: Asked) -> Answer {
     let Some(site) = config.site(id).filter(|site| asked.principal().may_see(&site.id)) else {
         return answer::unauthorized();
     };
+    if query::asks_for_bots(&asked.body) && !asked.principal().role.includes(Role::Security) {
+        return answer::error(
+            StatusCode::FORBIDDEN,
+            format_args!("#/include/bots: this needs the role {}", Role::Security),
+        );
+    }
     let Some(archive) = asked.state.archive() else { return not_ready() };
     let question = archive.query(site, &asked.body, asked.state.timestamp());
     match in_turn(&asked.state, question).await {
@@ -74,7 +82,10 @@ pub async fn sites(asked: Asked) -> Answer {
 }
 
 /// Puts one question to storage: in turn, within the time, and measured.
-async fn in_turn<T>(state: &State, question: Answering<'_, Result<T, ArchiveError>>) -> Result<T, Answer> {
+pub(super) async fn in_turn<T>(
+    state: &State,
+    question: Answering<'_, Result<T, ArchiveError>>,
+) -> Result<T, Answer> {
     let turn = tokio::time::timeout(QUEUE_TIMEOUT, state.queries.acquire()).await;
     let Ok(Ok(_turn)) = turn else { return Err(unavailable("too many questions at once")) };
     let begun = std::time::Instant::now();
@@ -107,7 +118,7 @@ async fn in_turn<T>(state: &State, question: Answering<'_, Result<T, ArchiveErro
     }
 }
 
-fn not_ready() -> Answer {
+pub(super) fn not_ready() -> Answer {
     unavailable("storage is not ready yet")
 }
 

@@ -27,7 +27,8 @@ pub struct Hit {
     pub minted: u64,
     /// What `visitor` was before midnight, on hits of a day's first half hour.
     pub before: u64,
-    pub bot: bool,
+    /// Empty for what counts.
+    pub mark: &'static str,
     /// By the name of the stored column.
     pub text: BTreeMap<&'static str, String>,
     pub props: Vec<(String, String)>,
@@ -51,6 +52,8 @@ pub struct Ask<'a> {
     pub dimensions: &'a [String],
     pub metrics: &'a [&'static str],
     pub filters: &'a [Where],
+    /// Marked hits count too.
+    pub bots: bool,
 }
 
 /// Values by group; `None` is a number that does not exist.
@@ -106,7 +109,7 @@ impl Hit {
             os: self.get("os"),
             os_version: self.get("os_version"),
             device: self.get("device"),
-            bot: if self.bot { "crawler" } else { "" },
+            bot: self.mark,
             language: self.get("language"),
             screen: self.get("screen"),
             ad: self.get("ad"),
@@ -130,7 +133,7 @@ impl Hit {
 
 /// The answer by definition.
 pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
-    let visits = visits(hits, ask.from - DAY, ask.to + DAY);
+    let visits = visits(hits, ask.bots, ask.from - DAY, ask.to + DAY);
     let names: Vec<String> = ask.dimensions.iter().cloned().chain(dimensions_of(ask.filters)).collect();
     let about_ads = names.iter().any(|name| name == "event:ad");
     let ads = [Kind::AdView, Kind::AdViewable, Kind::AdClick];
@@ -265,10 +268,13 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
 }
 
 /// The visits of all people, by person and number.
-fn visits(hits: &[Hit], from: i64, to: i64) -> BTreeMap<(u64, usize), Visit<'_>> {
+fn visits(hits: &[Hit], bots: bool, from: i64, to: i64) -> BTreeMap<(u64, usize), Visit<'_>> {
     let cookies: HashSet<u64> = hits.iter().filter(|hit| hit.cookie).map(|hit| hit.visitor).collect();
     let is_adopted = |hit: &Hit| hit.minted != 0 && cookies.contains(&hit.minted);
-    let seen: Vec<&Hit> = hits.iter().filter(|hit| !hit.bot && hit.time >= from && hit.time < to).collect();
+    let seen: Vec<&Hit> = hits
+        .iter()
+        .filter(|hit| (bots || hit.mark.is_empty()) && hit.time >= from && hit.time < to)
+        .collect();
     let hashed: Vec<&Hit> = seen.iter().copied().filter(|hit| !hit.cookie && !is_adopted(hit)).collect();
     let mut people: BTreeMap<u64, Vec<&Hit>> = BTreeMap::new();
     for hit in seen {
@@ -365,6 +371,7 @@ fn value_of(name: &str, hit: &Hit, page: &Hit, visit: &Visit, zone: &TimeZone) -
         "event:name" if hit.kind == Kind::Event => hit.get("name").to_owned(),
         "event:name" => hit.kind.name().to_owned(),
         "event:ad" => hit.get("ad").to_owned(),
+        "event:mark" => or(hit.mark, "(none)"),
         "visit:entry_page" => or(entry.get("path"), "(not set)"),
         "visit:exit_page" => {
             let last = visit.hits.iter().rev().find(|hit| hit.counted());

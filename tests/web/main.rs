@@ -276,6 +276,9 @@ async fn each_route_admits_whom_its_table_entry_declares() {
                 (Needs::Role(needed) | Needs::LocalOrRole(needed), Some(role)) if !role.includes(needed) => {
                     Some(403)
                 }
+                (Needs::OneOf(needed), Some(role)) if !needed.iter().any(|one| role.includes(*one)) => {
+                    Some(403)
+                }
                 _ => None,
             };
             let status = ask(&server, route, credentials).await;
@@ -332,6 +335,53 @@ async fn questions_reach_storage_and_its_mistakes_come_back_line_by_line() {
     }
     let live = server.get("/api/v1/live?site_id=clinic", &headers).await;
     assert_eq!(live.json(), json!({ "visitors": 3 }));
+}
+
+#[tokio::test]
+async fn marked_hits_are_shown_to_security_and_owner_and_nobody_else() {
+    let server = Server::start().await;
+    for (role, expected) in
+        [(Role::Viewer, 403), (Role::Security, 200), (Role::Officer, 403), (Role::Owner, 200)]
+    {
+        let token = bearer(&server.token(role, None));
+        let headers = [("authorization", token.as_str())];
+        let mut body = question("clinic");
+        for (bots, expected) in [(json!(true), expected), (json!(false), 200)] {
+            body["include"] = json!({ "bots": bots });
+            let reply = server.post("/api/v2/query", &headers, &body).await;
+            assert_eq!(reply.status, expected, "{role} {bots}: {}", reply.text());
+        }
+        server.people(|roster| roster.revoke_token("test"));
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_for_security_officer_and_owner_within_their_site_and_a_month() {
+    let server = Server::start().await;
+    for (role, site, query, expected) in [
+        (Role::Viewer, None, "?site_id=clinic", 403),
+        (Role::Security, None, "?site_id=clinic", 200),
+        (Role::Officer, None, "?site_id=clinic", 200),
+        (Role::Owner, None, "?site_id=", 200),
+        (Role::Owner, Some("shop"), "?site_id=shop", 200),
+        (Role::Owner, Some("shop"), "?site_id=clinic", 401),
+        (Role::Owner, Some("shop"), "?site_id=", 401),
+        (Role::Owner, None, "?site_id=no-such-site", 401),
+        (Role::Owner, None, "", 400),
+        (Role::Owner, None, "?site_id=clinic&from=yesterday", 400),
+        (Role::Owner, None, "?site_id=clinic&from=2026-11-25T00:00:00Z&to=2026-11-24T00:00:00Z", 400),
+        (Role::Owner, None, "?site_id=clinic&from=2026-10-01T00:00:00Z&to=2026-11-24T00:00:00Z", 400),
+        (Role::Owner, None, "?site_id=clinic&from=-009999-01-02T01:59:59Z&to=9999-12-30T22:00:00Z", 400),
+    ] {
+        let token = bearer(&server.token(role, site));
+        let path = format!("/api/v1/refusals{query}");
+        let reply = server.get(&path, &[("authorization", token.as_str())]).await;
+        assert_eq!(reply.status, expected, "{role} {site:?} {query}: {}", reply.text());
+        server.people(|roster| roster.revoke_token("test"));
+    }
+    let token = bearer(&server.token(Role::Owner, None));
+    let reply = server.get("/api/v1/refusals?site_id=clinic", &[("authorization", token.as_str())]).await;
+    assert_eq!(reply.json(), json!({ "site": "clinic", "seconds": 24 * 60 * 60 }));
 }
 
 #[tokio::test]

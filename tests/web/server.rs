@@ -179,6 +179,15 @@ impl Archive for Echo {
         Box::pin(async { Ok(3) })
     }
 
+    fn refusals<'a>(
+        &'a self,
+        site: &'a str,
+        from: jiff::Timestamp,
+        to: jiff::Timestamp,
+    ) -> Answering<'a, Result<Value, ArchiveError>> {
+        Box::pin(async move { Ok(json!({ "site": site, "seconds": (to - from).get_seconds() })) })
+    }
+
     fn remove_demo(&self) -> Answering<'_, Result<u64, ArchiveError>> {
         Box::pin(async { Ok(7) })
     }

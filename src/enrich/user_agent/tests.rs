@@ -131,7 +131,7 @@ fn odd_strings_get_an_answer() {
 #[test]
 fn without_rules_everything_works_and_a_warning_says_so() {
     let dir = tempfile::tempdir().expect("temporary directory");
-    let config = Enrich { user_agent_rules: None, user_agent_cpu_percent: 10 };
+    let config = Enrich { user_agent_cpu_percent: 10, ..Enrich::default() };
     let search = Search::new(None, dir.path());
     let classifier = Classifier::open(&config, &search).expect("opens");
     assert!(classifier.warnings()[0].contains("npm ci"), "{:?}", classifier.warnings());

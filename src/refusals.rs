@@ -1,0 +1,296 @@
+//! Refused hits, summed by site, hour, reason and protected address until they are
+//! written to the table `refusals`.
+//!
+//! In: each refusal, from all hit threads. Out: now and then, all sums so far.
+//!
+//! An address is here only as it would be stored with a hit: encrypted under the
+//! month's key, as the site's `ip` says. Hits of no known site fall under the
+//! strictest of the configured sites ([`Terms::strictest`]). Whoever opted out, or
+//! sent a signal for which the site drops hits, is counted without an address.
+//!
+//! Bounds: [`MAX_ADDRESSES`] sums with an address between two writings, beyond
+//! which a refusal is summed without one; and [`MAX_OTHERS`] without, beyond which
+//! it is only counted as lost. These are not hits: the counters of
+//! [`crate::count`] are exact, and what a crash loses here is what was not written
+//! yet.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::config::{Config, IpStorage, Site};
+use crate::pipeline::month_of;
+use crate::privacy::address::ClientIp;
+use crate::privacy::keys::KeyRing;
+use crate::reject::Reason;
+
+/// How many sums hold an address between two writings: an abuser is seen by one,
+/// and a flood from everywhere would fill a table with noise. With a writing every
+/// ten seconds a whole day of it is 4.4 million rows, some 100 MB.
+pub const MAX_ADDRESSES: usize = 512;
+/// How many sums hold none: all sites ([`crate::config::MAX_SITES`]) with all
+/// reasons for an hour, and more hours of fewer while storage is away.
+pub const MAX_OTHERS: usize = 4096;
+
+const SECONDS_PER_HOUR: i64 = 3600;
+
+/// What one sum is of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    site: String,
+    /// Seconds since 1970 at which the hour began, UTC.
+    hour: u32,
+    reason: Reason,
+    ip: [u8; 16],
+    ip_key: u32,
+    ip_days: u16,
+}
+
+/// One sum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Empty: no known site.
+    pub site: String,
+    /// Seconds since 1970 at which the hour began, UTC.
+    pub hour: u32,
+    pub reason: Reason,
+    /// Zeros when not stored.
+    pub ip: [u8; 16],
+    /// The id of the key that protects it; 0 when not stored.
+    pub ip_key: u32,
+    pub count: u64,
+    pub ip_days: u16,
+}
+
+/// How addresses of refused hits are stored, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    pub ip: IpStorage,
+    pub ip_days: u16,
+}
+
+/// All sums since the last writing.
+#[derive(Default)]
+pub struct Refusals {
+    sums: Mutex<Sums>,
+}
+
+#[derive(Default)]
+struct Sums {
+    with_address: HashMap<Key, u64>,
+    others: HashMap<Key, u64>,
+    lost: u64,
+}
+
+// === impl Terms ===
+
+impl Terms {
+    pub fn of(site: &Site) -> Terms {
+        Terms { ip: site.ip, ip_days: site.retention.ip_days }
+    }
+
+    /// The strictest of all sites', for hits of none.
+    pub fn strictest(config: &Config) -> Terms {
+        let strictness = |ip: IpStorage| match ip {
+            IpStorage::Encrypted => 0,
+            IpStorage::Truncated => 1,
+            IpStorage::None => 2,
+        };
+        let ip = config.sites.iter().map(|site| site.ip).max_by_key(|ip| strictness(*ip));
+        let ip_days = config.sites.iter().map(|site| site.retention.ip_days).min();
+        Terms { ip: ip.unwrap_or(IpStorage::None), ip_days: ip_days.unwrap_or(1) }
+    }
+}
+
+// === impl Refusals ===
+
+impl Refusals {
+    /// Adds one refusal on `site`, empty for no known one.
+    pub fn add(
+        &self,
+        site: &str,
+        reason: Reason,
+        ip: &ClientIp,
+        terms: Terms,
+        keys: &KeyRing,
+        now: Timestamp,
+    ) {
+        let how = match reason {
+            Reason::OptedOut | Reason::SignalDropped => IpStorage::None,
+            _ => terms.ip,
+        };
+        let (ip, ip_key) = keys.protect(ip, how, month_of(now));
+        let seconds = now.as_second();
+        let hour = u32::try_from(seconds - seconds.rem_euclid(SECONDS_PER_HOUR)).unwrap_or(0);
+        self.sum(Key { site: site.to_owned(), hour, reason, ip, ip_key, ip_days: terms.ip_days });
+    }
+
+    /// All sums so far, which begin anew.
+    pub fn take(&self) -> Vec<Refused> {
+        let mut sums = self.sums();
+        let with_address = std::mem::take(&mut sums.with_address);
+        let others = std::mem::take(&mut sums.others);
+        drop(sums);
+        with_address.into_iter().chain(others).map(|(key, count)| key.summed(count)).collect()
+    }
+
+    /// Refusals that found no room, or could not be written.
+    pub fn lost(&self) -> u64 {
+        self.sums().lost
+    }
+
+    /// Counts refusals that could not be written.
+    pub fn lose(&self, count: u64) {
+        self.sums().lost += count;
+    }
+
+    fn sum(&self, mut key: Key) {
+        let sums = &mut *self.sums();
+        if key.ip_key != 0 {
+            let is_full = sums.with_address.len() >= MAX_ADDRESSES;
+            match sums.with_address.get_mut(&key) {
+                Some(count) => return *count += 1,
+                None if !is_full => {
+                    sums.with_address.insert(key, 1);
+                    return;
+                }
+                None => (key.ip, key.ip_key) = ([0; 16], 0),
+            }
+        }
+        let is_full = sums.others.len() >= MAX_OTHERS;
+        match sums.others.get_mut(&key) {
+            Some(count) => *count += 1,
+            None if is_full => sums.lost += 1,
+            None => {
+                sums.others.insert(key, 1);
+            }
+        }
+    }
+
+    fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Key ===
+
+impl Key {
+    fn summed(self, count: u64) -> Refused {
+        let Key { site, hour, reason, ip, ip_key, ip_days } = self;
+        Refused { site, hour, reason, ip, ip_key, count, ip_days }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENCRYPTED: Terms = Terms { ip: IpStorage::Encrypted, ip_days: 90 };
+
+    fn ip(number: u32) -> ClientIp {
+        // 2001:db8::/32 is for documentation.
+        let address = std::net::Ipv6Addr::from((0x2001_0db8_u128 << 96) | (u128::from(number) << 64));
+        ClientIp::new(address.into())
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("an instant")
+    }
+
+    struct Rig {
+        refusals: Refusals,
+        keys: KeyRing,
+        _dir: tempfile::TempDir,
+    }
+
+    fn rig() -> Rig {
+        let dir = tempfile::tempdir().expect("directory");
+        let keys = KeyRing::open(&crate::config::Keys::in_dir(&dir.path().join("keys"))).expect("a key ring");
+        Rig { refusals: Refusals::default(), keys, _dir: dir }
+    }
+
+    #[test]
+    fn refusals_are_summed_by_site_hour_reason_and_protected_address() {
+        let Rig { refusals, keys, _dir } = rig();
+        let add = |site: &str, reason, number, time: &str| {
+            refusals.add(site, reason, &ip(number), ENCRYPTED, &keys, at(time));
+        };
+        for _ in 0..3 {
+            add("clinic", Reason::RateLimited, 1, "2026-11-25T20:59:59.9Z");
+        }
+        add("clinic", Reason::RateLimited, 1, "2026-11-25T21:00:00Z");
+        add("clinic", Reason::ForeignHost, 1, "2026-11-25T21:00:00Z");
+        add("clinic", Reason::RateLimited, 2, "2026-11-25T21:30:00Z");
+        add("", Reason::UnknownSite, 2, "2026-11-25T21:30:00Z");
+        let mut found: Vec<(String, i64, &str, u64)> = refusals
+            .take()
+            .into_iter()
+            .inspect(|row| assert!(row.ip_key != 0 && row.ip != [0; 16] && row.ip_days == 90))
+            .map(|row| (row.site, i64::from(row.hour), row.reason.name(), row.count))
+            .collect();
+        found.sort();
+        let (eight, nine) = (at("2026-11-25T20:00:00Z").as_second(), at("2026-11-25T21:00:00Z").as_second());
+        let row = |site: &str, hour, reason, count| (site.to_owned(), hour, reason, count);
+        let expected = [
+            row("", nine, "unknown-site", 1),
+            row("clinic", eight, "rate-limited", 3),
+            row("clinic", nine, "foreign-host", 1),
+            row("clinic", nine, "rate-limited", 1),
+            row("clinic", nine, "rate-limited", 1),
+        ];
+        assert_eq!(found, expected);
+        assert!(refusals.take().is_empty());
+    }
+
+    #[test]
+    fn addresses_are_stored_as_the_site_says_and_never_of_who_opted_out() {
+        let Rig { refusals, keys, _dir } = rig();
+        let now = at("2026-11-25T21:00:00Z");
+        for (how, reason, stored) in [
+            (IpStorage::Encrypted, Reason::Duplicate, true),
+            (IpStorage::Truncated, Reason::Duplicate, true),
+            (IpStorage::None, Reason::Duplicate, false),
+            (IpStorage::Encrypted, Reason::OptedOut, false),
+            (IpStorage::Encrypted, Reason::SignalDropped, false),
+        ] {
+            refusals.add("clinic", reason, &ip(7), Terms { ip: how, ip_days: 1 }, &keys, now);
+            let [row] = &refusals.take()[..] else { panic!("one row") };
+            assert_eq!((row.ip_key != 0, row.ip != [0; 16]), (stored, stored), "{how:?} {reason}");
+            let Some(revealed) = keys.reveal(row.ip, row.ip_key).filter(|_| stored) else { continue };
+            assert!((revealed == ip(7)) == (how == IpStorage::Encrypted) || how == IpStorage::Truncated);
+        }
+    }
+
+    #[test]
+    fn hits_of_no_site_fall_under_the_strictest_terms() {
+        let strictest = |text: &str| {
+            Terms::strictest(&Config::parse(text, [], std::path::Path::new("/srv")).expect("valid"))
+        };
+        let sites = "[[site]]\nid='a'\nhosts=['a.example']\n[[site]]\nid='b'\nhosts=['b.example']\nip='truncated'\n[site.retention]\nip_days=7\n";
+        assert_eq!(strictest(sites), Terms { ip: IpStorage::Truncated, ip_days: 7 });
+        assert_eq!(strictest(""), Terms { ip: IpStorage::None, ip_days: 1 });
+    }
+
+    #[test]
+    fn a_flood_is_summed_in_bounded_memory_and_no_refusal_is_uncounted() {
+        const FLOOD: u32 = 100_000;
+        let Rig { refusals, keys, _dir } = rig();
+        let now = at("2026-11-25T21:00:00Z");
+        for number in 0..FLOOD {
+            refusals.add("clinic", Reason::RateLimited, &ip(number), ENCRYPTED, &keys, now);
+        }
+        let rows = refusals.take();
+        assert_eq!(rows.len(), MAX_ADDRESSES + 1);
+        let others: Vec<&Refused> = rows.iter().filter(|row| row.ip_key == 0).collect();
+        assert_eq!((others.len(), others[0].count), (1, u64::from(FLOOD) - MAX_ADDRESSES as u64));
+        // A storage that is away for a year of hours.
+        for hour in 0..10_000 {
+            let then = now + jiff::SignedDuration::from_hours(hour);
+            refusals.add("clinic", Reason::OptedOut, &ip(1), ENCRYPTED, &keys, then);
+        }
+        let kept: u64 = refusals.take().iter().map(|row| row.count).sum();
+        println!("{FLOOD} refusals: {} rows; 10000 hours: {kept} kept, {} lost", rows.len(), refusals.lost());
+        assert_eq!((kept, kept + refusals.lost()), (MAX_OTHERS as u64, 10_000));
+    }
+}
