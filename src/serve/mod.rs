@@ -85,6 +85,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     name_bound_ports(&mut config, &listeners, &web_listener)?;
 
     let keys = Arc::new(KeyRing::open(&config.keys)?);
+    tracing::info!(master_key = %config.keys.master, "the key ring is open");
     let enricher = Arc::new(Enricher::open(&config, &Search::here())?);
     for warning in enricher.warnings() {
         tracing::warn!("{warning}");
