@@ -140,7 +140,11 @@ pub enum KeyError {
     #[error("there is no id left for another key of {purpose}")]
     NoIdLeft { purpose: Purpose },
     /// Two rings have different keys under one id.
-    #[error("the rings differ in {}: nothing was changed (--take-theirs replaces these keys by the other ring's)", named(.0))]
+    #[error(
+        "the rings were made apart, they differ in {}: nothing was changed \
+         (--take-theirs replaces these keys by the other ring's)",
+        named(.0)
+    )]
     Conflict(Vec<(Purpose, u32)>),
     #[error("{}: there is a key ring already; it is not overwritten", .0.display())]
     Exists(PathBuf),
@@ -298,7 +302,8 @@ impl KeyError {
     }
 }
 
-fn named(keys: &[(Purpose, u32)]) -> String {
+/// Keys as a sentence names them.
+pub fn named(keys: &[(Purpose, u32)]) -> String {
     let names: Vec<String> = keys.iter().map(|(purpose, id)| format!("{purpose} {id}")).collect();
     names.join(", ")
 }

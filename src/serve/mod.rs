@@ -96,6 +96,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 
     let terminators = Terminators::open(&config)?;
     let keys = Arc::new(KeyRing::open(&config.keys)?);
+    tracing::info!(master_key = %config.keys.master, "the key ring is open");
     let enricher = Arc::new(Enricher::open(&config, &Search::here())?);
     for warning in enricher.warnings() {
         tracing::warn!("{warning}");

@@ -93,18 +93,32 @@ fn no_key_is_in_an_archive_nor_in_what_is_restored_from_it() {
     send(&server, 0..BATCH + 5);
     assert_eq!(server.terminate().0, Some(0));
     let made = here.done(&["backup"], "");
-    let ring = std::fs::read_to_string(here.data().join("keys/ring.toml")).expect("readable");
+    // As they are used, as they lie on the disk, and what they lie under.
+    let ring = here.plain_ring();
+    let wrapped = std::fs::read_to_string(here.data().join("keys/ring.toml")).expect("readable");
+    let master = std::fs::read_to_string(here.data().join("keys/master.key")).expect("readable");
     let node = std::fs::read_to_string(here.data().join("spool/node")).expect("readable");
     let engine = std::fs::read_to_string(here.data().join("engine/secret")).expect("readable");
     let is_secret = |word: &&str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let all = format!("{ring}\n{node}\n{engine}");
+    let all = format!("{ring}\n{master}\n{node}\n{engine}");
     let mut secrets: Vec<Vec<u8>> = Vec::new();
     for word in all.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_secret) {
         let raw = (0..32).map(|at| u8::from_str_radix(&word[2 * at..2 * at + 2], 16).expect("hex")).collect();
         secrets.push(raw);
         secrets.push(word.as_bytes().to_vec());
     }
-    assert!(secrets.len() >= 2 * 7, "cookie, visitor, user key, limiter, address, backup, node, engine");
+    assert!(
+        secrets.len() >= 2 * 8,
+        "cookie, visitor, user key, limiter, address, backup, master, node, engine"
+    );
+    let on_disk: Vec<Vec<u8>> = wrapped
+        .lines()
+        .filter_map(|line| line.strip_prefix("secret = "))
+        .map(|text| text.trim_matches('"').as_bytes().to_vec())
+        .collect();
+    assert!(on_disk.len() >= 6 && on_disk.iter().all(|text| text.len() == 144));
+    let keys = secrets.len() / 2;
+    secrets.extend(on_disk);
 
     let there = here.bare_with_keys();
     there.done(&["restore", file_of(&made).to_str().expect("plain")], "");
@@ -118,5 +132,5 @@ fn no_key_is_in_an_archive_nor_in_what_is_restored_from_it() {
             found += 1;
         }
     }
-    println!("{} keys in {} files: {found} searches, 0 found", secrets.len() / 2, files.len());
+    println!("{keys} keys in {} files: {found} searches, 0 found", files.len());
 }

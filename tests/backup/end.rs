@@ -86,8 +86,9 @@ fn an_exported_ring_opens_with_its_passphrase_only_and_replaces_none() {
     assert!(error.contains("passphrase is wrong"), "{error}");
     assert!(!there.data().join("keys/ring.toml").exists(), "nothing was written");
     there.done(&["keys", "import", file, "--passphrase-stdin"], PASSPHRASE);
+    assert_eq!(here.plain_ring(), there.plain_ring(), "it is the same ring");
     let ring = |place: &Place| std::fs::read(place.data().join("keys/ring.toml")).expect("readable");
-    assert_eq!(ring(&here), ring(&there), "it is the same ring");
+    assert_ne!(ring(&here), ring(&there), "under a master key of its own");
     let error = there.refused(&["keys", "import", file, "--passphrase-stdin"], PASSPHRASE, 1);
     assert!(error.contains("not overwritten"), "{error}");
 }

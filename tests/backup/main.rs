@@ -17,6 +17,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce};
+
 use server::Server;
 
 /// One spool, and batches that are sealed by their rows only: what is sent beyond a
@@ -103,6 +106,25 @@ impl Place {
         self.done(&["keys", "export", file, "--passphrase-stdin"], PASSPHRASE);
         other.done(&["keys", "import", file, "--passphrase-stdin"], PASSPHRASE);
         other
+    }
+
+    /// The ring's text with its keys plain: what an export seals, opened as
+    /// docs/backup.md says.
+    fn plain_ring(&self) -> String {
+        let file = self.path().join("plain.sealed");
+        self.done(&["keys", "export", file.to_str().expect("plain"), "--passphrase-stdin"], PASSPHRASE);
+        let sealed = std::fs::read(&file).expect("readable");
+        std::fs::remove_file(&file).expect("removed");
+        let (header, sealed) = sealed.split_at(38);
+        let number = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"));
+        let cost = argon2::Params::new(number(10), number(14), number(18), Some(32)).expect("costs");
+        let mut key = [0; 32];
+        argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, cost)
+            .hash_password_into(PASSPHRASE.as_bytes(), &header[22..], &mut key)
+            .expect("a key");
+        let payload = Payload { msg: sealed, aad: header };
+        let text = ChaCha20Poly1305::new(&key.into()).decrypt(&Nonce::default(), payload).expect("it opens");
+        String::from_utf8(text).expect("text")
     }
 
     /// The names in the data directory.

@@ -28,7 +28,21 @@ fn two_rings_made_apart_become_one_and_a_running_server_follows() {
     let (mine, other_row) = (of(&server), of(&other));
     assert_eq!((mine.visitor, mine.ip, mine.key), (other_row.visitor, other_row.ip, other_row.key));
     let again = here.done(&from, "");
-    assert!(again.as_object().expect("counts").values().all(|count| count == 0), "{again}");
+    assert!(
+        again
+            .as_object()
+            .expect("counts")
+            .values()
+            .all(|count| *count == 0 || *count == serde_json::json!([])),
+        "{again}"
+    );
+
+    // A month that both met apart stays as it is in each, and the rest is taken over.
+    here.done(&["keys", "rotate", "ip"], "");
+    there.done(&["keys", "rotate", "ip"], "");
+    let error = here.refused(&from, "", 1);
+    assert!(error.contains("differ in ip 20") && error.contains("this ring's were kept"), "{error}");
+    here.done(&[&from[..], &["--take-theirs"]].concat(), "");
 
     // A rotation and a destruction there arrive here with the next sync, from a file.
     there.done(&["keys", "rotate", "cookie"], "");

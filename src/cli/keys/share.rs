@@ -10,7 +10,7 @@ use serde_json::json;
 use super::super::context::{Context, Failure, Outcome};
 use super::{open, passphrase, tell_server};
 use crate::config::{Keys, MasterKeySource};
-use crate::privacy::keys::{KeyError, KeyRing, OtherRing, Synced};
+use crate::privacy::keys::{KeyError, KeyRing, OtherRing, Synced, named};
 
 /// A key ring is never longer.
 const MAX_EXPORT_BYTES: u64 = 8 << 20;
@@ -53,15 +53,23 @@ pub fn sync(args: &SyncArgs, context: &Context) -> Outcome {
     let now = Timestamp::now();
     let today_of = |id: &str| Some(now.in_tz(&config.site(id)?.timezone).ok()?.date());
     let done = open(&config.keys)?.sync(other, args.take_theirs, now, today_of)?;
-    if done != Synced::default() {
+    if done.is_change() {
         tell_server(&config, context, None)?;
     }
-    let Synced { added, retired, destroyed, replaced, salts, noted } = done;
+    let Synced { added, retired, destroyed, replaced, salts, noted, conflicts } = &done;
     let lines = [
         format!("{dir}: {added} keys added, {replaced} replaced, {retired} retired, {destroyed} destroyed"),
         format!("{salts} salts taken over, {noted} destructions noted"),
     ];
-    context.print(&json!(done), lines)
+    context.print(&json!(done), lines)?;
+    if conflicts.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::failed(format_args!(
+        "the rings differ in {}: this ring's were kept, the rest was taken over \
+         (--take-theirs replaces them by the other ring's)",
+        named(conflicts)
+    )))
 }
 
 fn other_ring(args: &SyncArgs, own: &Keys) -> Result<OtherRing, Failure> {

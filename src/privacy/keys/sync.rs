@@ -7,15 +7,18 @@
 //!   either is retired.
 //! - A key that was destroyed in either is destroyed: no sync brings it back,
 //!   whichever ring is the older copy.
-//! - Different keys under one purpose and id are a conflict: the sync says which
-//!   and changes nothing. `take_theirs` replaces ours then, which makes unreadable
-//!   here what was under them; it is how two rings that were made apart become one.
+//! - Different keys under one purpose and id are a conflict, which is said. If it is
+//!   a purpose key, the rings were made apart, and nothing is changed. If it is an
+//!   address or backup key, they have lived apart: ours stays, the rest is taken
+//!   over, so that it holds up no destruction. `take_theirs` replaces ours in both
+//!   cases, which makes unreadable here what was under it; it is how two rings
+//!   that were made apart become one.
 //! - A day's salt lives for two days, so the other ring's is taken without asking:
 //!   from then on both count cookieless visitors alike.
 //!
 //! What it does not do: the other ring is only read. Rings that live apart each
-//! make their own key for a new month, which is a conflict again; only a shared
-//! directory prevents that.
+//! make their own key for a new month, which is a conflict for that month; only a
+//! shared directory prevents that.
 
 use std::path::Path;
 
@@ -23,7 +26,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::change::{calendar, complete, forget_oldest_backups, is_destroyed};
+use super::change::{ALWAYS_THERE, calendar, complete, forget_oldest_backups, is_destroyed};
 use super::file::{Contents, Key, Purpose, Store};
 use super::master::Keeper;
 use super::ring::Ring;
@@ -36,7 +39,7 @@ use crate::config::Keys;
 pub struct OtherRing(Contents);
 
 /// What a sync changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Synced {
     /// Keys that were not here.
     pub added: usize,
@@ -49,6 +52,8 @@ pub struct Synced {
     pub salts: usize,
     /// Destructions that were not known here.
     pub noted: usize,
+    /// Keys of ours that stay although the other ring has others under their ids.
+    pub conflicts: Vec<(Purpose, u32)>,
 }
 
 // === impl OtherRing ===
@@ -114,7 +119,7 @@ impl KeyRing {
             let mut ours = contents.clone();
             unwrap_all(&mut ours, master)?;
             done = merge(&mut ours, &other.0, take_theirs, today)?;
-            if done == Synced::default() {
+            if !done.is_change() {
                 return Ok(false);
             }
             wrap_all(&mut ours, master)?;
@@ -123,6 +128,15 @@ impl KeyRing {
             Ok(true)
         })?;
         Ok(done)
+    }
+}
+
+// === impl Synced ===
+
+impl Synced {
+    /// Whether the ring is another than before.
+    pub fn is_change(&self) -> bool {
+        *self != Synced { conflicts: self.conflicts.clone(), ..Synced::default() }
     }
 }
 
@@ -144,7 +158,6 @@ fn merge(
         }
     }
 
-    let mut conflicts: Vec<(Purpose, u32)> = Vec::new();
     for their in &theirs.keys {
         if is_destroyed(ours, their.purpose, their.id) {
             continue;
@@ -164,11 +177,11 @@ fn merge(
                 *our = their.clone();
                 done.replaced += 1;
             }
-            Some(_) => conflicts.push((their.purpose, their.id)),
+            Some(_) => done.conflicts.push((their.purpose, their.id)),
         }
     }
-    if !conflicts.is_empty() {
-        return Err(KeyError::Conflict(conflicts));
+    if done.conflicts.iter().any(|(purpose, _)| ALWAYS_THERE.contains(purpose)) {
+        return Err(KeyError::Conflict(done.conflicts));
     }
 
     for their in &theirs.salts {

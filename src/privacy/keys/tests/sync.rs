@@ -149,3 +149,27 @@ fn an_exported_ring_opens_without_its_master_key_and_can_be_synced() {
     let done = there.open().sync(other, false, Timestamp::now(), |_| None).expect("no conflict");
     assert_eq!((done.added, done.retired), (1, 1));
 }
+
+#[test]
+fn rings_that_lived_apart_keep_their_months_and_hold_up_no_destruction() {
+    let here = Dir::new();
+    let ring = here.open();
+    let cookie = ring.sign_cookie([1; 16], date(2026, 11, 23));
+    let there = copy(&here);
+    let other = there.open();
+    // Both meet the month, and make a backup, before they meet each other.
+    let protect = |ring: &KeyRing| ring.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH);
+    let (mine, theirs) = (protect(&ring), protect(&other));
+    assert_eq!((mine.1, mine.0 == theirs.0), (theirs.1, false));
+    assert_eq!(ring.make_backup_key().expect("made"), other.make_backup_key().expect("made"));
+    other.destroy(Purpose::Cookie, 1).expect("destroyed");
+    let done = sync(&ring, &there, false).expect("the rest is taken over");
+    assert_eq!(done.conflicts, [(Purpose::Ip, mine.1), (Purpose::Backup, 1)]);
+    assert_eq!((done.added, done.destroyed, done.replaced), (1, 1, 0));
+    assert_eq!(ring.verify_cookie(&cookie, date(2026, 11, 23)), Err(CookieError::UnknownKey));
+    assert!(ring.reveal(mine.0, mine.1) == Some(ip("192.0.2.1")), "ours stays");
+    assert!(!sync(&ring, &there, false).expect("again").is_change());
+    let done = sync(&ring, &there, true).expect("theirs are taken");
+    assert_eq!((done.replaced, done.conflicts.len()), (2, 0));
+    assert!(ring.reveal(theirs.0, theirs.1) == Some(ip("192.0.2.1")));
+}
