@@ -10,6 +10,7 @@
 //! Invariants: nothing is read lazily later, no key is ignored (an unknown one
 //! is a mistake), paths are absolute. It opens no files but the one named.
 
+mod path_rules;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use path_rules::{MAX_PATH_RULES, MAX_RULE_PATH_BYTES, PathRules};
 use read::Section;
 
 /// The most sites one collector serves: site ids are metric labels and are
@@ -196,6 +198,8 @@ pub struct Site {
     pub signals: Signals,
     /// Query parameters of page addresses that are kept, apart from `utm_*`.
     pub query_parameters: Vec<String>,
+    /// How paths are grouped that would tell too much about who reads them.
+    pub path_rules: PathRules,
     pub retention: Retention,
 }
 
@@ -486,6 +490,7 @@ impl Site {
                 &[("ignore", Signals::Ignore), ("no-id", Signals::NoId), ("drop", Signals::Drop)],
             ),
             query_parameters: section.strings("query_parameters"),
+            path_rules: section.path_rules("path_rules"),
             retention: Retention::read(&mut section, preset, mistakes),
         };
         section.finish(mistakes);
