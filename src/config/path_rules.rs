@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The first rule that fits decides, and the whole path becomes STORED, word for
-//! word. Capital and small letters, a slash at the end, doubled slashes and a
-//! slash that is written `%2F` make no difference. A path that is not decoded
+//! word. Capital and small letters, a slash at the end and doubled slashes make no
+//! difference; `%2F` is tried as a slash and as part of a segment. A path that is not decoded
 //! (because it is no UTF-8) is compared as it came.
 //!
 //! At most [`MAX_PATH_RULES`] rules of at most [`MAX_RULE_PATH_BYTES`] a side:
@@ -83,10 +83,16 @@ impl PathRules {
         if self.is_empty() {
             return None;
         }
-        let path = path.to_lowercase().replace("%2f", "/");
-        let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-        self.0.iter().find(|rule| rule.fits(&segments)).map(|rule| rule.stored.as_str())
+        let path = path.to_lowercase();
+        let decoded = path.replace("%2f", "/");
+        let (raw, decoded) = (segments(&path), segments(&decoded));
+        let fitting = self.0.iter().find(|rule| rule.fits(&raw) || rule.fits(&decoded));
+        fitting.map(|rule| rule.stored.as_str())
     }
+}
+
+fn segments(path: &str) -> Vec<&str> {
+    path.split('/').filter(|segment| !segment.is_empty()).collect()
 }
 
 // === impl PathRule ===
@@ -168,6 +174,7 @@ mod tests {
             ("/doctors/ivanova/", Some("/doctors/:doctor")),
             ("/Doctors//Ivanova", Some("/doctors/:doctor")),
             ("/doctors%2Fivanova", Some("/doctors/:doctor")),
+            ("/doctors/iva%2Fnova", Some("/doctors/:doctor")),
             ("/doctors/[phone]", Some("/doctors/:doctor")),
             ("/doctors/:doctor", Some("/doctors/:doctor")),
             ("/doctors/list", Some("/doctors/list")),
