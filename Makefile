@@ -5,7 +5,7 @@ METKA := target/release/metka
 WEB_SOURCES := $(shell find pixel dashboards -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test/*' 2>/dev/null)
 CARGO_TOOLS := target/tools
 
-.PHONY: run build test soak bench fmt lint audit size
+.PHONY: run build test fuzz soak bench fmt lint audit size
 
 ## run: build everything, start it with the demo clinic, print the addresses
 run: build
@@ -19,7 +19,11 @@ build: target/web.stamp
 test:
 	tests/run
 
-## soak: the fault tests at their full size (hours), with their figures
+## fuzz: each fuzz target for a minute (tests/fuzz SECONDS TARGET for one of them)
+fuzz: target/web.stamp
+	tests/fuzz 60
+
+## soak: the fault tests at their full size (hours), with their figures, and ten minutes of each fuzz target
 soak: build
 	tests/soak
 

@@ -12,6 +12,7 @@
 //! is a mistake), paths are absolute. It opens no files but the one named.
 
 mod master;
+mod path_rules;
 mod preset;
 mod read;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 pub use master::{Hidden, MASTER_KEY_VARIABLE, MasterKeySource};
+pub use path_rules::{MAX_PATH_RULES, MAX_RULE_PATH_BYTES, PathRules};
 use preset::Defaults;
 use read::Section;
 
@@ -233,6 +235,8 @@ pub struct Site {
     pub signals: Signals,
     /// Query parameters of page addresses that are kept, apart from `utm_*`.
     pub query_parameters: Vec<String>,
+    /// How paths are grouped that would tell too much about who reads them.
+    pub path_rules: PathRules,
     pub retention: Retention,
 }
 
@@ -562,6 +566,7 @@ impl Site {
                 &[("ignore", Signals::Ignore), ("no-id", Signals::NoId), ("drop", Signals::Drop)],
             ),
             query_parameters: section.strings("query_parameters"),
+            path_rules: section.path_rules("path_rules"),
             retention: Retention::read(&mut section, defaults.raw_days, mistakes),
         };
         preset::check(&site, &section);

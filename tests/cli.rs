@@ -110,6 +110,20 @@ fn wrong_usage_and_configuration_end_with_2_and_say_why() {
     assert_eq!(ended.code, 2);
     assert!(ended.err.contains("web.listen") && ended.err.contains("speed"), "{}", ended.err);
     assert!(ended.err.contains("2 mistakes"), "{}", ended.err);
+    let rules = "[\"/doctors/dr-* => /doctors/:doctor\", \"/booking/** => /booking/:step\"]";
+    let site = [
+        ("METKA_SITE__0__ID", "clinic"),
+        ("METKA_SITE__0__HOSTS", "[\"clinic.example\"]"),
+        ("METKA_SITE__0__PATH_RULES", rules),
+    ];
+    let ended = metka.run_with(&["check"], "", &site);
+    assert_eq!(ended.code, 2);
+    assert!(
+        ended.err.contains("site[0].path_rules") && ended.err.contains("a star stands for a whole segment"),
+        "{}",
+        ended.err
+    );
+    assert!(ended.err.contains("1 mistake"), "{}", ended.err);
 }
 
 #[test]

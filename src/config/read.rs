@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::{ENVIRONMENT_PREFIX, Fields, MAX_SITE_ID_BYTES, Network, TlsFiles};
+use super::{ENVIRONMENT_PREFIX, Fields, MAX_SITE_ID_BYTES, Network, PathRules, TlsFiles};
 use crate::parse::client::is_https;
 
 /// The keys outside of any section.
@@ -439,6 +439,12 @@ impl Section {
                 }
             })
             .collect()
+    }
+
+    pub(super) fn path_rules(&mut self, key: &str) -> PathRules {
+        let (rules, mistakes) = PathRules::read(&self.strings(key));
+        mistakes.iter().for_each(|text| self.mistake(key, text));
+        rules
     }
 
     pub(super) fn timezone(&mut self, key: &str, default: &str) -> String {

@@ -32,6 +32,7 @@ fn the_environment_wins_over_the_file() {
             ("METKA_SITE__0__ID", "clinic"),
             ("METKA_SITE__0__HOSTS", "[\"Clinic.example\"]"),
             ("METKA_SITE__0__RETENTION__IP_DAYS", "7"),
+            ("METKA_SITE__0__PATH_RULES", "[\"/doctors/* => /doctors/:doctor\"]"),
             ("PATH", "/bin"),
             ("METKA_BIN", "/usr/local/bin/metka"),
         ],
@@ -43,6 +44,9 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(config.ship.interval, Duration::from_millis(500));
     assert_eq!(config.sites[0].hosts, ["clinic.example"]);
     assert_eq!(config.sites[0].retention.ip_days, 7);
+    let mut path = "/doctors/ivanova/".to_owned();
+    assert!(config.sites[0].path_rules.apply(&mut path));
+    assert_eq!(path, "/doctors/:doctor");
 }
 
 #[test]
@@ -102,6 +106,7 @@ fn all_mistakes_are_reported_at_once_by_name() {
         hosts = []
         timezone = "Mars/Olympus"
         fields = ["title", "dreams"]
+        path_rules = ["/doctors/dr-* => /doctors", "/a/* => /b"]
         [site.retention]
         raw_days = 0
         [[site]]
@@ -126,6 +131,7 @@ fn all_mistakes_are_reported_at_once_by_name() {
         "site[0].hosts: expected at least one",
         "site[0].timezone: expected an IANA time zone",
         "found \"dreams\"",
+        "site[0].path_rules: expected a rule such as \"/doctors/* => /doctors/:doctor\", found \"/doctors/dr-* => /doctors\": \"dr-*\": a star stands for a whole segment",
         "site[0].retention.raw_days",
         "site[1].hosts: expected a host name",
         "site[1].id: \"a b\" is already site[0]",

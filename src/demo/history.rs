@@ -76,7 +76,13 @@ impl History {
         History::new(site, shape, Vocabulary::clinic())
     }
 
-    pub fn new(site: &Site, shape: Shape, vocabulary: Vocabulary) -> History {
+    pub fn new(site: &Site, shape: Shape, mut vocabulary: Vocabulary) -> History {
+        // As the collector does it with real views.
+        for (_, page) in &mut vocabulary.pages {
+            if site.path_rules.apply(&mut page.path) {
+                page.title.clear();
+            }
+        }
         History {
             seed: 20_260_101,
             shape,

@@ -2,10 +2,13 @@
 //! of the web address and carry the real pixel: what their visitors do is real,
 //! and only the history is made up.
 
-use crate::config::{Config, Fields, Site};
+use crate::config::{Config, Fields, PathRules, Site};
 
 /// The id of the demo's site.
 pub const SITE: &str = "demo";
+/// What the demo groups: who reads about a doctor, and how far a booking came.
+const PATH_RULES: [&str; 2] =
+    ["/demo/vrachi/* => /demo/vrachi/:doctor", "/demo/zapis/** => /demo/zapis/:step"];
 
 /// Adds the demo's site, unless the configuration has one of its name.
 pub fn add_site(config: &mut Config) {
@@ -20,6 +23,7 @@ pub fn add_site(config: &mut Config) {
         }
     }
     site.fields = Fields::ALL;
+    site.path_rules = PathRules::read(&PATH_RULES).0;
     site.policy_version = "demo".to_owned();
     config.sites.push(site);
 }
@@ -40,6 +44,7 @@ mod tests {
         add_site(&mut config);
         assert_eq!(config.sites.len(), 1);
         assert!(config.sites[0].has_host("localhost"));
+        assert_eq!(PathRules::read(&PATH_RULES).1, Vec::<String>::new());
         let mut config =
             Config::parse("[[site]]\nid='demo'\nhosts=['clinic.example']", [], Path::new("/srv"))
                 .expect("valid");

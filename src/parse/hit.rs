@@ -1,13 +1,17 @@
 //! A report becomes a hit, once its site is known: addresses are read, text is
-//! cleaned and cut, and what the site does not collect is dropped.
+//! cleaned, scrubbed and cut, what the site does not collect is dropped, and
+//! pages are grouped by the site's path rules.
+//!
+//! Every text of a [`Hit`] that a page has a say in comes from
+//! [`super::hygiene`], here or in [`super::page`]; the test below takes a hit
+//! apart field by field, so that a new one has to be thought of.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use super::page;
 use super::report::{MAX_URL_BYTES, Report, may_be_zone};
-use super::text::{clean, clean_and_cut};
+use super::text::clean;
+use super::{hygiene, page};
 use crate::config::Site;
 use crate::event::{
     ConsentState, Hit, Kind, MAX_NAME_BYTES, MAX_PROP_VALUE_BYTES, MAX_TITLE_BYTES, MAX_USER_KEY_BYTES,
@@ -29,7 +33,9 @@ static TIME_ZONES: LazyLock<HashSet<String>> =
 /// is the page when the report names none.
 pub fn hit(report: &Report, header: Option<&str>, site: &Site) -> Result<Hit, Reason> {
     let address = report.page.as_deref().or(header).ok_or(Reason::BadRequest)?;
-    let page = page::page(address, site)?;
+    let mut page = page::page(address, site)?;
+    // The title of a grouped page says which of the group it is.
+    let is_grouped = site.path_rules.apply(&mut page.path);
     let referrer = page::referrer(&report.referrer, site)?;
     let kind = report.kind.unwrap_or(Kind::Pageview);
     let (name, ad) = (name(&report.name)?, name(&report.ad)?);
@@ -57,7 +63,7 @@ pub fn hit(report: &Report, header: Option<&str>, site: &Site) -> Result<Hit, Re
         kind,
         page,
         referrer,
-        title: kept(fields.title, || clean_and_cut(&report.title, MAX_TITLE_BYTES)),
+        title: kept(fields.title && !is_grouped, || hygiene::kept("", &report.title, MAX_TITLE_BYTES)),
         props: props(report, kind, &name, site)?,
         name,
         ad,
@@ -78,19 +84,28 @@ fn kept(field: bool, text: impl FnOnce() -> String) -> String {
     if field { text() } else { String::new() }
 }
 
-/// A name is not cut, because a cut name would be another name.
+/// A name is not cut, because a cut name would be another name. (A scrubbed one
+/// may be: it is another name already.)
 fn name(text: &str) -> Result<String, Reason> {
     let cleaned = clean(text);
-    if cleaned.len() > MAX_NAME_BYTES { Err(Reason::TooLarge) } else { Ok(cleaned.into_owned()) }
+    if cleaned.len() > MAX_NAME_BYTES {
+        return Err(Reason::TooLarge);
+    }
+    Ok(hygiene::kept("", &cleaned, MAX_NAME_BYTES))
 }
 
 fn props(report: &Report, kind: Kind, event: &str, site: &Site) -> Result<Vec<(String, String)>, Reason> {
     let is_link = kind == Kind::Event && (event == OUTBOUND || event == DOWNLOAD);
     let mut props: Vec<(String, String)> = Vec::new();
-    for (key, value) in &report.props {
-        let key = name(key)?;
-        if key.is_empty() || props.iter().any(|(known, _)| *known == key) {
+    let mut seen = HashSet::new();
+    for (raw, value) in &report.props {
+        let key = name(raw)?;
+        if key.is_empty() || !seen.insert(clean(raw)) {
             return Err(Reason::BadRequest);
+        }
+        // Names that differed only in what was taken out: the first stays.
+        if props.iter().any(|(known, _)| *known == key) {
+            continue;
         }
         // The link's own address belongs to the field that collects links.
         let is_target = is_link && key == "url";
@@ -101,11 +116,12 @@ fn props(report: &Report, kind: Kind, event: &str, site: &Site) -> Result<Vec<(S
             if value.len() > MAX_URL_BYTES {
                 return Err(Reason::TooLarge);
             }
-            Cow::Owned(page::target(value, MAX_PROP_VALUE_BYTES))
+            page::target(value, site, MAX_PROP_VALUE_BYTES)
         } else {
-            Cow::Borrowed(value.as_ref())
+            let grouped = page::own_path(value, site);
+            grouped.unwrap_or_else(|| hygiene::kept(&key, value, MAX_PROP_VALUE_BYTES))
         };
-        props.push((key, clean_and_cut(&value, MAX_PROP_VALUE_BYTES)));
+        props.push((key, value));
     }
     Ok(props)
 }
@@ -250,5 +266,120 @@ mod tests {
         let fields = Fields { props: false, ..Fields::ALL };
         let kept = hit(&link, None, &site(fields)).expect("kept");
         assert_eq!(kept.props, [("url".to_owned(), "https://vk.com/a".to_owned())]);
+    }
+
+    /// Every text of a hit: one that is added must be listed here.
+    fn texts(hit: &Hit) -> Vec<(&'static str, &str)> {
+        let Hit {
+            kind: _,
+            page,
+            referrer,
+            title,
+            name,
+            props,
+            ad,
+            width: _,
+            engaged_ms: _,
+            scroll: _,
+            timezone,
+            // Verified and hashed; never stored as it came.
+            user_key: _,
+            consent: _,
+            id: _,
+            impossible: _,
+        } = hit;
+        let crate::event::Page { host: _, path, query, utm, paid_click: _ } = page;
+        let crate::event::Referrer { host: _, path: referrer_path } = referrer;
+        let crate::event::Utm { source, medium, campaign, content, term } = utm;
+        let mut texts = vec![
+            ("path", path.as_str()),
+            ("query", query),
+            ("utm_source", source),
+            ("utm_medium", medium),
+            ("utm_campaign", campaign),
+            ("utm_content", content),
+            ("utm_term", term),
+            ("referrer_path", referrer_path),
+            ("title", title),
+            ("name", name),
+            ("ad", ad),
+            ("timezone", timezone),
+        ];
+        texts
+            .extend(props.iter().flat_map(|(key, value)| [("a property", key.as_str()), ("a value", value)]));
+        texts
+    }
+
+    #[test]
+    fn no_text_of_a_hit_keeps_what_hygiene_takes_out() {
+        let mut all = site(Fields::ALL);
+        all.query_parameters = vec!["q".to_owned()];
+        let secret = "canary@example.ru";
+        let address = |path: &str| {
+            let utm: String = ["source", "medium", "campaign", "content", "term"]
+                .map(|key| format!("&utm_{key}={secret}"))
+                .concat();
+            format!("https://{path}/{secret}/?q={secret}{utm}")
+        };
+        for (kind, event) in [(Kind::Event, secret), (Kind::Event, OUTBOUND), (Kind::AdView, "")] {
+            let report = Report {
+                page: Some(address("clinic.example").into()),
+                referrer: address("other.example").into(),
+                title: secret.into(),
+                name: event.into(),
+                ad: secret.into(),
+                timezone: secret.into(),
+                props: vec![
+                    ("url".into(), address("other.example").into()),
+                    (secret.into(), secret.into()),
+                    (format!("{secret}x").into(), "dropped".into()),
+                ],
+                ..report(kind)
+            };
+            let hit = hit(&report, None, &all).expect("kept");
+            let texts = texts(&hit);
+            let kept: Vec<_> = texts.iter().filter(|(_, text)| text.contains("canary")).collect();
+            assert!(kept.is_empty(), "{kept:?}");
+            let marked = texts.iter().filter(|(_, text)| text.contains("[email]")).count();
+            assert!(marked >= 12, "{texts:?}");
+            assert_eq!(hit.props.len(), 2, "the second of two names that became one is dropped");
+        }
+    }
+
+    #[test]
+    fn a_grouped_page_keeps_neither_path_nor_title() {
+        let mut grouped = site(Fields::ALL);
+        grouped.path_rules = crate::config::PathRules::read(&["/doctors/** => /doctors/:doctor"]).0;
+        let report = |name: &'static str, props: &[(&'static str, &'static str)]| Report {
+            page: Some("https://clinic.example/%64octors/ivanova/?utm_source=vk".into()),
+            referrer: "https://other.example/doctors/ivanova".into(),
+            title: "Ivanova".into(),
+            name: name.into(),
+            props: props.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+            ..report(Kind::Event)
+        };
+        let props = [
+            ("path", "/doctors/%69vanova?x=1"),
+            ("url", "/doctors/ivanova"),
+            ("other", "/prices/2024"),
+            ("text", "see /doctors/ivanova"),
+        ];
+        let event = hit(&report("404", &props), None, &grouped).expect("kept");
+        assert_eq!((&*event.page.path, &*event.title), ("/doctors/:doctor", ""));
+        assert_eq!(&*event.page.utm.source, "vk");
+        assert_eq!(&*event.referrer.path, "/doctors/ivanova", "another site's paths are its own");
+        let values: Vec<&str> = event.props.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, ["/doctors/:doctor", "/doctors/:doctor", "/prices/2024", "see /doctors/ivanova"]);
+        for (url, stored) in [
+            ("https://clinic.example/doctors/ivanova/diploma.pdf", "https://clinic.example/doctors/:doctor"),
+            ("clinic.example/doctors/ivanova/diploma.pdf", "clinic.example/doctors/:doctor"),
+            ("https://other.example/doctors/ivanova", "https://other.example/doctors/ivanova"),
+        ] {
+            let link = Report { props: vec![("url".into(), url.into())], ..report(DOWNLOAD, &[]) };
+            assert_eq!(hit(&link, None, &grouped).expect("kept").props[0].1, stored);
+        }
+        let elsewhere = Report { page: Some("https://clinic.example/doctors/".into()), ..report("x", &[]) };
+        let elsewhere = hit(&elsewhere, None, &grouped).expect("kept");
+        assert_eq!((&*elsewhere.page.path, &*elsewhere.title), ("/doctors/", "Ivanova"));
     }
 }

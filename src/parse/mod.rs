@@ -21,6 +21,9 @@
 //!   paths) is cut at a character.
 //! - Control, bidirectional-override and line-separator characters in stored
 //!   text become one space. No stored text holds one.
+//! - Personal data and secrets that are known by their shape are taken out of
+//!   every text that is stored ([`hygiene`]), and the site's path rules group
+//!   pages that name people.
 //! - What the site's `fields` leave out is dropped here, before anything is
 //!   stored; a hit that would hold nothing but such a field (`outbound`,
 //!   `download`, engagement with neither time nor depth) is `bad-request`.
@@ -28,6 +31,7 @@
 pub mod address;
 pub mod client;
 pub mod hit;
+pub mod hygiene;
 pub mod json;
 pub mod page;
 pub mod query;

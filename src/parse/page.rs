@@ -7,15 +7,19 @@
 //!
 //! Paths are shown to people, so `%D0%B7` is decoded to `з`; but a sequence that
 //! stands for `/ ? # %` or for something unprintable stays encoded, and a path
-//! that does not decode to UTF-8 stays as it came.
+//! that does not decode to UTF-8 stays as it came. All texts are scrubbed
+//! ([`super::hygiene`]), and the site's `path_rules` group paths that would tell
+//! too much about who reads them: of its own pages, of links within it and of
+//! properties that are paths, not of other sites'.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 use url::Url;
 
+use super::hygiene;
 use super::report::MAX_URL_BYTES;
-use super::text::{clean_and_cut, cut, is_unprintable};
+use super::text::{cut, is_unprintable};
 use crate::config::Site;
 use crate::event::{MAX_HOST_BYTES, MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_QUERY_BYTES, Page, Referrer};
 use crate::reject::Reason;
@@ -60,7 +64,7 @@ pub fn page(address: &str, site: &Site) -> Result<Page, Reason> {
         if let Some(field) = utm {
             // The first wins: a link builder appends its own to what was there.
             if field.is_empty() {
-                *field = clean_and_cut(&value, MAX_NAME_BYTES);
+                *field = hygiene::kept(&key, &value, MAX_NAME_BYTES);
             }
         } else if PAID_CLICK_PARAMETERS.contains(&&*key) {
             page.paid_click |= !value.is_empty();
@@ -99,11 +103,29 @@ pub fn referrer(address: &str, site: &Site) -> Result<Referrer, Reason> {
 }
 
 /// The target of an outbound link or a download: scheme, host and path only,
-/// because queries carry names, tokens and searches. Empty if it is not a web address.
-pub fn target(address: &str, bytes: usize) -> String {
-    let Ok(url) = read(address) else { return String::new() };
+/// because queries carry names, tokens and searches. Empty if it is not a web
+/// address. The script leaves the scheme out.
+pub fn target(address: &str, site: &Site, bytes: usize) -> String {
+    let has_scheme = address.contains("://");
+    let is_bare = !has_scheme
+        && address.split_once('/').is_some_and(|(host, _)| !host.is_empty() && !host.contains('@'));
+    let whole = if is_bare { Cow::Owned(format!("https://{address}")) } else { Cow::Borrowed(address) };
+    let Ok(url) = read(&whole) else { return String::new() };
     let Some(host) = host(&url) else { return String::new() };
-    cut(&format!("{}://{host}{}", url.scheme(), path(&url)), bytes).to_owned()
+    let mut path = path(&url);
+    if site.has_host(&host) {
+        site.path_rules.apply(&mut path);
+    }
+    let scheme = if has_scheme { format!("{}://", url.scheme()) } else { String::new() };
+    cut(&format!("{scheme}{host}{path}"), bytes).to_owned()
+}
+
+/// What is stored of a property's value that is a path of the site, as of the
+/// page that was not found.
+pub fn own_path(value: &str, site: &Site) -> Option<String> {
+    let path = value.split(['?', '#']).next().filter(|path| path.starts_with('/'))?;
+    let mut path = decode_path(path)?.into_owned();
+    site.path_rules.apply(&mut path).then_some(path)
 }
 
 fn read(address: &str) -> Result<Url, Reason> {
@@ -131,7 +153,7 @@ fn host(url: &Url) -> Option<String> {
 fn path(url: &Url) -> String {
     let encoded = url.path();
     let decoded = decode_path(encoded).unwrap_or(Cow::Borrowed(encoded));
-    cut(if decoded.is_empty() { "/" } else { &decoded }, MAX_PATH_BYTES).to_owned()
+    hygiene::kept_path(if decoded.is_empty() { "/" } else { &decoded }, MAX_PATH_BYTES)
 }
 
 /// `None` if the path is not printable UTF-8 when decoded.
@@ -162,8 +184,8 @@ fn decode_path(encoded: &str) -> Option<Cow<'_, str>> {
 }
 
 fn append(query: &mut String, key: &str, value: &str) {
-    let key = clean_and_cut(key, MAX_NAME_BYTES);
-    let value = clean_and_cut(value, MAX_NAME_BYTES);
+    let value = hygiene::kept(key, value, MAX_NAME_BYTES);
+    let key = hygiene::kept("", key, MAX_NAME_BYTES);
     let separator = usize::from(!query.is_empty());
     if query.len() + separator + key.len() + 1 + value.len() > MAX_QUERY_BYTES {
         return;
@@ -286,10 +308,17 @@ mod tests {
     fn link_targets_lose_their_queries() {
         for (address, expected) in [
             ("https://u:p@vk.com:443/clinic?token=1#x", "https://vk.com/clinic"),
+            ("vk.com/clinic?token=1#x", "vk.com/clinic"),
+            ("VK.com:443/clinic", "vk.com/clinic"),
             ("mailto:someone@clinic.example", ""),
+            ("mailto:someone@clinic.example/x", ""),
             ("tel:+70000000000", ""),
+            ("tel:7000", ""),
+            ("javascript:alert(1)/x", ""),
+            ("/files/price.pdf", ""),
+            ("", ""),
         ] {
-            assert_eq!(target(address, 256), expected);
+            assert_eq!(target(address, &site(), 256), expected, "{address}");
         }
     }
 
@@ -307,7 +336,8 @@ mod tests {
         fn no_address_panics(address in any::<String>()) {
             let _ = page(&address, &site());
             let _ = referrer(&address, &site());
-            let _ = target(&address, 100);
+            let _ = target(&address, &site(), 100);
+            let _ = own_path(&address, &site());
         }
     }
 }

@@ -70,7 +70,8 @@ fn the_table_equals_what_was_refused_and_holds_no_clear_address() {
         wait_for("the refusals to be written", || Some(table(&server)).filter(|rows| total(rows) >= all));
     assert_eq!(total(&rows), all);
 
-    let keys = KeyRing::open(&metka::config::Keys::in_dir(&server.data().join("keys"))).expect("the key ring");
+    let keys =
+        KeyRing::open(&metka::config::Keys::in_dir(&server.data().join("keys"))).expect("the key ring");
     let mut found: BTreeMap<(String, String, String), u64> = BTreeMap::new();
     for row in &rows {
         let [site, reason, ip] = [0, 1, 2].map(|at| row[at].as_str().expect("a text"));
