@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::accept::{Settings, Shared};
@@ -39,7 +40,6 @@ use crate::store::row::{Row, SCROLL_UNKNOWN};
 /// One hit in so many is timed: a clock reading between all steps would cost
 /// about as much as the cheaper half of them.
 pub const HITS_PER_TIMING: u64 = 64;
-const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 /// How many steps there are.
 pub const STEP_COUNT: usize = STEPS.len();
 
@@ -340,9 +340,11 @@ fn put_mark(passage: &mut Passage) -> Result<(), Reason> {
 fn put_crowd_mark(passage: &mut Passage) -> Result<(), Reason> {
     let cap = passage.settings.config.collect.max_new_visitors_per_address_per_day;
     let (Some(newcomer), None, 1..) = (passage.newcomer, passage.mark, cap) else { return Ok(()) };
-    let place = [passage.site().site.id.as_bytes(), &passage.request.client.ip.prefix()[..]].concat();
-    let address = passage.shared.keys.limiter_key(&place);
-    let day = passage.request.now.as_second().div_euclid(SECONDS_PER_DAY);
+    let site = passage.site();
+    let parts = [site.site.id.as_bytes(), &passage.request.client.ip.prefix()[..]].concat();
+    let address = passage.shared.keys.limiter_key(&parts);
+    let date = passage.request.now.to_zoned(site.timezone.clone()).date();
+    let day = date.duration_since(Date::constant(1970, 1, 1)).as_hours() / 24;
     let admission = passage.shared.crowd.admit(address, newcomer, day, cap);
     if admission.counted {
         passage.crowd = Some(Counted { address, day, may_offer: admission.may_offer });

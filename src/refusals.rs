@@ -27,7 +27,7 @@ use crate::reject::Reason;
 
 /// How many sums hold an address between two writings: an abuser is seen by one,
 /// and a flood from everywhere would fill a table with noise. With a writing every
-/// ten seconds a whole day of it is 4.4 million rows, some 100 MB.
+/// ten seconds a whole day of it is 4.4 million rows, of which the address is most.
 pub const MAX_ADDRESSES: usize = 512;
 /// How many sums hold none: all sites ([`crate::config::MAX_SITES`]) with all
 /// reasons for an hour, and more hours of fewer while storage is away.

@@ -17,7 +17,7 @@ pub enum Reason {
     BadRequest,
     /// A part is longer than its bound.
     TooLarge,
-    /// The address or network sent more than its share.
+    /// The address or network sent more than its share, or all did to the site.
     RateLimited,
     /// The visitor has opted out.
     OptedOut,

@@ -5,6 +5,9 @@ mod storage;
 
 use bytes::Bytes;
 use metka::event::{ConsentState, IdentityKind, Kind};
+use metka::refusals::Refused;
+use metka::reject::Reason;
+use metka::store::refusals::encode;
 use metka::store::row::{COLUMNS, HitId, Row, SCROLL_UNKNOWN};
 use metka::store::{Limits, StorageError};
 use serde_json::json;

@@ -140,6 +140,7 @@ const SHARES = {
   'visit:screen': { '1-479': 61, '1440-1919': 22, '1024-1439': 11, '1920+': 6 },
   'event:name': { pageview: 79, 'Outbound Link': 8, booking: 6, 'File Download': 4, call: 2, 404: 1 },
   'event:ad': { '': 60, 'banner-top': 20, 'banner-side': 13, 'popup-discount': 7 },
+  'event:mark': { '(none)': 80, crawler: 11, crowd: 5, 'referrer-spam': 4 },
 };
 
 const option = (name, fallback) => {

@@ -24,6 +24,7 @@ test('an address restores its view', () => {
     interval: 'week',
     tabs: { places: 'city', sources: 'utm_medium' },
     filters,
+    marked: true,
   };
   assert.deepEqual(readView(writeView(view)), view);
   assert.equal(writeView(DEFAULT_VIEW), '');
@@ -72,6 +73,9 @@ test('questions have the shape of the stats API', () => {
     dimensions: ['time:day'],
     include: { time_labels: true },
   });
+  const marked = { ...VIEW, marked: true };
+  assert.deepEqual(totalsQuery(marked, NOW).include, { bots: true });
+  assert.deepEqual(seriesQuery(marked, NOW).include, { bots: true, time_labels: true });
   assert.equal(comparedTotalsQuery({ ...VIEW, compare: 'none' }, NOW), null);
   assert.deepEqual(totalsQuery({ ...VIEW, period: 'all' }, NOW).date_range, 'all');
 });
@@ -100,7 +104,7 @@ test('no breakdown mixes numbers of visits with a property of single events', ()
   const ofVisits = ['views_per_visit', 'bounce_rate', 'visit_duration'];
   for (const { breakdowns } of PANELS) {
     for (const { dimension, metrics, more = [] } of breakdowns) {
-      if (!['event:name', 'event:ad'].includes(dimension)) continue;
+      if (!['event:name', 'event:ad', 'event:mark'].includes(dimension)) continue;
       assert.ok(![...metrics, ...more].some((metric) => ofVisits.includes(metric)), dimension);
     }
   }

@@ -115,6 +115,8 @@ test('codes and the words for nothing are translated, names are not', () => {
   check('visit:device', 'mobile', 'Phone', 'Телефон');
   check('visit:channel', 'Search', 'Search engines', 'Поисковые системы');
   check('visit:screen', '480-767', '480–767 px', '480–767 px');
+  check('event:mark', 'crowd', 'Too many from one address', 'Слишком много с одного адреса');
+  check('event:mark', '(none)', 'Without a mark', 'Без пометки');
   check('visit:city', 'Yaroslavl', 'Yaroslavl', 'Yaroslavl');
   check('event:page', '(other)', 'Others, too few to show', 'Прочие: слишком мало, чтобы показать');
 });

@@ -7,13 +7,14 @@
 //! before, whom nobody's flood can keep out of the numbers. A visitor who takes
 //! the cookie they are offered is one visitor, not two: the cookie takes over the
 //! place. An address is an IPv4 address or an IPv6 /64, for one site; the day is
-//! UTC's, as the cookie's is.
+//! the site's, as the cookieless visitor's is. (A cookie bears the day of UTC: one
+//! that first comes back after UTC's midnight passes as an earlier day's.)
 //!
 //! Invariants:
 //! - of the visitors that are new today, at most the cap are counted for an
 //!   address; who was counted once today stays counted, who was not, does not;
 //! - an address is offered at most the cap of cookies in a day, so that what it
-//!   keeps for tomorrow is bounded as well. Whoever refuses cookies goes on being
+//!   keeps for later is bounded as well. Whoever refuses cookies goes on being
 //!   counted, as the one cookieless visitor they are;
 //! - memory holds keyed hashes only.
 //!
@@ -66,14 +67,13 @@ pub struct Crowd {
 
 #[derive(Default)]
 struct Shard {
-    day: i64,
     addresses: HashMap<u64, Address>,
     /// The sum over the addresses.
     visitors: usize,
 }
 
-#[derive(Default)]
 struct Address {
+    day: i64,
     visitors: Vec<Visitor>,
     offered: u32,
 }
@@ -89,12 +89,16 @@ struct Visitor {
 
 impl Crowd {
     /// Whether a hit of `newcomer` counts. `address` is a keyed hash of site and
-    /// address, `day` the day's number, `cap` the most new visitors.
+    /// address, `day` the number of the site's day, `cap` the most new visitors.
     pub fn admit(&self, address: u64, newcomer: Newcomer, day: i64, cap: u32) -> Admission {
-        let mut shard = self.shard(address, day);
-        shard.make_room(address);
-        let Shard { addresses, visitors, .. } = &mut *shard;
-        let entry = addresses.entry(address).or_default();
+        let mut shard = self.shard(address);
+        shard.make_room(address, day);
+        let Shard { addresses, visitors } = &mut *shard;
+        let entry = addresses.entry(address).or_insert_with(|| Address::new(day));
+        if !entry.is_of(day) {
+            *visitors -= entry.visitors.len();
+            *entry = Address::new(day);
+        }
         let known = match newcomer {
             Newcomer::Cookieless(hash) => entry.visitors.iter().any(|visitor| visitor.hash == hash),
             Newcomer::Cookie(hash) => entry.take_over(hash),
@@ -113,9 +117,9 @@ impl Crowd {
     /// Notes which cookie a counted, cookieless hit was offered; 0 when none.
     /// `made` says that it was made for this hit.
     pub fn settle(&self, address: u64, visitor: u64, cookie: u64, made: bool, day: i64) {
-        let mut shard = self.shard(address, day);
+        let mut shard = self.shard(address);
         // Forgotten meanwhile: then there is nothing to note.
-        let Some(entry) = shard.addresses.get_mut(&address) else { return };
+        let Some(entry) = shard.addresses.get_mut(&address).filter(|entry| entry.is_of(day)) else { return };
         entry.offered += u32::from(made);
         if let Some(known) = entry.visitors.iter_mut().find(|known| known.hash == visitor)
             && known.offered != cookie
@@ -131,13 +135,8 @@ impl Crowd {
         })
     }
 
-    fn shard(&self, address: u64, day: i64) -> MutexGuard<'_, Shard> {
-        let mut shard = locked(&self.shards[address as usize % SHARDS]);
-        // Around midnight threads may differ by a day; a clock that was set back has more.
-        if day > shard.day || day < shard.day - 1 {
-            *shard = Shard { day, ..Shard::default() };
-        }
-        shard
+    fn shard(&self, address: u64) -> MutexGuard<'_, Shard> {
+        locked(&self.shards[address as usize % SHARDS])
     }
 }
 
@@ -148,19 +147,21 @@ fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 // === impl Shard ===
 
 impl Shard {
-    /// Forgets addresses with few visitors until a quarter of both bounds is free.
-    fn make_room(&mut self, address: u64) {
+    /// When full, forgets addresses of days past, then those with few visitors,
+    /// until a quarter of both bounds is free.
+    fn make_room(&mut self, address: u64, day: i64) {
         let is_full = self.visitors >= VISITORS_PER_SHARD
             || (self.addresses.len() >= ADDRESSES_PER_SHARD && !self.addresses.contains_key(&address));
         if !is_full {
             return;
         }
-        let mut fewest = 1;
+        let mut fewest = 0;
         while self.visitors > VISITORS_PER_SHARD / 4 * 3 || self.addresses.len() > ADDRESSES_PER_SHARD / 4 * 3
         {
-            self.addresses.retain(|_, address| address.visitors.len() > fewest);
+            // Sites' days differ by one around the earth.
+            self.addresses.retain(|_, address| address.day >= day - 1 && address.visitors.len() > fewest);
             self.visitors = self.addresses.values().map(|address| address.visitors.len()).sum();
-            fewest *= 2;
+            fewest = (2 * fewest).max(1);
         }
     }
 }
@@ -168,6 +169,16 @@ impl Shard {
 // === impl Address ===
 
 impl Address {
+    fn new(day: i64) -> Address {
+        Address { day, visitors: Vec::new(), offered: 0 }
+    }
+
+    /// Whether this is the address on `day`. Around midnight threads may differ by
+    /// a day; a clock that was set back differs by more.
+    fn is_of(&self, day: i64) -> bool {
+        day == self.day || day == self.day - 1
+    }
+
     /// Whether a cookie made today is one of the counted; it takes the place of
     /// the cookieless visitor that it was offered to, if that has no hits besides.
     fn take_over(&mut self, cookie: u64) -> bool {

@@ -29,22 +29,17 @@ pub async fn refusals(asked: Asked) -> Answer {
     if !may_see {
         return answer::unauthorized();
     }
-    let instant = |name: &str, default: Timestamp| match asked.parameter(name) {
-        None => Ok(default),
-        Some(text) => text.parse::<Timestamp>().map_err(|_| {
-            answer::error(
-                StatusCode::BAD_REQUEST,
-                format_args!("{name}: expected an instant such as 2026-11-25T21:00:00Z"),
-            )
-        }),
+    let instant = |name: &str, default: Option<Timestamp>| match asked.parameter(name) {
+        None => default,
+        Some(text) => text.parse().ok(),
     };
-    let to = match instant("to", asked.state.timestamp()) {
-        Ok(to) => to,
-        Err(refused) => return refused,
-    };
-    let from = match instant("from", to.saturating_sub(DEFAULT_RANGE).unwrap_or(Timestamp::MIN)) {
-        Ok(from) => from,
-        Err(refused) => return refused,
+    let to = instant("to", Some(asked.state.timestamp()));
+    let from = instant("from", to.and_then(|to| to.checked_sub(DEFAULT_RANGE).ok()));
+    let (Some(from), Some(to)) = (from, to) else {
+        return answer::error(
+            StatusCode::BAD_REQUEST,
+            "from, to: expected instants such as 2026-11-25T21:00:00Z",
+        );
     };
     let range = to.duration_since(from);
     if range.is_negative() || range > MAX_RANGE {

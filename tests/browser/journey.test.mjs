@@ -16,8 +16,14 @@ import { Visitor, profileWithoutCookies } from './support/visitor.mjs';
 
 const SITE = 'clinic';
 const OUTPUT = join(import.meta.dirname, '../output');
-// What Chromium says when it is not headless; as it is, it would rightly be taken for a robot.
-const CHROME = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
+// What Chromium says when it is not headless; as it is, it would rightly be taken for a robot. A person's browser names
+// its own version, and nothing else passes for one.
+const chrome = version => `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${version}.0.0.0 Safari/537.36`;
+const ownVersion = () => Number.parseInt(browser.version(), 10);
+const phone = () => {
+  const pixel = devices['Pixel 7'];
+  return { ...pixel, userAgent: pixel.userAgent.replace(/Chrome\/\d+/, `Chrome/${ownVersion()}`) };
+};
 const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0';
 const SAFARI = 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/605.1.15';
 const PASSWORD = 'a long enough password 1';
@@ -52,7 +58,7 @@ const ask = (metrics, dimensions = [], more = {}) =>
   metka.query(token, { site_id: SITE, metrics, dimensions, date_range: days(), ...more });
 
 test('a desktop visitor comes from a search, clicks an ad, downloads the prices and books', async () => {
-  const context = await browser.newContext({ userAgent: CHROME, locale: 'ru-RU', viewport: { width: 1280, height: 800 } });
+  const context = await browser.newContext({ userAgent: chrome(ownVersion()), locale: 'ru-RU', viewport: { width: 1280, height: 800 } });
   const visitor = await Visitor.of(context, metka.collector);
   await open(visitor, '/demo/', { referer: 'https://yandex.ru/search/?text=secret' });
   await visitor.viewed('/demo/');
@@ -80,7 +86,7 @@ test('a desktop visitor comes from a search, clicks an ad, downloads the prices 
 });
 
 test('a visitor on a phone walks the single-page section, a missing page and a link to elsewhere', async () => {
-  const context = await browser.newContext({ ...devices['Pixel 7'], locale: 'ru-RU' });
+  const context = await browser.newContext({ ...phone(), locale: 'ru-RU' });
   const visitor = await Visitor.of(context, metka.collector);
   await open(visitor, '/demo/spa/?utm_source=vk&utm_medium=cpc&utm_campaign=osen');
   await visitor.viewed('/demo/spa/');
@@ -133,6 +139,19 @@ test('a visitor without scripts is counted by the image alone', async () => {
   await visitor.page.close();
   strange.push(...visitor.strange);
   await context.close();
+});
+
+test('a program that has Chromium pose as an older one is kept and marked', async () => {
+  const context = await browser.newContext({ userAgent: chrome(ownVersion() - 20), locale: 'ru-RU' });
+  const visitor = await Visitor.of(context, metka.collector);
+  await open(visitor, '/demo/uslugi');
+  await visitor.viewed('/demo/uslugi');
+  await finish(visitor);
+  assert.deepEqual(await context.cookies(metka.collector), []);
+  await context.close();
+  await until('the marked hit to arrive', async () =>
+    (await ask(['pageviews'], ['event:mark'], { include: { bots: true } })).some(([mark, views]) => mark === 'contradiction' && views === 1),
+  );
 });
 
 test('nothing was asked of other hosts, nothing failed', () => assert.deepEqual(strange, []));
@@ -256,8 +275,50 @@ for (const [language, locale] of [
       await context.close();
     });
 
+for (const [role, language, locale] of [
+  ['security', 'ru', 'ru-RU'],
+  ['owner', 'en', 'en-US'],
+])
+  test(`marked hits are counted when ${role} asks for them, and a link shows a viewer their own numbers (${language})`, async () => {
+    const [from, to] = days();
+    const look = `${metka.web}/?site=${SITE}&period=${from}..${to}&compare=none`;
+    const signedIn = async (role, address) => {
+      const login = `marks-${role}-${language}`;
+      metka.run(['user', 'add', login, '--role', role, '--password-stdin'], `${PASSWORD}\n`);
+      const context = await browser.newContext({ locale, viewport: { width: 1280, height: 900 }, timezoneId: 'Europe/Moscow' });
+      const { page } = await Visitor.of(context, metka.collector);
+      await page.goto(address);
+      await page.fill('[name=login]', login);
+      await page.fill('[name=password]', PASSWORD);
+      await page.click('[data-form=password] button[type=submit]');
+      return page;
+    };
+    const shown = (page, views) =>
+      until(`${views} page views`, async () => (await page.locator('[data-metric=pageviews]').first().getAttribute('data-value')) === views);
+    const page = await signedIn(role, look);
+    await shown(page, '12');
+    assert.equal(await page.locator('[data-panel=marks]').count(), 0);
+    await page.check('[data-marked]');
+    await shown(page, '13');
+    const row = page.locator('[data-panel=marks] [data-row=contradiction]');
+    await row.waitFor();
+    assert.equal(await row.getAttribute('data-value'), '1');
+    assert.match(await row.textContent(), language === 'ru' ? /Выдаёт себя/ : /Posing as/);
+    await page.screenshot({ path: join(OUTPUT, `marks-${language}.png`), fullPage: true });
+    const link = page.url();
+    assert.match(link, /[?&]marked=1/);
+    await page.uncheck('[data-marked]');
+    await shown(page, '12');
+
+    const viewer = await signedIn('viewer', link);
+    await shown(viewer, '12');
+    assert.equal(await viewer.locator('[data-marked]').count(), 0);
+    assert.equal(await viewer.locator('[data-panel=marks]').count(), 0);
+    for (const one of [page, viewer]) await one.context().close();
+  });
+
 test('the demo on the web address carries the real pixel', async () => {
-  const context = await browser.newContext({ userAgent: CHROME, viewport: { width: 1280, height: 800 } });
+  const context = await browser.newContext({ userAgent: chrome(ownVersion()), viewport: { width: 1280, height: 800 } });
   const visitor = await Visitor.of(context, metka.collector);
   await visitor.page.goto(`${metka.demo}/`);
   await visitor.viewed('/demo/');

@@ -14,6 +14,8 @@ const ADDRESSES: [&str; 3] = ["192.0.2.77", "198.51.100.201", "2001:db8:77::abcd
 
 /// Site, reason, address: how often.
 type Sent = BTreeMap<(&'static str, &'static str, &'static str), u64>;
+/// Sends one hit under these headers.
+type Send<'a> = &'a dyn Fn(&[(&str, &str)]) -> Reply;
 
 /// The table as it is now; addresses as hex.
 fn table(server: &Server) -> Vec<Vec<Value>> {
@@ -29,7 +31,7 @@ fn total(rows: &[Vec<Value>]) -> u64 {
 
 fn sent(server: &Server) -> Sent {
     let mut sent = Sent::new();
-    let mut hit = |times: u64, site, reason, address, send: &dyn Fn(&[(&str, &str)]) -> Reply| {
+    let mut hit = |times: u64, site, reason, address, send: Send| {
         for _ in 0..times {
             let reply = send(&[("X-Forwarded-For", address)]);
             let told = reply.header("x-metka").map(str::to_owned);

@@ -22,7 +22,7 @@ export interface Query {
   readonly dimensions?: readonly string[];
   readonly filters?: readonly FilterClause[];
   readonly order_by?: readonly (readonly [string, 'asc' | 'desc'])[];
-  readonly include?: { readonly time_labels?: boolean; readonly total_rows?: boolean };
+  readonly include?: { readonly time_labels?: boolean; readonly total_rows?: boolean; readonly bots?: boolean };
   readonly pagination?: { readonly limit: number; readonly offset: number };
 }
 

@@ -27,6 +27,9 @@ export interface Panel {
   readonly breakdowns: readonly Breakdown[];
 }
 
+/** The panel that is there only while marked hits are in the numbers. */
+export const MARKS = 'marks';
+
 const VISIT: readonly MetricName[] = ['visitors', 'visits', 'bounce_rate', 'visit_duration'];
 
 export const PANELS: readonly Panel[] = [
@@ -93,6 +96,11 @@ export const PANELS: readonly Panel[] = [
         hidden: ['', '(none)', '(not set)'],
       },
     ],
+  },
+  {
+    id: MARKS,
+    rows: 6,
+    breakdowns: [{ id: 'mark', dimension: 'event:mark', metrics: ['events', 'visitors'] }],
   },
 ];
 

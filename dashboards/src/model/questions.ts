@@ -65,15 +65,19 @@ export function everQuery(site: string): Query {
   return { site_id: site, metrics: ['visitors', 'pageviews', 'events'], date_range: 'all' };
 }
 
-function base(view: View): Pick<Query, 'site_id' | 'filters'> {
-  return view.filters.length === 0 ? { site_id: view.site } : { site_id: view.site, filters: view.filters };
+function base(view: View): Pick<Query, 'site_id' | 'filters' | 'include'> {
+  return {
+    site_id: view.site,
+    ...(view.filters.length > 0 && { filters: view.filters }),
+    ...(view.marked && { include: { bots: true } }),
+  };
 }
 
 function series(view: View, now: Now): Pick<Query, 'metrics' | 'dimensions' | 'include'> {
   return {
     metrics: [view.metric],
     dimensions: [`time:${intervalOf(view, now)}`],
-    include: { time_labels: true },
+    include: { ...base(view).include, time_labels: true },
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * What is being looked at, and its form in the address: a link restores it.
  *
- * `?site=clinic&period=7d&compare=none&metric=visits&by=hour&places=city&f=is,visit:source,Yandex`;
+ * `?site=clinic&period=7d&compare=none&metric=visits&by=hour&places=city&marked=1&f=is,visit:source,Yandex`;
  * what equals the default is left out. A value with a comma writes it `\,`.
  */
 import type { FilterClause, Interval, Operator } from '../api/types';
@@ -26,6 +26,8 @@ export interface View {
   /** The chosen breakdown of each panel whose first one is not. */
   readonly tabs: Readonly<Record<string, string>>;
   readonly filters: readonly FilterClause[];
+  /** Hits that are kept out of the numbers are in them: for the roles that may ask so. */
+  readonly marked: boolean;
 }
 
 export const DEFAULT_VIEW: View = {
@@ -36,6 +38,7 @@ export const DEFAULT_VIEW: View = {
   interval: null,
   tabs: {},
   filters: [],
+  marked: false,
 };
 
 /** Reads an address; whatever is not understood is the default. */
@@ -62,6 +65,7 @@ export function readView(search: string): View {
       .slice(0, MAX_FILTERS)
       .map(readFilter)
       .filter((filter) => filter !== null),
+    marked: params.get('marked') === '1',
   };
 }
 
@@ -77,6 +81,7 @@ export function writeView(view: View): string {
     const tab = view.tabs[panel.id];
     if (tab !== undefined && tab !== panel.breakdowns[0]?.id) params.push([panel.id, tab]);
   }
+  if (view.marked) params.push(['marked', '1']);
   for (const filter of view.filters) params.push(['f', writeFilter(filter)]);
   // Slashes, colons and commas may stand in a query as they are, and are easier to read so.
   const readable = (text: string): string => encodeURIComponent(text).replace(/%(2F|3A|2C)/g, decodeURIComponent);

@@ -8,7 +8,7 @@ import type { Attribution, Session, Site } from '../api/types';
 import { useAnswer } from '../load';
 import { wallClock } from '../model/calendar';
 import { HEADLINE } from '../model/metrics';
-import { PANELS } from '../model/panels';
+import { MARKS, PANELS } from '../model/panels';
 import { daysOf, type Now } from '../model/period';
 import { totalsQuery } from '../model/questions';
 import { readView, writeView, type View } from '../model/view';
@@ -23,6 +23,9 @@ import { LiveCount } from '../parts/live-count';
 import { Menu } from '../parts/menu';
 import { PeriodPicker } from '../parts/period-picker';
 import { useWords, type Language } from '../words/language';
+
+/** Who may have marked hits in the numbers. */
+const SEES_MARKED: readonly string[] = ['security', 'owner'];
 
 /** How often the numbers are asked anew while the page is looked at, in milliseconds. */
 const REFRESH_EVERY_MS = 60_000;
@@ -95,9 +98,12 @@ interface SiteProps extends Props {
   readonly onView: (view: View, how?: 'push' | 'replace') => void;
 }
 
-function SiteDashboard({ sites, site, view, onView, session, onLanguage, onAccount, onSignOut }: SiteProps) {
+function SiteDashboard({ sites, site, view: asked, onView, session, onLanguage, onAccount, onSignOut }: SiteProps) {
   const { t } = useWords();
   const [refresh, refreshed, doRefresh] = useRefresh();
+  const mayMark = SEES_MARKED.includes(session.role);
+  // A link from someone who may shows the others their own numbers.
+  const view = asked.marked && !mayMark ? { ...asked, marked: false } : asked;
   const [ownHit, setOwnHit] = useState(false);
   const now = useMemo<Now>(() => {
     const [today, time] = wallClock(refreshed, site.timezone);
@@ -153,7 +159,7 @@ function SiteDashboard({ sites, site, view, onView, session, onLanguage, onAccou
             <>
               <Headline view={view} now={now} totals={totals} refresh={refresh} onView={onView} />
               <div class="panels">
-                {PANELS.map((panel) => (
+                {PANELS.filter((panel) => panel.id !== MARKS || view.marked).map((panel) => (
                   <BreakdownPanel
                     key={panel.id}
                     panel={panel}
@@ -171,7 +177,13 @@ function SiteDashboard({ sites, site, view, onView, session, onLanguage, onAccou
         </FirstVisit>
       </main>
       {ownHit && <OwnHitDialog site={site} onClose={() => setOwnHit(false)} />}
-      <Foot site={site} refreshed={refreshed} onRefresh={doRefresh} />
+      <Foot
+        site={site}
+        refreshed={refreshed}
+        onRefresh={doRefresh}
+        marked={mayMark ? view.marked : null}
+        onMarked={(marked) => onView({ ...view, marked }, 'replace')}
+      />
     </>
   );
 }
@@ -220,9 +232,12 @@ interface FootProps {
   readonly site: Site;
   readonly refreshed: Date;
   readonly onRefresh: () => void;
+  /** Null for those who may not have them. */
+  readonly marked: boolean | null;
+  readonly onMarked: (marked: boolean) => void;
 }
 
-function Foot({ site, refreshed, onRefresh }: FootProps) {
+function Foot({ site, refreshed, onRefresh, marked, onMarked }: FootProps) {
   const { t, format } = useWords();
   const attribution = [site.attribution ?? []].flat().filter((text) => text !== '');
   return (
@@ -235,6 +250,19 @@ function Foot({ site, refreshed, onRefresh }: FootProps) {
         </button>
       </p>
       <p>{t('footer.zone', { zone: site.timezone })}</p>
+      {marked !== null && (
+        <p>
+          <label>
+            <input
+              type="checkbox"
+              data-marked
+              checked={marked}
+              onChange={(event) => onMarked(event.currentTarget.checked)}
+            />{' '}
+            {t('footer.marked')}
+          </label>
+        </p>
+      )}
       {attribution.length > 0 && (
         <p data-attribution>
           {t('footer.geo')}{' '}

@@ -115,6 +115,7 @@ export const en = {
   'panel.devices': 'Devices',
   'panel.events': 'Events',
   'panel.ads': 'Ad blocks',
+  'panel.marks': 'Marks',
   'tab.page': 'Top',
   'tab.entry': 'Entry',
   'tab.exit': 'Exit',
@@ -134,6 +135,7 @@ export const en = {
   'tab.screen': 'Screens',
   'tab.event': 'Events',
   'tab.ad': 'Ad blocks',
+  'tab.mark': 'Marks',
   'panel.all': 'Show all',
   'panel.empty': 'Nothing in this period.',
   'panel.empty_filtered': 'Nothing in this period with these filters.',
@@ -162,6 +164,7 @@ export const en = {
   'dimension.screen': 'Screen',
   'dimension.event': 'Event',
   'dimension.ad': 'Ad block',
+  'dimension.mark': 'Mark',
 
   'filter.title': 'Filters',
   'filter.is': 'is',
@@ -193,6 +196,17 @@ export const en = {
   'device.tv': 'TV',
   'device.console': 'Console',
   'device.other': 'Other',
+  'mark.(none)': 'Without a mark',
+  'mark.crawler': 'Crawlers',
+  'mark.automation': 'Monitors and test drivers',
+  'mark.headless': 'Browsers without a window',
+  'mark.library': 'Programs',
+  'mark.empty': 'No user agent',
+  'mark.contradiction': 'Posing as another version',
+  'mark.impossible': 'Impossible values',
+  'mark.referrer-spam': 'Referrer spam',
+  'mark.datacentre': 'Rented servers',
+  'mark.crowd': 'Too many from one address',
 
   'empty.title': 'Waiting for the first visit',
   'empty.lead': 'Put this into the <head> of every page of {site}:',
@@ -245,6 +259,7 @@ export const en = {
   'footer.refresh': 'Update now',
   'footer.geo': 'Places:',
   'footer.zone': 'Times are in {zone}.',
+  'footer.marked': 'Count bots and junk too',
 } as const satisfies Record<string, Message>;
 
 export type MessageKey = keyof typeof en;

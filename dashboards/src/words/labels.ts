@@ -10,6 +10,7 @@ import type { Words } from './language';
 
 export function labelOf(words: Words, dimension: string, value: string): string {
   const id = DIMENSIONS.get(dimension) ?? '';
+  if (id === 'mark') return words.find(`mark.${value}`) ?? value;
   switch (value) {
     case 'Direct / None':
       return words.t('value.direct');

@@ -29,6 +29,12 @@ fn an_address_adds_its_share_and_others_theirs() {
     assert!(!bare(&crowd, HOME, 14, 0, 0).0, "who was not, does not come in later");
     assert!(bare(&crowd, HOME + 1, 14, 0, 0).0, "another address");
     assert!(bare(&crowd, HOME, 14, 0, 1).0, "another day");
+    assert!(bare(&crowd, HOME, 14, 0, 0).0, "a thread that is a moment behind at midnight");
+    assert!(
+        bare(&crowd, HOME, 12, 0, 1).0 && bare(&crowd, HOME, 11, 0, 1).0 && !bare(&crowd, HOME, 10, 0, 1).0
+    );
+    assert!(bare(&crowd, HOME, 10, 0, -5).0, "a clock that was set back");
+    assert_eq!(crowd.remembered(), (2, 2));
 }
 
 #[test]
@@ -148,6 +154,27 @@ fn a_flood_from_everywhere_is_held_in_bounded_memory_and_nobody_is_marked_for_it
     assert!(most_addresses > MAX_ADDRESSES / 2, "the bound was never near");
     assert_eq!(marked, 0);
     assert!(!bare(&crowd, full, 14, 0, 0).0, "the flood made a full address be forgotten");
+}
+
+#[test]
+fn addresses_of_days_past_make_room_first() {
+    let crowd = Crowd::default();
+    let spread = |number: u64| number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    // A day of many addresses with two visitors each, and one address of the next.
+    for number in 0..MAX_ADDRESSES as u64 {
+        for visitor in 0..2 {
+            bare(&crowd, spread(number), visitor, 0, 0);
+        }
+    }
+    let today = spread(u64::MAX / 3);
+    bare(&crowd, today, 1, 0, 2);
+    for number in 0..MAX_ADDRESSES as u64 / 2 {
+        bare(&crowd, spread(1 << 40 | number), 1, 0, 2);
+    }
+    assert!(bare(&crowd, today, 1, 0, 2).0);
+    let (addresses, visitors) = crowd.remembered();
+    println!("{addresses} addresses, {visitors} visitors after the change of days");
+    assert_eq!((addresses, visitors), (MAX_ADDRESSES / 2 + 1, MAX_ADDRESSES / 2 + 1));
 }
 
 #[test]
