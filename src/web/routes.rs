@@ -20,6 +20,7 @@ use super::access::{self, Credential, Principal};
 use super::answer::{self, Answer};
 use super::role::Role;
 use super::{State, account, debug, metrics, pages, stats};
+use crate::accept::event::is_packed;
 use crate::headers;
 
 /// The longest body, in bytes: a question with a thousand filter values.
@@ -167,6 +168,12 @@ fn admit(
 
 /// JSON only: a form of another site cannot send that type without asking first.
 async fn read_json(headers: &HeaderMap, body: Incoming) -> Result<Value, Box<Answer>> {
+    if is_packed(headers) {
+        return refuse(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "a body with Content-Encoding is not unpacked: send it as it is",
+        );
+    }
     let content_type =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
