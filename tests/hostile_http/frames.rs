@@ -379,11 +379,9 @@ async fn run(client: &Client, opening: &[u8], round: fn(u32) -> Vec<u8>, rounds:
     let mut open = writing.write_all(&preface).await.is_ok() && writing.flush().await.is_ok();
     let mut sent = 0;
     while open && sent < rounds && !reader.is_finished() {
-        let mut burst = Vec::new();
-        for number in sent..(sent + BURST).min(rounds) {
-            burst.extend(round(number));
-            sent += 1;
-        }
+        let next = (sent + BURST).min(rounds);
+        let burst: Vec<u8> = (sent..next).flat_map(round).collect();
+        sent = next;
         open = writing.write_all(&burst).await.is_ok() && writing.flush().await.is_ok();
         // The reader has its turn: what is not read holds the server up.
         tokio::task::yield_now().await;

@@ -33,8 +33,8 @@ const LOOKS_AT_REST: u32 = 50;
 fn serve(collect: &str) -> (Server, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a directory");
     let text = format!(
-        "[collect]\nrate_limit_per_minute = 0\nrate_limit_network_per_minute = 0\n{collect}\n\
-         [storage]\nurl = \"http://127.0.0.1:9\"\n\
+        "[collect]\nrate_limit_per_minute = 1000000000\nrate_limit_network_per_minute = 1000000000\n{collect}\n\
+         [storage]\nurl = \"http://127.0.0.1:9\"\n[ship]\nbatch_rows = 10000\n\
          [[site]]\nid = \"clinic\"\nhosts = [\"clinic.example\", \"*.clinic.example\"]\n"
     );
     std::fs::write(dir.path().join("metka.toml"), text).expect("written");

@@ -49,7 +49,7 @@ fn raise_descriptor_limit() -> u64 {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit.clone()).expect("the limit on open files is raised");
+    setrlimit(Resource::Nofile, limit).expect("the limit on open files is raised");
     limit.maximum.unwrap_or(u64::MAX)
 }
 
