@@ -39,7 +39,7 @@ const LAST: u32 = 0x7fff_fffd;
 /// Frames that go out in one write.
 const BURST: u32 = 64;
 /// An attack that the server neither ends nor takes within this has stopped it.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How an attack must end.
 enum End {
@@ -435,7 +435,7 @@ fn attacks_by_frames_end_their_own_connection_or_get_nowhere() {
         megabytes(before),
         megabytes(grown)
     );
-    assert!(grown < 48 << 20, "memory has grown by {}", megabytes(grown));
+    assert!(grown < 16 << 20, "memory has grown by {}", megabytes(grown));
     assert_eq!(server.terminate().0, Some(0));
 }
 
