@@ -4,13 +4,14 @@
 //! |---|---|
 //! | 202 | at least one hit was kept |
 //! | 413 | the body, the array, or every hit is too large |
+//! | 415 | the body is packed (`Content-Encoding`): it is not unpacked, so that none can explode |
 //! | 429 | none was kept, and a limit was among the reasons |
 //! | 503 | none was kept, and the spool was among the reasons |
 //! | 400 | none was kept, for any other reason |
 //!
 //! The body is always `{"accepted":n,"refused":[{"index":i,"reason":"…"}]}`. A hit
 //! that was kept without its user key counts as accepted, and is listed under
-//! `"notes"` in the same form. A body that cannot be told apart is one hit, of
+//! `"notes"` in the same form. A 415 also has an `"error"` in words. A body that cannot be told apart is one hit, of
 //! no known site.
 
 use std::time::Duration;
@@ -18,8 +19,8 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE, ALLOW,
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN,
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE,
+    ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN,
 };
 use http_body_util::BodyExt;
 use hyper::body::Body;
@@ -56,10 +57,10 @@ where
             return answer::close(answer::text(StatusCode::BAD_REQUEST, "the body ended early\n"));
         }
     };
-    let parsed = match content_reason(headers) {
-        Some(reason) => Err(reason),
-        None => parse::json::parse(&body),
-    };
+    if is_packed(headers) {
+        return refused_packed(context);
+    }
+    let parsed = if is_plain_or_json(headers) { parse::json::parse(&body) } else { Err(Reason::BadRequest) };
     let elements = match parsed {
         Ok(parsed) => parsed.elements,
         Err(reason) => return refused_whole(context, &settings, headers, reason),
@@ -170,21 +171,35 @@ where
     timeout(within, reading).await.unwrap_or(Err(Unread::TooSlow))
 }
 
-/// Why a body of this type is not looked at. Beacons send `text/plain`, or
-/// nothing; packed bodies are not unpacked, so that none can explode.
-fn content_reason(headers: &HeaderMap) -> Option<Reason> {
-    let plain_or_json = match headers.get(CONTENT_TYPE).map(|value| value.to_str()) {
+/// Whether a body of this type is looked at. Beacons send `text/plain`, or nothing.
+fn is_plain_or_json(headers: &HeaderMap) -> bool {
+    match headers.get(CONTENT_TYPE).map(|value| value.to_str()) {
         None => true,
         Some(Err(_)) => false,
         Some(Ok(value)) => {
             let kind = value.split(';').next().unwrap_or_default().trim();
             kind.eq_ignore_ascii_case("text/plain") || kind.eq_ignore_ascii_case("application/json")
         }
-    };
-    let packed = headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
-    (!plain_or_json || packed).then_some(Reason::BadRequest)
+    }
+}
+
+/// Whether the sender packed the body, by any coding or several.
+pub fn is_packed(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// What takes no packed bodies says so, and what it takes instead (RFC 9110, 15.5.16).
+fn refused_packed(context: &Context<'_>) -> Answer {
+    let reason = context.refuse_unread(Reason::BadRequest);
+    let body = json!({
+        "accepted": 0,
+        "refused": [{"index": 0, "reason": reason.name()}],
+        "error": "a body with Content-Encoding is not unpacked: send it as it is",
+    });
+    let mut answer = answer::event_json(StatusCode::UNSUPPORTED_MEDIA_TYPE, &body);
+    answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    answer::allow_origin(&mut answer, None);
+    answer
 }
 
 fn refused_whole(context: &Context<'_>, settings: &Settings, headers: &HeaderMap, reason: Reason) -> Answer {

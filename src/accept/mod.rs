@@ -21,7 +21,8 @@
 //!
 //! Requests with both `Content-Length` and `Transfer-Encoding` are read as
 //! chunked and their connection is closed after the answer (RFC 9112, 6.1), so
-//! that nothing after them is ever taken for a second request.
+//! that nothing after them is ever taken for a second request; so is one whose
+//! body is chunked more than once.
 
 pub mod answer;
 pub mod event;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{HOST, HeaderMap, TRANSFER_ENCODING};
 use http::{Method, Request, StatusCode, Version};
 use hyper::body::Body;
 use jiff::Timestamp;
@@ -46,6 +46,9 @@ where
     let hosts = head.headers.get_all(HOST).iter().count();
     if hosts > 1 || (hosts == 0 && head.version == Version::HTTP_11) {
         return answer::close(answer::text(StatusCode::BAD_REQUEST, "exactly one Host header is needed\n"));
+    }
+    if !body.is_end_stream() && is_framed_oddly(&head.headers) {
+        return answer::close(answer::text(StatusCode::BAD_REQUEST, "a body is chunked once, or not\n"));
     }
     let settings = context.shared.settings();
     let collect = &settings.config.collect;
@@ -95,6 +98,14 @@ where
         // The body of a request that nobody asked for is not read.
         answer::close(answer::text(StatusCode::NOT_FOUND, "nothing is here\n"))
     }
+}
+
+/// Whether a proxy may have seen another end of the body than hyper, which looks
+/// at the last coding only: anything but one `chunked`.
+pub fn is_framed_oddly(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let once = codings.next().is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    !once || codings.next().is_some()
 }
 
 /// 200 while hits can be made durable, however much waits for storage.

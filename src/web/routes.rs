@@ -13,13 +13,15 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use serde_json::Value;
 
 use super::access::{self, Credential, Principal};
 use super::answer::{self, Answer};
 use super::role::Role;
 use super::{State, account, debug, metrics, pages, refusals, stats};
+use crate::accept::event::is_packed;
+use crate::accept::route::is_framed_oddly;
 use crate::headers;
 
 /// The longest body, in bytes: a question with a thousand filter values.
@@ -112,6 +114,11 @@ pub async fn answer(state: Arc<State>, peer: IpAddr, request: Request<Incoming>)
 
 async fn route(state: Arc<State>, peer: IpAddr, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
+    if !body.is_end_stream() && is_framed_oddly(&parts.headers) {
+        let mut refused = answer::error(StatusCode::BAD_REQUEST, "a body is chunked once, or not");
+        answer::set(&mut refused, header::CONNECTION, "close");
+        return refused;
+    }
     let path = parts.uri.path();
     let at_path = || ROUTES.iter().filter(|route| route.matches(path));
     let Some(route) = at_path().find(|route| route.takes(&parts.method)) else {
@@ -173,6 +180,12 @@ fn admit(
 
 /// JSON only: a form of another site cannot send that type without asking first.
 async fn read_json(headers: &HeaderMap, body: Incoming) -> Result<Value, Box<Answer>> {
+    if is_packed(headers) {
+        return refuse(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "a body with Content-Encoding is not unpacked: send it as it is",
+        );
+    }
     let content_type =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();

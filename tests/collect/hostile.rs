@@ -361,7 +361,7 @@ fn event_cases() -> Vec<Case> {
         case(
             "a packed body",
             request("POST", "/event", &[("Content-Encoding", "gzip")], b"\x1f\x8b\x08\0"),
-            Event(400, BAD),
+            Event(415, BAD),
             vec![],
         ),
         case(

@@ -5,8 +5,11 @@ use std::io::{Read, Write};
 use bytes::Bytes;
 use hyper::{Request, StatusCode, Version};
 use metka::accept::Limits;
+use metka::tls::Accepted;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
+use tokio_rustls::rustls::HandshakeKind;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 use crate::collector::Collector;
@@ -43,6 +46,36 @@ fn hits_come_by_both_protocols_and_both_versions_of_tls() {
         }
         assert_eq!(collector.shared.counts().handshakes_failed, 0);
         assert_eq!(collector.finish().len(), hits, "{name}");
+    }
+}
+
+#[test]
+fn a_visitor_who_comes_back_is_spared_the_handshake_also_after_a_renewal() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let pair = Pair::elliptic(dir.path(), "stats", NAME);
+    let files = metka::config::TlsFiles { certificate: pair.certificate.clone(), key: pair.key.clone() };
+    let terminator = metka::tls::Terminator::open("collect", &files).expect("a certificate");
+    for version in [&TLS12, &TLS13] {
+        let client = Client::with_versions(([127, 0, 0, 1], 0).into(), &pair, NAME, &[H1], &[version]);
+        let visit = async || {
+            let (near, far) = tokio::io::duplex(16 << 10);
+            let name = tokio_rustls::rustls::pki_types::ServerName::try_from(NAME).expect("a name");
+            let connector = tokio_rustls::TlsConnector::from(client.config.clone());
+            let (near, far) = tokio::join!(connector.connect(name, near), terminator.accept(far));
+            let (mut near, Some(Accepted::Http1(mut far))) = (near.expect("a handshake"), far) else {
+                panic!("no handshake, or another protocol")
+            };
+            // The ticket comes with the first bytes.
+            far.write_all(b"x").await.and(far.flush().await).expect("sent");
+            near.read_exact(&mut [0]).await.expect("read");
+            near.get_ref().1.handshake_kind().expect("it is over")
+        };
+        block_on(async {
+            assert_eq!(visit().await, HandshakeKind::Full);
+            assert_eq!(visit().await, HandshakeKind::Resumed);
+            terminator.take(terminator.load().expect("the same files"));
+            assert_eq!(visit().await, HandshakeKind::Resumed);
+        });
     }
 }
 
@@ -124,8 +157,11 @@ fn what_is_no_handshake_is_closed_and_counted_and_so_is_one_connection_too_many(
     let client = Client::new(collector.address, &pair, NAME, &[H2, H1]);
     assert!(block_on(client.get(PAGE)).is_err());
     assert_eq!(collector.shared.counts().connections_refused, 1);
-    drop(held);
+    // It says nothing, and is closed for it.
+    expected += 1;
+    wait_for("the handshake's time to be over", || (failed() == expected).then_some(()));
     wait_for("a free place", || block_on(client.get(PAGE)).ok());
+    drop(held);
     assert_eq!(collector.finish().len(), 1);
 }
 
