@@ -4,6 +4,7 @@
 #[path = "support/collector.rs"]
 mod collector;
 #[path = "support/http.rs"]
+#[expect(dead_code, reason = "each test binary uses its part of the shared client")]
 mod http;
 #[path = "support/protection.rs"]
 #[expect(dead_code, reason = "each test binary meets its part of the kinds")]

@@ -6,6 +6,9 @@
 //! first address that is not one: that hop was seen by a proxy we trust, and
 //! whatever is left of it is hearsay. A hop that is no address (`unknown`, an
 //! obfuscated name, rubbish) ends the walk at the proxy that reported it.
+//!
+//! The list is also read from its right end: an open quote or bytes that are no
+//! text, sent by the visitor, stay to the left of what the proxies appended.
 
 use std::net::IpAddr;
 
@@ -38,8 +41,9 @@ pub fn client_address(
     }
     // Several lines of one header are one list.
     let mut nearest = client;
-    let lines: Vec<&[u8]> = headers.get_all(header).iter().map(|value| value.as_bytes()).collect();
-    let hops = lines.iter().rev().flat_map(|line| elements(line).into_iter().rev());
+    let lines = headers.get_all(header);
+    let lines: Vec<_> = lines.iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    let hops = lines.iter().rev().flat_map(|line| split_from_the_right(line, ','));
     for hop in hops.take(MAX_HOPS) {
         let address = match how {
             ClientAddress::Forwarded => forwarded_for(hop),
@@ -59,28 +63,20 @@ pub fn is_trusted(address: &ClientIp, trusted_proxies: &[Network]) -> bool {
     address.lookup(|address| trusted_proxies.iter().any(|network| network.contains(address)))
 }
 
-/// The elements of a header's list. One that is not UTF-8 is rubbish as a whole.
-fn elements(line: &[u8]) -> Vec<&str> {
-    let Ok(line) = std::str::from_utf8(line) else { return vec!["unknown"] };
-    split_unquoted(line, ',')
-}
-
-/// Splits at a separator that is not within quotes.
-fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
+/// The parts of `text`, the last one first, between separators that are not
+/// within quotes as seen from the right end.
+fn split_from_the_right(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut quoted = false;
-    text.split(|character| {
-        if character == '"' {
-            quoted = !quoted;
-        }
+    text.rsplit(move |character| {
+        quoted ^= character == '"';
         character == separator && !quoted
     })
-    .collect()
 }
 
 /// The `for` parameter of an element of `Forwarded` (RFC 7239).
 fn forwarded_for(element: &str) -> Option<&str> {
     let mut found = None;
-    for pair in split_unquoted(element, ';') {
+    for pair in split_from_the_right(element, ';') {
         let (name, value) = pair.split_once('=')?;
         if name.trim().eq_ignore_ascii_case("for") {
             let value = value.trim();
@@ -144,6 +140,7 @@ mod tests {
             ("127.0.0.1", &[""], "127.0.0.1"),
             ("127.0.0.1", &["192.0.2.1, 999.1.1.1"], "127.0.0.1"),
             ("127.0.0.1", &["fe80::1%eth0"], "127.0.0.1"),
+            ("127.0.0.1", &["\"198.51.100.7, 192.0.2.1"], "192.0.2.1"),
         ] {
             check(Header, peer, lines, expected);
         }
@@ -161,6 +158,7 @@ mod tests {
             ("127.0.0.1", &["for=192.0.2.1, proto=http"], "127.0.0.1"),
             ("127.0.0.1", &["for=192.0.2.1;for=192.0.2.2"], "127.0.0.1"),
             ("192.0.2.9", &["for=198.51.100.7"], "192.0.2.9"),
+            ("127.0.0.1", &["for=\"198.51.100.7, for=192.0.2.1"], "192.0.2.1"),
         ] {
             check(Header, peer, lines, expected);
         }

@@ -52,8 +52,9 @@ pub fn client(peer: IpAddr, headers: &HeaderMap, collect: &Collect) -> Client {
     };
     let name = cookie_name(&collect.public_url);
     for line in headers.get_all(COOKIE) {
-        let Ok(line) = line.to_str() else { continue };
-        for cookie in cookie::Cookie::split_parse(line).flatten() {
+        // Other cookies of the site's domain may be no ASCII; ours are read beside them.
+        let line = String::from_utf8_lossy(line.as_bytes());
+        for cookie in cookie::Cookie::split_parse(line.as_ref()).flatten() {
             if cookie.name() == name {
                 // Browsers send the more specific cookie first.
                 client.cookie.get_or_insert_with(|| cookie.value().to_owned());
@@ -118,6 +119,12 @@ mod tests {
         assert_eq!((http.cookie.as_deref(), http.opted_out), (Some("plain"), true));
         assert_eq!(read("https://stats.example", &lines).cookie.as_deref(), Some("host"));
         assert!(!read("http://stats.example", &[("cookie", "metka_optout=0; xmetka=1")]).opted_out);
+    }
+
+    #[test]
+    fn cookies_are_read_beside_others_that_are_no_ascii() {
+        let client = read("http://x.example", &[("cookie", "город=Москва; metka=plain; metka_optout=1")]);
+        assert_eq!((client.cookie.as_deref(), client.opted_out), (Some("plain"), true));
     }
 
     #[test]

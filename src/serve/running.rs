@@ -74,6 +74,10 @@ impl Running for Server {
             .collect()
     }
 
+    fn cookies_refused(&self) -> u64 {
+        self.shared.counts().cookies_refused
+    }
+
     fn jobs(&self) -> Value {
         json!({ "ship": self.storage.ship(), "refusals": self.refusals.described() })
     }

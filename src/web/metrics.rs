@@ -117,6 +117,8 @@ impl Collector for Scrape {
                 .map(move |(reason, hits)| ([("site", id.as_str()), ("reason", reason)], *hits))
         });
         counters(out, "hits_refused", "Hits refused, by reason", refused)?;
+        let forged = self.0.running.cookies_refused();
+        counter(out, "cookies_refused", "Visitor cookies that were forged, altered or too old", forged)?;
 
         let backlog = self.0.running.backlog();
         gauge(out, "backlog_rows", "Rows in the spool", None, backlog.rows)?;

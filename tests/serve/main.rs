@@ -1,6 +1,7 @@
 //! The whole server, as a process: started, hit, stopped, reloaded, read back.
 
 mod demo;
+mod forged;
 #[path = "../support/http.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared client")]
 mod http;
@@ -10,6 +11,7 @@ mod secrets;
 #[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;
 mod signals;
+mod spoofed;
 
 use std::path::Path;
 

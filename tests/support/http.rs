@@ -62,6 +62,18 @@ impl Connection {
         Connection { stream, unread: Vec::new() }
     }
 
+    /// The same from one of this machine's own addresses, such as `127.0.0.9`.
+    pub fn open_from(source: std::net::Ipv4Addr, address: SocketAddr) -> Connection {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((source, 0)).into()).expect("an address of this machine");
+        socket.connect(&address.into()).expect("the collector accepts connections");
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a time-out");
+        Connection { stream, unread: Vec::new() }
+    }
+
     /// Sends bytes, and says whether the peer took them: that it has closed
     /// already is not a mistake here.
     pub fn send(&mut self, bytes: &[u8]) -> bool {
