@@ -58,7 +58,7 @@ where
         }
     };
     if is_packed(headers) {
-        return refused_packed(context);
+        return refused_packed(context, &settings, headers);
     }
     let parsed = if is_plain_or_json(headers) { parse::json::parse(&body) } else { Err(Reason::BadRequest) };
     let elements = match parsed {
@@ -189,8 +189,9 @@ pub fn is_packed(headers: &HeaderMap) -> bool {
 }
 
 /// What takes no packed bodies says so, and what it takes instead (RFC 9110, 15.5.16).
-fn refused_packed(context: &Context<'_>) -> Answer {
-    let reason = context.refuse_unread(Reason::BadRequest);
+fn refused_packed(context: &Context<'_>, settings: &Settings, headers: &HeaderMap) -> Answer {
+    let client = parse::client::client(context.peer, headers, &settings.config.collect);
+    let reason = context.refuse_unread(settings, &client.ip, Reason::BadRequest);
     let body = json!({
         "accepted": 0,
         "refused": [{"index": 0, "reason": reason.name()}],

@@ -74,10 +74,6 @@ impl Running for Server {
             .collect()
     }
 
-    fn cookies_refused(&self) -> u64 {
-        self.shared.counts().cookies_refused
-    }
-
     fn jobs(&self) -> Value {
         json!({ "ship": self.storage.ship(), "refusals": self.refusals.described() })
     }

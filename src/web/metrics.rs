@@ -118,7 +118,7 @@ impl Collector for Scrape {
         });
         counters(out, "hits_refused", "Hits refused, by reason", refused)?;
         let forged = self.0.running.cookies_refused();
-        counter(out, "cookies_refused", "Visitor cookies that were forged, altered or too old", forged)?;
+        counter(out, "cookies_refused", "Visitor cookies that were refused and replaced", forged)?;
 
         let backlog = self.0.running.backlog();
         gauge(out, "backlog_rows", "Rows in the spool", None, backlog.rows)?;
@@ -179,13 +179,6 @@ impl Collector for Scrape {
         for (labels, step) in by_step() {
             ConstCounter::new(step.seconds).encode(family.encode_family(&labels)?)?;
         }
-
-        counter(
-            out,
-            "cookies_refused",
-            "Visitor cookies that were refused and replaced",
-            self.0.running.cookies_refused(),
-        )?;
 
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         gauges(out, "build", "The version that runs", None, [(version, 1u64)])

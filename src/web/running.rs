@@ -64,10 +64,6 @@ pub trait Running: Send + Sync {
     fn engine(&self) -> EngineStatus;
     /// What each step of the hit path did.
     fn steps(&self) -> Vec<StepCount>;
-    /// Visitor cookies that were forged, altered or too old.
-    fn cookies_refused(&self) -> u64 {
-        0
-    }
     /// The background jobs, by name.
     fn jobs(&self) -> Value {
         Value::Object(serde_json::Map::new())

@@ -186,7 +186,7 @@ impl Forger {
 
 /// A ring with three cookie keys, so that a swapped id names a key that is there.
 fn ring(dir: &Path) -> KeyRing {
-    let ring = KeyRing::open(dir).expect("a key ring");
+    let ring = KeyRing::open(&metka::config::Keys::in_dir(dir)).expect("a key ring");
     for _ in 0..2 {
         ring.rotate_cookie_key().expect("a key");
     }
@@ -277,10 +277,12 @@ fn the_server_replaces_and_counts_every_forged_cookie() {
     configure(dir.path(), &CONFIG.replace("[collect]", "[collect]\ndurability = \"write\""));
     let server = Server::start(dir.path(), &[]);
     // The server's own ring, so that old and future cookies bear its signature.
-    let ring = KeyRing::open(&server.data().join("keys")).expect("the server's ring");
+    let ring =
+        KeyRing::open(&metka::config::Keys::in_dir(&server.data().join("keys"))).expect("the server's ring");
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let others = tempfile::tempdir().expect("a directory");
-    let stranger = KeyRing::open(&others.path().join("keys")).expect("another ring");
+    let stranger =
+        KeyRing::open(&metka::config::Keys::in_dir(&others.path().join("keys"))).expect("another ring");
     let mut forger = Forger { ring, stranger, today, numbers: Numbers(7) };
     let mut connection = Connection::open(server.collect);
     let mut ask = |cookie: &[u8]| {

@@ -153,7 +153,8 @@ impl Sent {
     fn check(self) -> usize {
         let counts = self.server.settled("clinic");
         assert_eq!(counts["stored"], self.expected.len());
-        let ring = KeyRing::open(&self.server.data().join("keys")).expect("the server's ring");
+        let ring = KeyRing::open(&metka::config::Keys::in_dir(&self.server.data().join("keys")))
+            .expect("the server's ring");
         let rows = self.server.rows("SELECT path, hex(ip), ip_key FROM metka.hits");
         assert_eq!(rows.len(), self.expected.len());
         for row in rows {
@@ -284,7 +285,12 @@ fn the_proxy_protocol_is_read_from_trusted_proxies_only_and_no_header_beside_it(
             [(STRANGER, &header[..]), (TRUSTED, &twice), (TRUSTED, &header[..header.len() - 1])]
         {
             let reply = sent.send(peer, first, &[]);
-            assert!(matches!(reply.status, 0 | 400 | 405), "{peer} {}: {}", first.escape_ascii(), reply.status);
+            assert!(
+                matches!(reply.status, 0 | 400 | 405),
+                "{peer} {}: {}",
+                first.escape_ascii(),
+                reply.status
+            );
             refused += 1;
         }
     }
