@@ -19,7 +19,7 @@ use std::task::{Context, Poll, Waker};
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 use jiff::civil::{Date, date};
 use metka::accept::proxy;
-use metka::config::{ClientAddress, Fields, Network, PathRules, Site};
+use metka::config::{ClientAddress, Fields, Keys, Network, PathRules, Site};
 use metka::event::{
     Hit, MAX_HOST_BYTES, MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_PROP_VALUE_BYTES, MAX_PROPS, MAX_QUERY_BYTES,
     MAX_TITLE_BYTES,
@@ -55,7 +55,7 @@ static SITE: LazyLock<Site> = LazyLock::new(|| Site {
 /// Its directory is gone once it is open: signing and verifying need no disk.
 static KEYS: LazyLock<KeyRing> = LazyLock::new(|| {
     let directory = tempfile::tempdir().expect("a directory");
-    KeyRing::open(&directory.path().join("keys")).expect("a key ring")
+    KeyRing::open(&Keys::in_dir(&directory.path().join("keys"))).expect("a key ring")
 });
 
 // === cookie ===
