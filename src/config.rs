@@ -186,6 +186,8 @@ pub struct Enrich {
     pub user_agent_cpu_percent: u32,
     /// Hosts of false referrers, beyond the built-in list.
     pub referrer_spam: Vec<String>,
+    /// Whether hits of a browser that poses as another version of itself are marked.
+    pub mark_contradictions: bool,
     /// Whether hits from networks of rented servers are marked.
     pub mark_datacentres: bool,
     /// Numbers of such networks, beyond the built-in list.
@@ -453,6 +455,7 @@ impl Config {
             user_agent_rules: section.path("user_agent_rules", None),
             user_agent_cpu_percent: section.number("user_agent_cpu_percent", 10, 0..=100) as u32,
             referrer_spam: section.host_names("referrer_spam", MAX_ADDED),
+            mark_contradictions: section.choice("contradictions", false, &[("count", false), ("mark", true)]),
             mark_datacentres: section.choice("datacentres", false, &[("count", false), ("mark", true)]),
             datacentre_networks: section.numbers("datacentre_networks", 1..=u64::from(u32::MAX), MAX_ADDED),
         };

@@ -30,7 +30,7 @@ pub enum Mark {
     Library,
     /// There is none.
     Empty,
-    /// `Sec-CH-UA` has another version of Chromium than the user agent.
+    /// `Sec-CH-UA` has another version of Chromium than the user agent (off by default).
     Contradiction,
     /// The hit says what no page can have measured.
     Impossible,
@@ -98,7 +98,10 @@ impl Mark {
         }
         let rules = [
             (evidence.hints.headless, Mark::Headless),
-            (evidence.hints.contradict(evidence.user_agent), Mark::Contradiction),
+            (
+                junk.marks_contradictions && evidence.hints.contradict(evidence.user_agent),
+                Mark::Contradiction,
+            ),
             (evidence.impossible, Mark::Impossible),
             (junk.is_spam(evidence.referrer_host), Mark::ReferrerSpam),
             (junk.is_datacentre(evidence.asn), Mark::Datacentre),
@@ -126,6 +129,7 @@ mod tests {
     #[test]
     fn the_first_rule_that_fits_gives_the_mark() {
         let junk = Junk::new(&Enrich {
+            mark_contradictions: true,
             mark_datacentres: true,
             datacentre_networks: vec![64500],
             referrer_spam: vec!["spam.example".to_owned()],
@@ -153,6 +157,16 @@ mod tests {
             let evidence = Evidence { agent: &agent, user_agent, hints, impossible, referrer_host, asn };
             assert_eq!(Mark::of(&evidence, &junk), expected, "{user_agent} {hints:?} {referrer_host} {asn}");
         }
+        let agent = classify_quickly(CHROME);
+        let evidence = Evidence {
+            agent: &agent,
+            user_agent: CHROME,
+            hints: other,
+            impossible: false,
+            referrer_host: "",
+            asn: 64500,
+        };
+        assert_eq!(Mark::of(&evidence, &Junk::new(&Enrich::default())), None, "not asked for");
     }
 
     #[test]

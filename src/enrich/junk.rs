@@ -26,6 +26,8 @@ static DATACENTRES: LazyLock<HashSet<u32>> = LazyLock::new(|| {
 #[derive(Debug, Default)]
 pub struct Junk {
     added_spam: HashSet<String>,
+    /// Whether a contradiction is held against a hit.
+    pub marks_contradictions: bool,
     mark_datacentres: bool,
     added_datacentres: HashSet<u32>,
 }
@@ -36,6 +38,7 @@ impl Junk {
     pub fn new(config: &Enrich) -> Junk {
         Junk {
             added_spam: config.referrer_spam.iter().cloned().collect(),
+            marks_contradictions: config.mark_contradictions,
             mark_datacentres: config.mark_datacentres,
             added_datacentres: config.datacentre_networks.iter().copied().collect(),
         }

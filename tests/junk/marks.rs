@@ -17,7 +17,7 @@ fn started(datacentres: &str) -> (tempfile::TempDir, Server) {
     let dir = configured(
         "",
         &format!(
-            "[geo]\nfiles = [\"networks.mmdb\"]\n[enrich]\nreferrer_spam = [\"spam.example\"]\n{datacentres}"
+            "[geo]\nfiles = [\"networks.mmdb\"]\n[enrich]\ncontradictions = \"mark\"\nreferrer_spam = [\"spam.example\"]\n{datacentres}"
         ),
     );
     std::fs::write(dir.path().join("networks.mmdb"), networks::database(24940)).expect("written");
