@@ -66,6 +66,9 @@ async fn visitors_and_visits_of_random_histories_equal_the_reference() {
             counts.chained += people.chained;
             counts.adopted += people.adopted;
         }
+        if counts.histories % 1024 == 0 {
+            println!("{} histories, {} mismatches", counts.histories, counts.mismatches.len());
+        }
     }
     println!("{tally:?}\n{} mismatches, {counts:?}", counts.mismatches.len());
     assert!(counts.mismatches.is_empty(), "{}", counts.mismatches[0]);
