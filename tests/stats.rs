@@ -1,5 +1,7 @@
 //! Every number of the stats API against the slow reference, in the real engine.
 
+#[path = "support/random.rs"]
+mod random;
 #[path = "support/reference.rs"]
 mod reference;
 #[path = "support/storage.rs"]
@@ -16,6 +18,7 @@ use metka::event::Kind;
 use metka::query::Dimension;
 use metka::store::Storage;
 use metka::store::row::{COLUMNS, HitId};
+use random::Random;
 use reference::{Ask, Groups, Hit, Where, answer};
 use serde_json::{Value, json};
 
@@ -44,31 +47,6 @@ const METRICS: &[&str] = &[
     "ad_ctr",
 ];
 const MINUTE: i64 = 60_000;
-
-/// SplitMix64: small, seeded, the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    fn pick<'a, T: ?Sized>(&mut self, list: &[&'a T]) -> &'a T {
-        list[self.below(list.len())]
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-}
 
 /// Few people, few values, times that like the edges: of half an hour, of
 /// midnight, of the range.

@@ -111,6 +111,21 @@ async fn an_encoded_row_is_read_back_column_by_column() {
 }
 
 #[tokio::test]
+async fn a_row_that_an_older_version_left_in_the_spool_is_inserted_under_its_own_columns() {
+    let storage = storage::fresh().await;
+    let mut payload = Vec::new();
+    full_row(&[]).encode(HitId { batch: 1, row: 1 }, &mut payload);
+    // Version 1 had no `before`, which stands behind site, time, kind, three hashes and the identity.
+    let at = 1 + "clinic".len() + 8 + 1 + 8 + 1 + 8 + 8;
+    payload.drain(at..at + 8);
+    let columns = metka::store::row::columns(1).expect("a known version");
+    storage.insert(&columns, "old", Bytes::from(payload)).await.expect("the row is inserted");
+    let sql = format!("SELECT user_key, before, host, row FROM {}.hits", storage.database());
+    let rows = storage.json(&sql, &[], &Limits::default()).await.expect("the row is read");
+    assert_eq!(rows, [[json!(1u64 << 63), json!(0), json!("clinic.example"), json!(1)]]);
+}
+
+#[tokio::test]
 async fn the_table_has_the_columns_of_the_row_in_its_order() {
     let storage = storage::fresh().await;
     let rows = storage

@@ -47,7 +47,7 @@ pub static RUSSIAN: Words = Words {
         "До вашего согласия записываются только время, страница, рекламный блок или событие и вид источника. Остальное из этого списка и cookie — только после согласия; от cookie записывается её необратимый отпечаток.",
         "Cookie для узнавания не ставится.",
     ],
-    without_cookie: "Без cookie посещения одного дня различаются по необратимому отпечатку адреса и браузера, ключ которого меняется каждый день.",
+    without_cookie: "Без cookie посещения одного дня (и посещение, которое продолжается через полночь, вместе с днём после неё) различаются по необратимому отпечатку адреса и браузера, ключ которого меняется каждый день.",
     user_key: "Если вы вошли на сайт: необратимый отпечаток номера, который сайт передаёт вместо имени.",
     fields: [
         "Кроме того: заголовок страницы.",
@@ -91,7 +91,7 @@ pub static ENGLISH: Words = Words {
         "Before you consent, only the time, the page, the ad block or event and the kind of source are recorded. The rest of this list and a cookie come only after your consent; of the cookie, only an irreversible hash is recorded.",
         "No cookie is set to know you again.",
     ],
-    without_cookie: "Without a cookie, visits of one day are told apart by an irreversible hash of address and browser, whose key changes every day.",
+    without_cookie: "Without a cookie, visits of one day (and a visit that goes on over midnight, with the day after it) are told apart by an irreversible hash of address and browser, whose key changes every day.",
     user_key: "If you are signed in to the site: an irreversible hash of the number that the site passes in place of a name.",
     fields: [
         "Also: the page's title.",

@@ -123,9 +123,9 @@ mod tests {
             // The last hour of 29 October comes twice there: 30 October begins at 22:00 UTC.
             ("Africa/Cairo", "2026-10-29T21:10:00Z", None),
             ("Africa/Cairo", "2026-10-29T22:10:00Z", Some("2026-10-29")),
-            // The first hour of 1 November comes twice in Havana: it has one beginning.
-            ("America/Havana", "2026-11-01T04:10:00Z", Some("2026-10-31")),
-            ("America/Havana", "2026-11-01T05:10:00Z", None),
+            // The first hour of 2 November 2025 came twice in Havana: it had one beginning.
+            ("America/Havana", "2025-11-02T04:10:00Z", Some("2025-11-01")),
+            ("America/Havana", "2025-11-02T05:10:00Z", None),
             // A date that was left out.
             ("Pacific/Apia", "2011-12-30T10:10:00Z", Some("2011-12-29")),
         ] {

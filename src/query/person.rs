@@ -6,15 +6,17 @@
 //!
 //! 1. *adopted* hits, those answered with a cookie that any hit of the site ever
 //!    carried, belong to that cookie;
-//! 2. `hashes` are the cookieless hits that were not adopted: their person is
-//!    their hash, unless midnight makes it another;
-//! 3. `pairs`: today's hash and the day before's that a visit over midnight joins;
+//! 2. `near`: the cookieless hits of hashes that are on either side of a midnight;
+//!    `hashes`: those of them that were not adopted, so that their person is their
+//!    hash unless midnight makes it another;
+//! 3. `pairs`: today's hash and the day before's, where the visit went on;
 //! 4. `chain`: the same with the first hash of every chain, found by following
 //!    the pairs from their beginnings, a midnight with each step;
 //! 5. `links`: that as two arrays, for `transform`.
 //!
-//! `pairs` and `chain` are scalars, so that each is computed once. They hold a pair
-//! for each visit over midnight in the range, which is few.
+//! A `WITH` is computed anew wherever it is named, a scalar once: so `pairs` and
+//! `chain` become scalars, and only what is near a midnight is looked up among the
+//! cookies. They hold a pair for each visit over midnight in the range, which is few.
 //!
 //! Looking at a range alone gives the same persons as looking at all there is: if
 //! both hashes of a pair have hits in the range, the last hit before midnight and
@@ -24,22 +26,30 @@ use crate::identify::visit::TIMEOUT_MS;
 
 /// The `WITH` clause, for hits under `condition`.
 pub fn with(database: &str, condition: &str) -> String {
-    let adopted = adopted(database);
     format!(
         "WITH RECURSIVE
+near AS (
+    SELECT visitor, before, time, minted FROM {database}.hits
+    WHERE {condition} AND identity = 'cookieless'
+      AND (before != 0 OR visitor IN (SELECT before FROM {database}.hits WHERE {condition} AND before != 0))
+),
 hashes AS (
-    SELECT visitor, before, time FROM {database}.hits
-    WHERE {condition} AND identity = 'cookieless' AND NOT ({adopted})
+    SELECT visitor, before, time FROM near
+    WHERE minted = 0 OR minted NOT IN (
+        SELECT visitor FROM {database}.hits
+        WHERE site = {{site:String}} AND identity = 'cookie' AND visitor IN (SELECT minted FROM near))
 ),
 pairs AS (
-    SELECT today, min(before) AS earlier
-    FROM (SELECT visitor AS today, before, min(time) AS first FROM hashes WHERE before != 0 GROUP BY visitor, before) AS begun
-    INNER JOIN
+    SELECT today, argMin(earlier, first) AS earlier
+    FROM
     (
-        SELECT visitor AS yesterday, max(time) AS last FROM hashes
-        WHERE visitor IN (SELECT before FROM hashes WHERE before != 0) GROUP BY visitor
-    ) AS left ON begun.before = left.yesterday
-    WHERE dateDiff('millisecond', last, first) <= {TIMEOUT_MS}
+        SELECT seen.1 AS earlier, argMinIf(seen.2, seen.3, seen.2 != 0) AS today, minIf(seen.3, seen.2 != 0) AS first
+        FROM (SELECT arrayJoin([(visitor, toUInt64(0), time), (before, visitor, time)]) AS seen FROM hashes)
+        WHERE seen.1 != 0
+        GROUP BY earlier
+        HAVING today != 0 AND countIf(seen.2 = 0) > 0
+           AND dateDiff('millisecond', maxIf(seen.3, seen.2 = 0), first) <= {TIMEOUT_MS}
+    )
     GROUP BY today
 ),
 (SELECT groupArray((today, earlier)) FROM pairs) AS all_pairs,

@@ -215,6 +215,134 @@ fn maintenance_destroys_salts_of_sites_without_hits() {
     assert_eq!(dir.text().matches("[[salt]]").count(), 0);
 }
 
+/// The days of the salts on the disk.
+fn salts(dir: &Dir) -> Vec<Date> {
+    let text = dir.text();
+    let days = text.split("[[salt]]").skip(1).filter_map(|salt| salt.split("day = \"").nth(1)?.get(..10));
+    days.map(|day| day.parse().expect("a date")).collect()
+}
+
+/// Midnights of all sorts: each zone's clock is changed on the third day, or it is
+/// as far from UTC as zones go.
+#[test]
+fn a_salt_outlives_its_day_by_the_next_and_no_more_whatever_the_zone() {
+    let step = Span::new().minutes(10);
+    let mut looked = 0;
+    for (zone, first) in [
+        ("UTC", date(2026, 5, 10)),
+        ("Pacific/Kiritimati", date(2026, 5, 10)),
+        ("Etc/GMT+12", date(2026, 5, 10)),
+        ("Asia/Kathmandu", date(2026, 12, 29)),
+        ("Europe/Berlin", date(2026, 3, 27)),
+        ("Europe/Berlin", date(2026, 10, 23)),
+        ("Africa/Cairo", date(2026, 4, 22)),
+        ("Africa/Cairo", date(2026, 10, 28)),
+        ("America/Havana", date(2025, 10, 31)),
+        ("America/St_Johns", date(2026, 3, 6)),
+        ("Australia/Lord_Howe", date(2026, 4, 3)),
+    ] {
+        let dir = Dir::new();
+        let ring = dir.open();
+        let zone = jiff::tz::TimeZone::get(zone).expect("a zone");
+        let day_at = |at: Timestamp| zone.to_datetime(at).date();
+        let ended = |day: Date| {
+            day.tomorrow().and_then(|next| next.to_zoned(zone.clone())).expect("in range").timestamp()
+        };
+        let mut now = first.to_zoned(zone.clone()).expect("in range").timestamp();
+        let end = ended(first.saturating_add(5.days()));
+        let mut hashes: HashMap<Date, u64> = HashMap::new();
+        let mut held: Vec<Date> = Vec::new();
+        while now < end {
+            let today = day_at(now);
+            let hash = ring.cookieless_visitor("clinic", today, &[1], "agent").expect("a salt");
+            assert_eq!(*hashes.entry(today).or_insert(hash), hash, "a day has one salt");
+            let before = day_at(now - jiff::SignedDuration::from_mins(30));
+            if before != today && before >= first {
+                assert_eq!(ring.cookieless_before("clinic", before, &[1], "agent"), hashes[&before], "{now}");
+            }
+            ring.maintain(now, |_| Some(today)).expect("written");
+            let now_held = salts(&dir);
+            for gone in held.iter().filter(|day| !now_held.contains(day)) {
+                let after = now.duration_since(ended(*gone)).as_mins();
+                assert!((23 * 60..=25 * 60 + 10).contains(&after), "{gone} in {zone:?}: {after} minutes");
+                assert_eq!(
+                    ring.cookieless_before("clinic", *gone, &[1], "agent"),
+                    0,
+                    "it is gone from memory"
+                );
+                looked += 1;
+            }
+            held = now_held;
+            now = now.checked_add(step).expect("in range");
+        }
+    }
+    assert_eq!(looked, 11 * 4, "the first four salts of each were seen to go");
+}
+
+#[test]
+fn the_salt_of_a_site_that_is_not_configured_any_more_goes_within_38_hours() {
+    for zone in ["Pacific/Kiritimati", "Etc/GMT+12", "UTC"] {
+        let dir = Dir::new();
+        let ring = dir.open();
+        let zone = jiff::tz::TimeZone::get(zone).expect("a zone");
+        let day = date(2026, 5, 10);
+        ring.cookieless_visitor("removed", day, &[1], "agent");
+        let ended = date(2026, 5, 11).to_zoned(zone).expect("in range").timestamp();
+        let mut now = ended;
+        while !salts(&dir).is_empty() {
+            ring.maintain(now, |_| None).expect("written");
+            now = now.checked_add(Span::new().minutes(30)).expect("in range");
+            assert!(now.duration_since(ended).as_mins() <= 38 * 60 + 30);
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_costs_salts_and_never_prolongs_one() {
+    let dir = Dir::new();
+    let ring = dir.open();
+    let today = date(2026, 5, 10);
+    let at = |days: i64| today.saturating_add(days.days());
+    let hash = |day: Date| ring.cookieless_visitor("clinic", day, &[1], "agent").expect("a salt");
+    let before = hash(today);
+    for (jump, kept) in [(1, true), (-1, true), (30, false), (-30, false), (2, false), (-2, false)] {
+        let was = hash(today);
+        hash(at(jump));
+        ring.maintain(noon(at(jump)), |_| Some(at(jump))).expect("written");
+        let held = salts(&dir);
+        assert!(held.iter().all(|day| is_near(*day, at(jump))), "{jump} days: {held:?}");
+        assert_eq!(held.contains(&today), kept, "{jump} days: {held:?}");
+        assert_eq!(hash(today) == was, kept, "{jump} days");
+        ring.maintain(noon(today), |_| Some(today)).expect("written");
+        assert!(salts(&dir).iter().all(|day| is_near(*day, today)), "{jump} days and back");
+    }
+    assert_ne!(hash(today), before, "no jump brings a destroyed salt back");
+}
+
+#[test]
+fn yesterdays_salt_is_found_if_a_neighbour_made_it_and_never_made_for_it() {
+    let dir = Dir::new();
+    let (ring, neighbour) = (dir.open(), dir.open());
+    let (yesterday, today) = (date(2026, 5, 10), date(2026, 5, 11));
+    ring.cookieless_visitor("clinic", today, &[1], "agent");
+    assert_eq!(ring.cookieless_before("clinic", yesterday, &[1], "agent"), 0);
+    assert_eq!(salts(&dir), [today]);
+    // Its clock is behind.
+    let hash = neighbour.cookieless_visitor("clinic", yesterday, &[1], "agent");
+    assert_eq!(Some(ring.cookieless_before("clinic", yesterday, &[1], "agent")), hash);
+    assert_eq!(ring.cookieless_before("shop", yesterday, &[1], "agent"), 0);
+}
+
+#[test]
+fn an_exported_ring_has_no_salts() {
+    let (from, to) = (Dir::new(), Dir::new());
+    from.open().cookieless_visitor("clinic", date(2026, 5, 10), &[1], "agent");
+    assert_eq!(salts(&from).len(), 1);
+    let sealed = KeyRing::export(&from.keys(), "a long passphrase").expect("sealed");
+    KeyRing::import(&to.keys(), &sealed, "a long passphrase").expect("opened");
+    assert!(salts(&to).is_empty());
+}
+
 #[test]
 fn a_destroyed_address_key_makes_its_addresses_unreadable_and_its_id_is_not_used_again() {
     let dir = Dir::new();
