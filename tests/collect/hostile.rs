@@ -341,6 +341,12 @@ fn event_cases() -> Vec<Case> {
             ok(json!({"props": {"url": "https://vk.com/x"}})),
         ),
         case(
+            "an outbound link as the script writes it",
+            one(r#","k":"event","n":"outbound","p":{"url":"vk.com/x"}"#),
+            Event(202, &[]),
+            ok(json!({"props": {"url": "vk.com/x"}})),
+        ),
+        case(
             "an outbound link to a mailbox",
             one(r#","k":"event","n":"outbound","p":{"url":"mailto:somebody@clinic.example"}"#),
             Event(202, &[]),
