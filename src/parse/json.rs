@@ -342,13 +342,13 @@ mod tests {
 
     #[test]
     fn one_object_and_an_array_are_read() {
-        let one = parse(br#"{"s":"clinic","k":"event","n":"book","p":{"a":"x","n":2,"t":true,"z":null},"w":1536.5,"d":90000000,"sd":100,"c":"granted","i":"00000000000000ff","extra":[1,{"a":[]}]}"#)
+        let one = parse(br#"{"s":"clinic","k":"event","n":"book","p":{"a":"x","n":2,"long":9007199254740993,"t":true,"z":null},"w":1536.5,"d":90000000,"sd":100,"c":"granted","i":"00000000000000ff","extra":[1,{"a":[]}]}"#)
             .expect("valid");
         let report = one.elements[0].as_ref().expect("kept");
         assert_eq!(report.site, "clinic");
         assert_eq!(report.kind, Some(Kind::Event));
         let props: Vec<_> = report.props.iter().map(|(key, value)| (&**key, &**value)).collect();
-        assert_eq!(props, [("a", "x"), ("n", "2"), ("t", "true")]);
+        assert_eq!(props, [("a", "x"), ("n", "2"), ("long", "9007199254740993"), ("t", "true")]);
         assert_eq!((report.width, report.engaged_ms, report.scroll), (1536, 86_400_000, Some(100)));
         assert_eq!(report.id, Some(255));
 

@@ -257,13 +257,13 @@ fn event_cases() -> Vec<Case> {
             vec![],
         ),
         case(
-            "property values are cut and cleaned",
+            "property values are cut, cleaned and scrubbed",
             one(&format!(
                 r#","p":{{"a":"{}","b":"x\u0000\u202ey","n":9007199254740993,"t":true,"z":null}}"#,
                 "v".repeat(400)
             )),
             Event(202, &[]),
-            ok(json!({"props": {"a": "v".repeat(256), "b": "x y", "n": "9007199254740993", "t": "true"}})),
+            ok(json!({"props": {"a": "v".repeat(256), "b": "x y", "n": "[document]", "t": "true"}})),
         ),
         case(
             "a name too long",
@@ -339,6 +339,12 @@ fn event_cases() -> Vec<Case> {
             one(r#","k":"event","n":"outbound","p":{"url":"https://u:p@vk.com/x?token=1#f"}"#),
             Event(202, &[]),
             ok(json!({"props": {"url": "https://vk.com/x"}})),
+        ),
+        case(
+            "an outbound link as the script writes it",
+            one(r#","k":"event","n":"outbound","p":{"url":"vk.com/x"}"#),
+            Event(202, &[]),
+            ok(json!({"props": {"url": "vk.com/x"}})),
         ),
         case(
             "an outbound link to a mailbox",

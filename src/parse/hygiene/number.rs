@@ -288,7 +288,7 @@ impl Number<'_> {
         }
         match self.sizes[..] {
             [10] => first == b'9',
-            [3 | 4 | 5, ..] if self.bracket => (b'2'..=b'9').contains(&first),
+            [3..=5, ..] if self.bracket => (b'2'..=b'9').contains(&first),
             [3, 3, 4] => (b'2'..=b'9').contains(&first),
             [3, 7] => first == b'9',
             ref sizes => GROUPED_PHONES.contains(&sizes) && b"3489".contains(&first),
