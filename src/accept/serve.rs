@@ -150,7 +150,8 @@ impl Server {
             let Some((stream, peer)) = server.greet(stream, peer.ip()).await else { return };
             match &server.tls {
                 None => server.connection(stream, peer, stop).await,
-                Some(tls) => server.encrypted(tls, stream, peer, stop).await,
+                // Boxed: a connection in the clear is not as large as one with TLS.
+                Some(tls) => Box::pin(server.encrypted(tls, stream, peer, stop)).await,
             }
         });
     }

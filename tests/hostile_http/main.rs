@@ -58,6 +58,11 @@ fn resident_at_rest(server: &Server) -> i64 {
         // An address with TLS says nothing in the clear.
         assert!(matches!(reply.status, 0 | 200));
     }
+    at_rest(server)
+}
+
+/// The same without asking the server anything.
+fn at_rest(server: &Server) -> i64 {
     let (mut last, mut alike) = (resident(server), 0);
     server::wait_for("memory at rest", || {
         let now = resident(server);

@@ -2,7 +2,8 @@
 //! that does not depend on how many there were, and nothing that is counted or
 //! shown gets a name from them.
 //!
-//! `METKA_VALUES` is another number of values for each field than the usual.
+//! `METKA_VALUES` is another number of values for each field than the usual. Storage
+//! is away, so the spool keeps them all: some 10 GB at the full size.
 
 use std::net::SocketAddr;
 

@@ -16,7 +16,7 @@ use tokio::time::{interval, timeout};
 
 use crate::http::{Connection, get};
 use crate::server::{Server, wait_for};
-use crate::{PAGE, megabytes, resident_at_rest, serve, sized};
+use crate::{PAGE, at_rest, megabytes, resident_at_rest, serve, sized};
 
 /// How often a slow client moves: often enough to look alive.
 const STEP: Duration = Duration::from_secs(1);
@@ -24,6 +24,9 @@ const STEP: Duration = Duration::from_secs(1);
 const HONEST: usize = 4;
 /// The buffer for what is not read, in bytes: small, so that it is soon full.
 const READ_BUFFER: u32 = 4096;
+/// Answers that a client asks for and does not read: more than both sockets and the
+/// server's buffer of a connection take.
+const UNREAD: usize = 30;
 /// What a slow connection may hold: the server's buffer of a head, and an answer.
 const MAX_HELD_BYTES: i64 = 100 << 10;
 
@@ -58,7 +61,14 @@ fn descriptors(server: &Server) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", server.child.id())).expect("the server runs").count()
 }
 
+/// Is slow, and comes back whenever the server has ended it.
 async fn slow(address: SocketAddr, kind: Slow, tally: Arc<Tally>) {
+    while !tally.stop.load(Relaxed) {
+        slow_once(address, kind, &tally).await;
+    }
+}
+
+async fn slow_once(address: SocketAddr, kind: Slow, tally: &Tally) {
     let socket = TcpSocket::new_v4().expect("a socket");
     if matches!(kind, Slow::Read) {
         socket.set_recv_buffer_size(READ_BUFFER).expect("a small buffer");
@@ -71,7 +81,7 @@ async fn slow(address: SocketAddr, kind: Slow, tally: Arc<Tally>) {
             b"POST /event HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 900000\r\n\r\n"
                 .to_vec()
         }
-        Slow::Read => get("/privacy?s=clinic", &[]).repeat(100),
+        Slow::Read => get("/privacy?s=clinic", &[]).repeat(UNREAD),
     };
     // What the server does not take waits: that is the point.
     let _ = timeout(STEP, stream.write_all(&opening)).await;
@@ -113,7 +123,7 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
 #[test]
 fn thousands_of_slow_clients_are_ended_and_hold_up_nobody() {
     let slow_clients = sized(2_000, 8_000);
-    let requests = sized(250, 10_000);
+    let requests = sized(250, 5_000);
     let descriptors_allowed = raise_descriptor_limit();
     assert!(
         descriptors_allowed > slow_clients as u64 + 1000,
@@ -134,13 +144,13 @@ fn thousands_of_slow_clients_are_ended_and_hold_up_nobody() {
         let kind = [Slow::Head, Slow::Body, Slow::Read][number % 3];
         crowd.spawn(slow(attacked.collect, kind, tally.clone()));
     }
-    wait_for("the crowd to connect", || (tally.connected.load(Relaxed) == slow_clients).then_some(()));
-    wait_for("the server to have them all", || {
-        (descriptors(&attacked) >= idle_descriptors + slow_clients).then_some(())
-    });
+    let held = || descriptors(&attacked).saturating_sub(idle_descriptors);
+    wait_for("the crowd to connect", || (tally.connected.load(Relaxed) >= slow_clients).then_some(()));
+    // Some of them have been ended and come back meanwhile.
+    wait_for("the server to have nearly all", || (held() >= slow_clients * 3 / 4).then_some(()));
 
     // What the readers have asked for is made until their buffers are full: work, but not slowness.
-    let held = (resident_at_rest(&attacked) - before) / slow_clients as i64;
+    let bytes = (at_rest(&attacked) - before) / slow_clients as i64;
 
     let addresses = [quiet.collect, attacked.collect];
     let clients: Vec<_> =
@@ -151,17 +161,19 @@ fn thousands_of_slow_clients_are_ended_and_hold_up_nobody() {
             all.extend(one);
         }
     }
+    let held_still = held();
     took.iter_mut().for_each(|took| took.sort());
     let [alone, beside] = [&took[0], &took[1]].map(|took| percentile(took, 99));
     let ratio = beside.as_secs_f64() / alone.as_secs_f64();
     println!(
         "{slow_clients} slow clients, {} honest requests to each server, all answered: p50 {:?} alone and {:?} beside \
-         them, p99 {alone:?} and {beside:?}, ratio {ratio:.2}; {held} bytes of the server for each slow client",
+         them, p99 {alone:?} and {beside:?}, ratio {ratio:.2}; {held_still} are held at the end, {bytes} bytes for each",
         took[0].len(),
         percentile(&took[0], 50),
         percentile(&took[1], 50),
     );
-    assert!(held < MAX_HELD_BYTES, "{held} bytes for each slow client");
+    assert!(held_still >= slow_clients * 3 / 4, "only {held_still} slow clients were left");
+    assert!(bytes < MAX_HELD_BYTES, "{bytes} bytes for each slow client");
     // Only where nothing else is measured at the same time does the figure say something.
     assert!(sized(true, ratio <= 2.0), "p99 is {ratio:.2} times as long beside slow clients");
 
@@ -175,9 +187,7 @@ fn thousands_of_slow_clients_are_ended_and_hold_up_nobody() {
     }
     tally.stop.store(true, Relaxed);
     crowd.shutdown_background();
-    wait_for("the server to let go of them", || {
-        (descriptors(&attacked) <= idle_descriptors + 8).then_some(())
-    });
+    wait_for("the server to let go of them", || (held() <= 8).then_some(()));
     let ended: Vec<usize> = tally.ended.iter().map(|ended| ended.load(Relaxed)).collect();
     let rest = resident_at_rest(&attacked) - before;
     println!(
