@@ -284,7 +284,12 @@ fn the_proxy_protocol_is_read_from_trusted_proxies_only_and_no_header_beside_it(
             [(STRANGER, &header[..]), (TRUSTED, &twice), (TRUSTED, &header[..header.len() - 1])]
         {
             let reply = sent.send(peer, first, &[]);
-            assert!(matches!(reply.status, 0 | 400 | 405), "{peer} {}: {}", first.escape_ascii(), reply.status);
+            assert!(
+                matches!(reply.status, 0 | 400 | 405),
+                "{peer} {}: {}",
+                first.escape_ascii(),
+                reply.status
+            );
             refused += 1;
         }
     }
