@@ -180,6 +180,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "the server had printed:\n{}",
+                self.out.lock().map(|out| out.clone()).unwrap_or_default()
+            );
+        }
         // Ended by the test already, or the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
