@@ -30,6 +30,7 @@ soak: build
 ## bench: the numbers that the docs state, measured
 bench: build
 	cargo bench --locked --bench bytes_per_hit
+	cargo bench --locked --bench steps
 
 ## fmt: rewrite the sources in house format
 fmt:

@@ -8,7 +8,6 @@ mod http;
 mod life;
 mod secrets;
 #[path = "../support/server.rs"]
-#[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;
 mod signals;
 mod spoofed;

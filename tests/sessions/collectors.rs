@@ -153,7 +153,7 @@ impl<'a> Installation<'a> {
         let shared = Shared::new(
             self.config.clone(),
             1,
-            Arc::new(KeyRing::open(&self.keys).expect("the key ring opens")),
+            Arc::new(KeyRing::open(&metka::config::Keys::in_dir(&self.keys)).expect("the key ring opens")),
             self.enricher.clone(),
             self.counters.clone(),
             opened.seen,

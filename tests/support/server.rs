@@ -24,6 +24,8 @@ pub struct Server {
     pub web: SocketAddr,
     /// What it has written to standard error so far.
     pub log: Arc<Mutex<String>>,
+    /// The same of standard output.
+    pub out: Arc<Mutex<String>>,
 }
 
 /// Waits until `condition` gives something.
@@ -73,9 +75,11 @@ impl Server {
             }
         });
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let out = Arc::new(Mutex::new(String::new()));
         let mut address = |name: &str| {
             let mut line = String::new();
             stdout.read_line(&mut line).expect("readable");
+            out.lock().expect("no panic holds this lock").push_str(&line);
             let url = line.strip_prefix(name).unwrap_or_else(|| {
                 panic!("expected a line with {name}, found {line:?}; log:\n{}", log.lock().expect("free"))
             });
@@ -88,9 +92,16 @@ impl Server {
         };
         let web = address("dashboard");
         let collect = address("collector");
-        // The rest of what it prints is nobody's concern, but the pipe must not fill up.
-        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
-        Server { child, dir: dir.to_owned(), collect, web, log }
+        // The pipe must not fill up.
+        let rest = out.clone();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let mut out = rest.lock().expect("no panic holds this lock");
+                out.push_str(&line);
+                out.push('\n');
+            }
+        });
+        Server { child, dir: dir.to_owned(), collect, web, log, out }
     }
 
     /// Where the data is.
@@ -174,6 +185,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "the server had printed:\n{}",
+                self.out.lock().map(|out| out.clone()).unwrap_or_default()
+            );
+        }
         // Ended by the test already, or the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();

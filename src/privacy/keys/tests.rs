@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 
 use jiff::civil::date;
@@ -5,6 +6,7 @@ use proptest::prelude::*;
 
 use jiff::{Span, Timestamp, ToSpan};
 
+use super::salt::is_near;
 use super::*;
 
 mod master;
@@ -338,8 +340,8 @@ fn an_exported_ring_has_no_salts() {
     let (from, to) = (Dir::new(), Dir::new());
     from.open().cookieless_visitor("clinic", date(2026, 5, 10), &[1], "agent");
     assert_eq!(salts(&from).len(), 1);
-    let sealed = KeyRing::export(&from.keys(), "a long passphrase").expect("sealed");
-    KeyRing::import(&to.keys(), &sealed, "a long passphrase").expect("opened");
+    let sealed = KeyRing::export(&from.config(), "a long passphrase").expect("sealed");
+    KeyRing::import(&to.config(), &sealed, "a long passphrase").expect("opened");
     assert!(salts(&to).is_empty());
 }
 
