@@ -1,5 +1,6 @@
 //! Disks that fail as told, and say whether they did.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use super::super::Tuning;
 use super::super::disk::{Disk, RealDisk};
+use super::super::shared::locked;
 
 /// What can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,14 +23,17 @@ pub enum Call {
 }
 
 /// Fails the nth call of one kind, and all later ones of that kind, or as many as
-/// it is told to.
+/// it is told to; of all files, or only of those of one name (see [`name_of`]).
 pub struct FailingDisk {
     call: Call,
+    of: Option<String>,
     error: fn() -> io::Error,
     nth: u64,
     times: u64,
-    /// Calls of the kind so far.
-    pub calls: AtomicU64,
+    /// Calls so far that count.
+    calls: AtomicU64,
+    /// All calls of the kind so far, by name.
+    seen: Mutex<BTreeMap<String, u64>>,
     pub fired: AtomicU64,
     /// What the first call that failed was for.
     first: Mutex<Option<String>>,
@@ -57,51 +62,70 @@ pub fn tuned(disk: Arc<dyn Disk>) -> Tuning {
 
 impl FailingDisk {
     pub fn nth(call: Call, nth: u64, error: fn() -> io::Error) -> Arc<FailingDisk> {
-        FailingDisk::some(call, nth, u64::MAX, error)
+        FailingDisk::some(call, None, nth, u64::MAX, error)
     }
 
     /// Fails so many calls from the nth on; then the disk is sound again.
-    pub fn some(call: Call, nth: u64, times: u64, error: fn() -> io::Error) -> Arc<FailingDisk> {
+    pub fn some(
+        call: Call,
+        of: Option<String>,
+        nth: u64,
+        times: u64,
+        error: fn() -> io::Error,
+    ) -> Arc<FailingDisk> {
         Arc::new(FailingDisk {
             call,
+            of,
             error,
             nth: nth.max(1),
             times,
             calls: AtomicU64::new(0),
+            seen: Mutex::default(),
             fired: AtomicU64::new(0),
             first: Mutex::default(),
         })
     }
 
+    /// How many calls of its kind there were, by name.
+    pub fn seen(&self) -> BTreeMap<String, u64> {
+        locked(&self.seen).clone()
+    }
+
     /// What the first call that failed was for: a kind of file, or a directory.
     pub fn first(&self) -> Option<String> {
-        self.first.lock().expect("no test panics while it holds this").clone()
+        locked(&self.first).clone()
     }
 
     fn pass(&self, call: Call, path: impl FnOnce() -> PathBuf) -> io::Result<()> {
         if call != self.call {
             return Ok(());
         }
+        let name = name_of(call, &path());
+        *locked(&self.seen).entry(name.clone()).or_default() += 1;
+        if self.of.as_ref().is_some_and(|of| *of != name) {
+            return Ok(());
+        }
         let number = self.calls.fetch_add(1, SeqCst) + 1;
         if number >= self.nth && number - self.nth < self.times {
             self.fired.fetch_add(1, SeqCst);
-            let path = path();
-            let text = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
-            let name = match text(path.extension()).as_deref() {
-                None if path.is_dir()
-                    && text(path.file_name()).is_some_and(|name| name.starts_with(".tmp")) =>
-                {
-                    // The spool's own directory, under the test's name for it.
-                    format!("{call:?} of spool")
-                }
-                None => format!("{call:?} of {}", text(path.file_name()).unwrap_or_default()),
-                Some("new") => format!("{call:?} of {}", text(path.file_stem()).unwrap_or_default()),
-                Some(kind) => format!("{call:?} of .{kind}"),
-            };
-            self.first.lock().expect("no test panics while it holds this").get_or_insert(name);
+            locked(&self.first).get_or_insert(name);
             return Err((self.error)());
         }
         Ok(())
+    }
+}
+
+/// What a call is for: a kind of file by its extension, or a file or directory by
+/// its name; the same in every run.
+fn name_of(call: Call, path: &Path) -> String {
+    let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let kind = text(path.extension());
+    match kind.as_str() {
+        // The spool's own directory, under the test's name for it.
+        "" if path.is_dir() && text(path.file_name()).starts_with(".tmp") => format!("{call:?} of spool"),
+        "" => format!("{call:?} of {}", text(path.file_name())),
+        "new" => format!("{call:?} of {}", text(path.file_stem())),
+        _ => format!("{call:?} of .{kind}"),
     }
 }
 

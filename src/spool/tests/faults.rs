@@ -5,7 +5,6 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use super::super::disk::Disk;
 use super::disks::{Call, ChoppyDisk, FailingDisk, FullDisk, tuned};
 use super::*;
 
@@ -24,8 +23,14 @@ fn no_quota() -> io::Error {
     rustix::io::Errno::DQUOT.into()
 }
 
-/// Which call fails, from which on, how often, and how.
-type Fault = (Call, u64, u64, fn() -> io::Error);
+/// As many segments as a run without faults has left when the keeper is done, or
+/// more: the last rows are in batches that are still open.
+const SEGMENTS_LEFT: usize = 4;
+
+/// Which call fails, on what, from which on, how often, and how. Places are numbered
+/// by what they are for: the keeper thread comes to its calls in its own time, so
+/// the nth of all calls would be another one in each run.
+type Fault = (Call, String, u64, u64, fn() -> io::Error);
 
 /// What a run on a failing disk gave.
 #[derive(Default)]
@@ -42,8 +47,8 @@ struct Outcome {
 
 /// A run that rolls, seals, acknowledges, releases and saves keys; `patient` waits
 /// for room when the disk is full. Storage takes a token once.
-fn work(dir: &Path, disk: Arc<dyn Disk>, patient: bool) -> Option<Outcome> {
-    let rig = Rig::try_open(Options { batch_rows: 16, ..options(dir) }, tuned(disk)).ok()?;
+fn work(dir: &Path, disk: Arc<FailingDisk>, patient: bool) -> Option<Outcome> {
+    let rig = Rig::try_open(Options { batch_rows: 16, ..options(dir) }, tuned(disk.clone())).ok()?;
     let long = "x".repeat(9000);
     let mut outcome = Outcome::default();
     let mut tokens = BTreeMap::new();
@@ -85,6 +90,7 @@ fn work(dir: &Path, disk: Arc<dyn Disk>, patient: bool) -> Option<Outcome> {
             ship(&rig.outlet, &mut outcome);
         }
     }
+    until("the keeper has come to its work", || disk.first().is_some() || segments(dir) <= SEGMENTS_LEFT);
     let fatal = rig.fatal.clone();
     let counts = rig.site.counts();
     assert_eq!(counts.stored + counts.waiting, outcome.answered.len() as u64);
@@ -117,12 +123,12 @@ fn everywhere(
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some((call, nth, times, error)) = faults.get(next.fetch_add(1, SeqCst)) {
+                while let Some((call, of, nth, times, error)) = faults.get(next.fetch_add(1, SeqCst)) {
                     let dir = scratch();
-                    let disk = FailingDisk::some(*call, *nth, *times, *error);
+                    let disk = FailingDisk::some(*call, Some(of.clone()), *nth, *times, *error);
                     let outcome = work(dir.path(), disk.clone(), patient);
-                    // The keeper has as many calls as it comes to: the last few
-                    // places may not be reached.
+                    // How many checkpoints and spares a run needs depends on how far
+                    // the keeper has come: the last few places may not be reached.
                     let Some(first) = disk.first() else { continue };
                     check(&first, &outcome);
                     *fired.lock().expect("it is free").entry(first).or_default() += 1;
@@ -133,19 +139,27 @@ fn everywhere(
     fired.into_inner().expect("it is free")
 }
 
-/// How many calls of a kind a run without faults has.
-fn calls(call: Call) -> u64 {
+/// How many calls of a kind a run without faults has, by what they are for.
+fn calls(call: Call) -> BTreeMap<String, u64> {
     let dir = scratch();
-    let disk = FailingDisk::some(call, u64::MAX, 0, broken);
+    let disk = FailingDisk::some(call, None, u64::MAX, 0, broken);
     let outcome = work(dir.path(), disk.clone(), false).expect("a sound disk");
     assert_eq!((outcome.answered.len(), outcome.fatal), (110, false));
-    disk.calls.load(SeqCst)
+    disk.seen()
 }
 
-/// Every place in a long run, else every so manyth.
-fn places(call: Call, step: usize) -> Vec<u64> {
+/// Every place in a long run, else the first of each kind and every so manyth.
+fn places(call: Call, step: usize) -> Vec<(String, u64)> {
     let step = if std::env::var_os("METKA_SOAK").is_some() { 1 } else { step };
-    (1..=calls(call)).step_by(step).collect()
+    let each = |(of, calls): (String, u64)| (1..=calls).step_by(step).map(move |nth| (of.clone(), nth));
+    calls(call).into_iter().flat_map(each).collect()
+}
+
+fn segments(dir: &Path) -> usize {
+    let names = std::fs::read_dir(dir.join("00")).expect("the spool's directory");
+    names
+        .filter(|name| name.as_ref().is_ok_and(|name| name.path().extension() == Some("seg".as_ref())))
+        .count()
 }
 
 fn assert_met(fired: &BTreeMap<String, u64>, wanted: &[&str]) {
@@ -157,9 +171,10 @@ fn assert_met(fired: &BTreeMap<String, u64>, wanted: &[&str]) {
 fn a_sync_that_fails_at_any_place_loses_and_doubles_nothing() {
     let mut faults: Vec<Fault> = Vec::new();
     for (call, step) in [(Call::Datasync, 1), (Call::SyncDir, 1)] {
-        for nth in places(call, step) {
+        for (of, nth) in places(call, step) {
             // Once, as kernels do it, and for ever.
-            faults.extend([1, u64::MAX].map(|times| (call, nth, times, broken as fn() -> io::Error)));
+            let fault = |times| (call, of.clone(), nth, times, broken as fn() -> io::Error);
+            faults.extend([1, u64::MAX].map(fault));
         }
     }
     let (runs, told) = (faults.len(), AtomicUsize::new(0));
@@ -189,8 +204,8 @@ fn no_room_at_any_write_refuses_hits_and_takes_them_again_when_there_is_room() {
     let mut faults: Vec<Fault> = Vec::new();
     let errors: [fn() -> io::Error; 2] = [no_space, no_quota];
     for (call, step) in [(Call::Write, 3), (Call::Create, 1)] {
-        for (index, nth) in places(call, step).into_iter().enumerate() {
-            faults.push((call, nth, 1 + nth % 3, errors[index % 2]));
+        for (index, (of, nth)) in places(call, step).into_iter().enumerate() {
+            faults.push((call, of, nth, 1 + nth % 3, errors[index % 2]));
         }
     }
     let (runs, refused, told) = (faults.len(), AtomicUsize::new(0), AtomicUsize::new(0));
