@@ -18,6 +18,8 @@ use crate::http::{Connection, get};
 use crate::server::{Server, wait_for};
 use crate::{PAGE, at_rest, megabytes, resident_at_rest, serve, sized};
 
+/// Slow clients at once.
+const SLOW_CLIENTS: usize = 2_000;
 /// How often a slow client moves: often enough to look alive.
 const STEP: Duration = Duration::from_secs(1);
 /// Honest clients at once.
@@ -121,13 +123,12 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
 }
 
 #[test]
-fn thousands_of_slow_clients_are_ended_and_hold_up_nobody() {
-    let slow_clients = sized(2_000, 8_000);
+fn thousands_of_SLOW_CLIENTS_are_ended_and_hold_up_nobody() {
     let requests = sized(250, 5_000);
     let descriptors_allowed = raise_descriptor_limit();
     assert!(
-        descriptors_allowed > slow_clients as u64 + 1000,
-        "the system allows {descriptors_allowed} open files: too few for {slow_clients} clients"
+        descriptors_allowed > SLOW_CLIENTS as u64 + 1000,
+        "the system allows {descriptors_allowed} open files: too few for {SLOW_CLIENTS} clients"
     );
     let (quiet, _quiet_dir) = serve("threads = 2");
     let (attacked, _attacked_dir) = serve("threads = 2");
@@ -140,17 +141,17 @@ fn thousands_of_slow_clients_are_ended_and_hold_up_nobody() {
         .enable_all()
         .build()
         .expect("a runtime");
-    for number in 0..slow_clients {
+    for number in 0..SLOW_CLIENTS {
         let kind = [Slow::Head, Slow::Body, Slow::Read][number % 3];
         crowd.spawn(slow(attacked.collect, kind, tally.clone()));
     }
     let held = || descriptors(&attacked).saturating_sub(idle_descriptors);
-    wait_for("the crowd to connect", || (tally.connected.load(Relaxed) >= slow_clients).then_some(()));
+    wait_for("the crowd to connect", || (tally.connected.load(Relaxed) >= SLOW_CLIENTS).then_some(()));
     // Some of them have been ended and come back meanwhile.
-    wait_for("the server to have nearly all", || (held() >= slow_clients * 3 / 4).then_some(()));
+    wait_for("the server to have nearly all", || (held() >= SLOW_CLIENTS * 3 / 4).then_some(()));
 
     // What the readers have asked for is made until their buffers are full: work, but not slowness.
-    let bytes = (at_rest(&attacked) - before) / slow_clients as i64;
+    let bytes = (at_rest(&attacked) - before) / SLOW_CLIENTS as i64;
 
     let addresses = [quiet.collect, attacked.collect];
     let clients: Vec<_> =
@@ -166,19 +167,19 @@ fn thousands_of_slow_clients_are_ended_and_hold_up_nobody() {
     let [alone, beside] = [&took[0], &took[1]].map(|took| percentile(took, 99));
     let ratio = beside.as_secs_f64() / alone.as_secs_f64();
     println!(
-        "{slow_clients} slow clients, {} honest requests to each server, all answered: p50 {:?} alone and {:?} beside \
+        "{SLOW_CLIENTS} slow clients, {} honest requests to each server, all answered: p50 {:?} alone and {:?} beside \
          them, p99 {alone:?} and {beside:?}, ratio {ratio:.2}; {held_still} are held at the end, {bytes} bytes for each",
         took[0].len(),
         percentile(&took[0], 50),
         percentile(&took[1], 50),
     );
-    assert!(held_still >= slow_clients * 3 / 4, "only {held_still} slow clients were left");
+    assert!(held_still >= SLOW_CLIENTS * 3 / 4, "only {held_still} slow clients were left");
     assert!(bytes < MAX_HELD_BYTES, "{bytes} bytes for each slow client");
     // Only where nothing else is measured at the same time does the figure say something.
     assert!(sized(true, ratio <= 2.0), "p99 is {ratio:.2} times as long beside slow clients");
 
     // Heads after 30 s, bodies after 15; what is not read after two minutes, which only the full size waits for.
-    let each = slow_clients / 3;
+    let each = SLOW_CLIENTS / 3;
     for (kind, waits) in [(Slow::Head, true), (Slow::Body, true), (Slow::Read, sized(false, true))] {
         if waits {
             let ended = || tally.ended[kind as usize].load(Relaxed);
