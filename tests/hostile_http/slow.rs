@@ -123,7 +123,7 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
 }
 
 #[test]
-fn thousands_of_SLOW_CLIENTS_are_ended_and_hold_up_nobody() {
+fn thousands_of_slow_clients_are_ended_and_hold_up_nobody() {
     let requests = sized(250, 5_000);
     let descriptors_allowed = raise_descriptor_limit();
     assert!(
@@ -148,7 +148,8 @@ fn thousands_of_SLOW_CLIENTS_are_ended_and_hold_up_nobody() {
     let held = || descriptors(&attacked).saturating_sub(idle_descriptors);
     wait_for("the crowd to connect", || (tally.connected.load(Relaxed) >= SLOW_CLIENTS).then_some(()));
     // Some of them have been ended and come back meanwhile.
-    wait_for("the server to have nearly all", || (held() >= SLOW_CLIENTS * 3 / 4).then_some(()));
+    let crowded = || (held() >= SLOW_CLIENTS * 3 / 4).then_some(());
+    wait_for("the server to have nearly all", crowded);
 
     // What the readers have asked for is made until their buffers are full: work, but not slowness.
     let bytes = (at_rest(&attacked) - before) / SLOW_CLIENTS as i64;
@@ -162,18 +163,18 @@ fn thousands_of_SLOW_CLIENTS_are_ended_and_hold_up_nobody() {
             all.extend(one);
         }
     }
-    let held_still = held();
+    // Ended ones come back: the crowd was there to the end, and is.
+    wait_for("the crowd to be back", crowded);
     took.iter_mut().for_each(|took| took.sort());
     let [alone, beside] = [&took[0], &took[1]].map(|took| percentile(took, 99));
     let ratio = beside.as_secs_f64() / alone.as_secs_f64();
     println!(
         "{SLOW_CLIENTS} slow clients, {} honest requests to each server, all answered: p50 {:?} alone and {:?} beside \
-         them, p99 {alone:?} and {beside:?}, ratio {ratio:.2}; {held_still} are held at the end, {bytes} bytes for each",
+         them, p99 {alone:?} and {beside:?}, ratio {ratio:.2}; {bytes} bytes for each",
         took[0].len(),
         percentile(&took[0], 50),
         percentile(&took[1], 50),
     );
-    assert!(held_still >= SLOW_CLIENTS * 3 / 4, "only {held_still} slow clients were left");
     assert!(bytes < MAX_HELD_BYTES, "{bytes} bytes for each slow client");
     // Only where nothing else is measured at the same time does the figure say something.
     assert!(sized(true, ratio <= 2.0), "p99 is {ratio:.2} times as long beside slow clients");
