@@ -148,16 +148,16 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         tokio::spawn(look_at_certificates(terminators.clone()));
         let refusals = refusals::Writing::new(shared.clone(), storage.view().store());
         tokio::spawn(refusals.clone().run());
-        let running = running::Server::new(
-            config.clone(),
+        let running = running::Server {
+            config: config.clone(),
             read_config,
             demo,
-            shared.clone(),
-            outlet.clone(),
-            storage.view(),
-            terminators.clone(),
-            refusals.clone(),
-        );
+            shared: shared.clone(),
+            outlet: outlet.clone(),
+            storage: storage.view(),
+            terminators: terminators.clone(),
+            refusals: refusals.clone(),
+        };
         let state = Arc::new(web::State::open(
             config.clone(),
             counters,

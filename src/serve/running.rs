@@ -24,32 +24,17 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// See [`Running`].
 pub(super) struct Server {
-    config: Arc<ArcSwap<Config>>,
-    read_config: ReadConfig,
-    demo: bool,
-    shared: Arc<Shared>,
-    outlet: Outlet,
-    storage: View,
-    terminators: Terminators,
-    refusals: Writing,
+    pub(super) config: Arc<ArcSwap<Config>>,
+    pub(super) read_config: ReadConfig,
+    pub(super) demo: bool,
+    pub(super) shared: Arc<Shared>,
+    pub(super) outlet: Outlet,
+    pub(super) storage: View,
+    pub(super) terminators: Terminators,
+    pub(super) refusals: Writing,
 }
 
 // === impl Server ===
-
-impl Server {
-    pub(super) fn new(
-        config: Arc<ArcSwap<Config>>,
-        read_config: ReadConfig,
-        demo: bool,
-        shared: Arc<Shared>,
-        outlet: Outlet,
-        storage: View,
-        terminators: Terminators,
-        refusals: Writing,
-    ) -> Server {
-        Server { config, read_config, demo, shared, outlet, storage, terminators, refusals }
-    }
-}
 
 impl Running for Server {
     fn backlog(&self) -> Backlog {
