@@ -101,11 +101,14 @@ pub fn terms(site: &Site, client: &Client, said: ConsentState) -> Terms {
 /// The row with nothing but a cookieless count: when, on which page, what kind
 /// of hit of which ad block or event, from which coarse source, by a person or
 /// a machine, under which consent and policy, and for how long. The visitor is
-/// the day's hash. A column that is not named here is empty, also one to come.
+/// the day's hash; in the first half hour also the day before's, so that a visit
+/// over midnight is counted as one ([`super::visit`]). A column that is not named
+/// here is empty, also one to come.
 pub fn count_only<'a>(row: &Row<'a>) -> Row<'a> {
     Row {
         kind: row.kind,
         visitor: row.visitor,
+        before: row.before,
         identity: IdentityKind::Cookieless,
         host: row.host,
         path: row.path,

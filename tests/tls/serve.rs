@@ -90,10 +90,9 @@ fn one_http2_connection_carries_many_requests_at_once_and_their_bodies() {
         let crate::tls::Sender::Two(sender) = client.open().await.expect("a connection") else {
             panic!("h2 was offered and not taken")
         };
-        let mut tasks = JoinSet::new();
-        for number in 0..REQUESTS {
+        let ask = |number: usize| {
             let mut sender = crate::tls::Sender::Two(sender.clone());
-            tasks.spawn(async move {
+            async move {
                 let padding = "x".repeat(number * 10);
                 let body = format!(
                     r#"{{"s":"clinic","u":"https://clinic.example/{number}","unknown":"{padding}"}}"#
@@ -101,7 +100,13 @@ fn one_http2_connection_carries_many_requests_at_once_and_their_bodies() {
                 let request = Request::builder().method("POST").header("content-type", "text/plain");
                 let reply = sender.send(NAME, request, "/event", Bytes::from(body)).await;
                 reply.expect("an answer").status
-            });
+            }
+        };
+        // With the first answer the client knows how many streams the server takes at once.
+        let first = ask(0).await;
+        let mut tasks = JoinSet::from_iter([async move { first }]);
+        for number in 1..REQUESTS {
+            tasks.spawn(ask(number));
         }
         tasks.join_all().await
     });
