@@ -1,0 +1,54 @@
+//! The load generator, and the servers that a hit's cost is compared with.
+//!
+//! ```text
+//! cargo bench --bench load -- run [OPTIONS]       loads a server, prints and writes a report
+//! cargo bench --bench load -- compare [OPTIONS]   nginx, bare hyper and Metka side by side
+//! cargo bench --bench load -- allocations         how often a hit allocates
+//! ```
+//!
+//! In: a mix of requests ([`plan`]), a loop ([`client`]: closed, so that each
+//! connection sends when it was answered, or open, at a rate that does not wait for
+//! the server). Out: what was answered, how late, and what that cost the server in
+//! CPU and memory ([`process`]); as text, JSON and a page with plots ([`report`]).
+//!
+//! - Without a target it starts the built binary on a directory of its own, and
+//!   afterwards counts the rows in storage: as many as were answered, none twice.
+//! - Latency in the open loop is counted from the moment at which a request was due,
+//!   so that a server which stalls is charged for those that had to wait
+//!   (coordinated omission).
+//! - Cookies are valid ones, minted by the server under test before the clock
+//!   starts. Every answer must say that its hits were kept.
+//! - It loads this machine only, unless told otherwise: nobody's server by mistake.
+
+mod allocations;
+mod bare;
+mod client;
+#[path = "../../tests/support/collector.rs"]
+#[expect(dead_code, reason = "each program uses its part of the shared collector")]
+mod collector;
+mod compare;
+mod options;
+mod plan;
+mod process;
+mod report;
+mod run;
+#[path = "../../tests/support/server.rs"]
+#[expect(dead_code, reason = "each program uses its part of the shared server")]
+mod server;
+
+use clap::Parser;
+use options::{Command, Options};
+
+#[global_allocator]
+static ALLOCATOR: allocations::Counting = allocations::Counting;
+
+fn main() -> anyhow::Result<()> {
+    // Cargo adds this to the arguments of every bench.
+    let arguments = std::env::args().filter(|argument| argument != "--bench");
+    match Options::parse_from(arguments).command {
+        Command::Run(options) => run::run(&options),
+        Command::Compare(options) => compare::compare(&options),
+        Command::Allocations(options) => allocations::allocations(&options),
+        Command::Bare => bare::bare(),
+    }
+}

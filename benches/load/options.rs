@@ -1,0 +1,142 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Loads collectors, and compares what a hit costs.
+#[derive(Parser)]
+#[command(name = "load")]
+pub struct Options {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Loads one server and reports.
+    Run(Run),
+    /// nginx, bare hyper and Metka, each under the same load, in several rounds.
+    Compare(Compare),
+    /// Allocations per request, of bare hyper and of Metka.
+    Allocations(Allocations),
+    /// A bare hyper server that answers every request with one image (used by `compare`).
+    #[command(hide = true)]
+    Bare,
+}
+
+#[derive(Args, Clone)]
+pub struct Run {
+    /// The collector's address; without it the built binary is started.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub target: Option<SocketAddr>,
+    /// Allows a target that is not this machine. It must be yours.
+    #[arg(long)]
+    pub allow_remote: bool,
+    /// The process id of the target, whose CPU and memory are then reported.
+    #[arg(long)]
+    pub pid: Option<u32>,
+    /// The site that the hits are for; it must take hits of clinic.example.
+    #[arg(long, default_value = "clinic")]
+    pub site: String,
+    /// Requests per second that are due, whatever the server does; without it each
+    /// connection sends as soon as it was answered.
+    #[arg(long)]
+    pub rate: Option<f64>,
+    #[command(flatten)]
+    pub load: Load,
+    /// Where the report is written as JSON.
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+    /// Where it is written as a page with plots.
+    #[arg(long)]
+    pub html: Option<PathBuf>,
+    /// `fsync` or `write`, for the server that is started.
+    #[arg(long, default_value = "fsync")]
+    pub durability: String,
+    /// Asks the started server a dashboard's questions all the while.
+    #[arg(long)]
+    pub dashboard: bool,
+}
+
+#[derive(Args, Clone)]
+pub struct Load {
+    /// Connections at once.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub connections: u32,
+    /// Seconds that are measured.
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    pub duration: Duration,
+    /// Seconds before that, which are not.
+    #[arg(long, default_value = "2", value_parser = seconds)]
+    pub warm_up: Duration,
+    #[command(flatten)]
+    pub mix: Mix,
+    /// A connection for each request.
+    #[arg(long)]
+    pub no_keep_alive: bool,
+    /// Runs server and generator where the system likes; else the server has the first core and this the last.
+    #[arg(long)]
+    pub no_pin: bool,
+}
+
+#[derive(Args, Clone)]
+pub struct Mix {
+    /// People; each has an address and a browser.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub visitors: u32,
+    /// Pages that they look at.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub pages: u32,
+    /// Percent of them that are crawlers.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub bots: u32,
+    /// Percent of the others who come with a cookie.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub cookies: u32,
+    /// Shares of requests for the pixel, with one event, and with an array of them.
+    #[arg(long, default_value = "1:0:0", value_parser = shares)]
+    pub shares: [u32; 3],
+    /// Events in an array.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub batch: u32,
+}
+
+#[derive(Args, Clone)]
+pub struct Compare {
+    /// Rounds; the median counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: u32,
+    #[command(flatten)]
+    pub load: Load,
+}
+
+#[derive(Args, Clone)]
+pub struct Allocations {
+    /// Also names the functions that allocate.
+    #[arg(long)]
+    pub places: bool,
+    #[command(flatten)]
+    pub load: Load,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("{text}: expected seconds"))?;
+    // An hour is enough for any question; a typing mistake shall not run for ever.
+    if !(0.0..=3600.0).contains(&seconds) {
+        return Err(format!("{text}: expected 0 to 3600 seconds"));
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+fn shares(text: &str) -> Result<[u32; 3], String> {
+    let parts: Option<Vec<u32>> = text.split(':').map(|part| part.parse().ok()).collect();
+    match parts.as_deref() {
+        Some(&[pixel, event, batch]) if (1..=1000).contains(&(pixel + event + batch)) => {
+            Ok([pixel, event, batch])
+        }
+        _ => Err(format!("{text}: expected PIXEL:EVENT:BATCH, as in 8:1:1")),
+    }
+}

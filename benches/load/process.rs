@@ -1,0 +1,94 @@
+//! What processes use, from `/proc`.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use anyhow::Context;
+
+/// Nanoseconds of CPU, user and system, that a process and those it started have
+/// used; those that have ended are not in it.
+pub fn cpu_ns(processes: &BTreeSet<u32>) -> u64 {
+    processes.iter().map(|pid| cpu_ns_of(*pid)).sum()
+}
+
+/// Of one process: the sum over its threads, which the scheduler keeps exactly.
+fn cpu_ns_of(pid: u32) -> u64 {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
+    threads
+        .flatten()
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("schedstat")).ok())
+        .filter_map(|text| text.split(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
+/// A process and all that it started.
+pub fn family(pid: u32) -> BTreeSet<u32> {
+    let mut family = BTreeSet::from([pid]);
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    // A child may have been started by any thread.
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let of_threads =
+        threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    for list in of_threads.chain([children]) {
+        for child in list.split_whitespace().filter_map(|child| child.parse().ok()) {
+            if !family.contains(&child) {
+                family.extend(self::family(child));
+            }
+        }
+    }
+    family
+}
+
+/// Resident bytes: now, and at most so far.
+pub fn memory(pid: u32) -> anyhow::Result<(u64, u64)> {
+    let path = format!("/proc/{pid}/status");
+    let text = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+    let kilobytes = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse::<u64>().ok())
+    };
+    let now = kilobytes("VmRSS:").with_context(|| format!("{path}: no VmRSS"))?;
+    let most = kilobytes("VmHWM:").with_context(|| format!("{path}: no VmHWM"))?;
+    Ok((now << 10, most << 10))
+}
+
+/// Keeps this thread, and what it starts from here on, on one core: the first or the last.
+pub fn pin(core: Core) -> anyhow::Result<()> {
+    rustix::thread::sched_setaffinity(None, &cores(core)).context("this thread cannot be kept on a core")
+}
+
+fn cores(core: Core) -> rustix::thread::CpuSet {
+    // Before anything is pinned: afterwards it would be one.
+    static CORES: OnceLock<usize> = OnceLock::new();
+    let all = *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let mut set = rustix::thread::CpuSet::new();
+    match core {
+        Core::First => set.set(0),
+        Core::Last => set.set(all - 1),
+        Core::Any => (0..all).for_each(|core| set.set(core)),
+    }
+    set
+}
+
+/// Lets what a process started run on any core.
+pub fn unpin_children(pid: u32) {
+    for child in family(pid) {
+        let threads = std::fs::read_dir(format!("/proc/{child}/task")).into_iter().flatten().flatten();
+        for thread in threads.filter(|_| child != pid) {
+            let number = thread.file_name().to_string_lossy().parse().ok();
+            // A thread that has ended needs no core.
+            let _ = rustix::thread::sched_setaffinity(
+                number.and_then(rustix::thread::Pid::from_raw),
+                &cores(Core::Any),
+            );
+        }
+    }
+}
+
+/// Where a thread runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Core {
+    First,
+    Last,
+    Any,
+}
