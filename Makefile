@@ -29,8 +29,11 @@ soak: build
 
 ## bench: the numbers that the docs state, measured
 bench: build
+	tests/install
 	cargo bench --locked --bench bytes_per_hit
 	cargo bench --locked --bench steps
+	cargo bench --locked --bench load -- compare
+	cargo bench --locked --bench load -- allocations
 
 ## fmt: rewrite the sources in house format
 fmt:

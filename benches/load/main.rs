@@ -42,13 +42,20 @@ use options::{Command, Options};
 #[global_allocator]
 static ALLOCATOR: allocations::Counting = allocations::Counting;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
     // Cargo adds this to the arguments of every bench.
     let arguments = std::env::args().filter(|argument| argument != "--bench");
-    match Options::parse_from(arguments).command {
+    let done = match Options::parse_from(arguments).command {
         Command::Run(options) => run::run(&options),
         Command::Compare(options) => compare::compare(&options),
         Command::Allocations(options) => allocations::allocations(&options),
         Command::Bare => bare::bare(),
+    };
+    match done {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
     }
 }

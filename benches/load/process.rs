@@ -58,15 +58,19 @@ pub fn pin(core: Core) -> anyhow::Result<()> {
 }
 
 fn cores(core: Core) -> rustix::thread::CpuSet {
-    // Before anything is pinned: afterwards it would be one.
-    static CORES: OnceLock<usize> = OnceLock::new();
-    let all = *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
+    // Those that this process may use; before anything is pinned, afterwards it would be one.
+    static ALLOWED: OnceLock<Vec<usize>> = OnceLock::new();
+    let allowed = ALLOWED.get_or_init(|| {
+        let set = rustix::thread::sched_getaffinity(None).unwrap_or_default();
+        (0..rustix::thread::CpuSet::MAX_CPU).filter(|number| set.is_set(*number)).collect()
+    });
+    let chosen = match core {
+        Core::First => allowed.first().into_iter().collect(),
+        Core::Last => allowed.last().into_iter().collect(),
+        Core::Any => allowed.iter().collect::<Vec<_>>(),
+    };
     let mut set = rustix::thread::CpuSet::new();
-    match core {
-        Core::First => set.set(0),
-        Core::Last => set.set(all - 1),
-        Core::Any => (0..all).for_each(|core| set.set(core)),
-    }
+    chosen.into_iter().for_each(|number| set.set(*number));
     set
 }
 

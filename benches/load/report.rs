@@ -175,6 +175,7 @@ fn plot(points: &[(f64, f64)], x_name: &str, y_name: &str) -> String {
     let (wide, high) = PLOT;
     let (right, top) =
         (most(&mut points.iter().map(|point| point.0)), most(&mut points.iter().map(|point| point.1)));
+    let below = high - 6.0;
     let mut path = String::new();
     for (index, (x, y)) in points.iter().enumerate() {
         let letter = if index == 0 { 'M' } else { 'L' };
@@ -187,7 +188,7 @@ fn plot(points: &[(f64, f64)], x_name: &str, y_name: &str) -> String {
     }
     format!(
         "<svg viewBox='0 0 {wide} {high}' role=img><path d='{path}'/><text x=10 y=14>at most {top:.2} {y_name}</text>\
-         <text x=10 y={high}>0 to {right:.0} {x_name}</text></svg>"
+         <text x=10 y={below}>0 to {right:.0} {x_name}</text></svg>"
     )
 }
 
