@@ -134,7 +134,7 @@ fn measure(target: &Target, requests: &[Request], load: &Load) -> anyhow::Result
 /// The pixel's requests without cookies, for servers that mint none: as long as Metka's.
 fn plain_requests(load: &Load) -> Vec<Request> {
     let visitors = plan::visitors(&load.mix);
-    let cookie = format!("v1.1.20000.{}.{}", "0".repeat(32), "0".repeat(32));
+    let cookie = format!("v1.1.20260101.{}.{}", "0".repeat(32), "0".repeat(32));
     let cookies: Vec<_> =
         visitors.iter().map(|visitor| visitor.keeps_cookies.then(|| cookie.clone())).collect();
     plan::requests(&load.mix, &visitors, &cookies, "clinic", !load.no_keep_alive)
