@@ -8,6 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -15,14 +16,14 @@ use anyhow::{Context, ensure};
 use metka::accept::Limits;
 
 use super::collector::Collector;
-use super::options::{Allocations, Load, Mix};
+use super::options::Allocations;
 use super::run::{self, Target};
 use super::{bare, client};
 
-/// Requests before counting: buffers grow to their size, caches fill.
-const WARM_UP: usize = 4_000;
-/// Requests that are counted.
-const COUNTED: usize = 20_000;
+/// Rounds of all requests before counting: buffers grow to their size, caches fill.
+const WARM_UP_ROUNDS: usize = 4;
+/// Rounds that are counted.
+const COUNTED_ROUNDS: usize = 20;
 /// Requests whose allocations are named: slow work.
 const NAMED: usize = 500;
 
@@ -90,7 +91,6 @@ unsafe impl GlobalAlloc for Counting {
 
 /// `load allocations`.
 pub fn allocations(options: &Allocations) -> anyhow::Result<()> {
-    let load = &options.load;
     IS_CLIENT.set(true);
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     let bare = listener.local_addr()?;
@@ -98,25 +98,31 @@ pub fn allocations(options: &Allocations) -> anyhow::Result<()> {
     let collector = Collector::start(&run::config("fsync"), Limits::default());
     let target = Target { address: collector.address, pid: None };
     println!("| request | allocations | above bare hyper | bytes |\n|---|---:|---:|---:|");
-    let mut least = None;
+    let mut rows: Vec<f64> = Vec::new();
     for (name, shares, address) in [
         ("bare hyper, the pixel's requests", [1, 0, 0], bare),
         ("Metka `/pixel.gif`", [1, 0, 0], collector.address),
         ("Metka `POST /event`, one event", [0, 1, 0], collector.address),
         ("Metka `POST /event`, 50 events", [0, 0, 1], collector.address),
     ] {
-        let load = Load { mix: Mix { shares, ..load.mix.clone() }, ..load.clone() };
-        let (_, requests) = run::requests(&target, "clinic", &load)?;
-        let requests: Vec<&[u8]> = requests.iter().map(|request| &request.bytes[..]).collect();
-        let (each, bytes) = counted(address, &requests, COUNTED)?;
-        let above = each - *least.get_or_insert(each);
-        println!("| {name} | {each:.1} | {above:.1} | {bytes:.0} |");
+        let (_, requests) = run::requests(&target, "clinic", &options.mix.with_shares(shares), true)?;
+        let requests = Rc::new(requests.into_iter().map(|request| request.bytes).collect::<Vec<_>>());
+        let (each, bytes) = counted(address, &requests, COUNTED_ROUNDS)?;
+        rows.push(each);
+        println!("| {name} | {each:.1} | {:.1} | {bytes:.0} |", each - rows[0]);
         if options.places {
             NAMING.store(true, Relaxed);
-            counted(address, &requests, NAMED)?;
+            counted(address, &Rc::new(requests[..NAMED].to_vec()), 1)?;
             NAMING.store(false, Relaxed);
             print_places();
         }
+    }
+    let above = rows[1] - rows[0];
+    if let Some(bound) = options.at_most {
+        ensure!(
+            above <= bound,
+            "a pixel allocates {above:.1} times above bare hyper, at most {bound} are allowed"
+        );
     }
     Ok(())
 }
@@ -130,30 +136,18 @@ fn print_places() {
     }
 }
 
-/// Allocations, and bytes of them, for each of so many requests.
-fn counted(address: SocketAddr, requests: &[&[u8]], count: usize) -> anyhow::Result<(f64, f64)> {
+/// Allocations, and bytes of them, for each request of so many rounds.
+fn counted(address: SocketAddr, requests: &Rc<Vec<Vec<u8>>>, rounds: usize) -> anyhow::Result<(f64, f64)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut connection = client::Connection::open(address).await?;
-        let mut send = async |count: usize| {
-            for request in requests.iter().cycle().take(count) {
-                let answer = connection.ask(request).await?;
-                let kept = answer.x_metka.as_deref().is_none_or(|said| said == "ok");
-                ensure!(
-                    kept && answer.status < 300,
-                    "{address} answered {} {:?}",
-                    answer.status,
-                    answer.x_metka
-                );
-            }
-            Ok(())
-        };
-        send(WARM_UP).await?;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let connections = vec![client::Connection::open(address).await?];
+        let connections = client::send(connections, requests.clone(), WARM_UP_ROUNDS).await?;
         let before = (ALLOCATIONS.load(Relaxed), BYTES.load(Relaxed));
         COUNTING.store(true, Relaxed);
-        send(count).await.context("while counting")?;
+        client::send(connections, requests.clone(), rounds).await.context("while counting")?;
         COUNTING.store(false, Relaxed);
-        let each = |after: u64, before: u64| (after - before) as f64 / count as f64;
+        let count = (requests.len() * rounds) as f64;
+        let each = |after: u64, before: u64| (after - before) as f64 / count;
         Ok((each(ALLOCATIONS.load(Relaxed), before.0), each(BYTES.load(Relaxed), before.1)))
     })
 }

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use hdrhistogram::Histogram;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -87,6 +87,34 @@ pub struct Connection {
 /// Asks once, on a connection of its own.
 pub async fn ask(target: SocketAddr, request: &[u8]) -> anyhow::Result<Answer> {
     Connection::open(target).await?.ask(request).await
+}
+
+/// Sends the requests so many times over, each as soon as one of the connections is
+/// free; every answer must say that it kept its hits. Within a `LocalSet`.
+pub async fn send(
+    connections: Vec<Connection>,
+    requests: Rc<Vec<Vec<u8>>>,
+    rounds: usize,
+) -> anyhow::Result<Vec<Connection>> {
+    let next = Rc::new(Cell::new(0));
+    let mut senders = tokio::task::JoinSet::new();
+    for mut connection in connections {
+        let (requests, next) = (requests.clone(), next.clone());
+        senders.spawn_local(async move {
+            while next.get() < requests.len() * rounds {
+                let number = next.replace(next.get() + 1);
+                let answer = connection.ask(&requests[number % requests.len()]).await?;
+                let kept = answer.x_metka.as_deref().is_none_or(|said| said == "ok");
+                ensure!(kept && answer.status < 300, "answered {} {:?}", answer.status, answer.x_metka);
+            }
+            anyhow::Ok(connection)
+        });
+    }
+    let mut connections = Vec::new();
+    while let Some(ended) = senders.join_next().await {
+        connections.push(ended.context("a sender")??);
+    }
+    Ok(connections)
 }
 
 /// Runs the load.

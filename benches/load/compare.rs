@@ -76,10 +76,9 @@ pub fn compare(options: &Compare) -> anyhow::Result<()> {
             ],
         };
         for (name, shares) in mixes {
-            let load =
-                Load { mix: super::options::Mix { shares: *shares, ..load.mix.clone() }, ..load.clone() };
             let target = target(server.collect, server.child.id());
-            let (_, requests) = run::requests(&target, "clinic", &load)?;
+            let mix = load.mix.with_shares(*shares);
+            let (_, requests) = run::requests(&target, "clinic", &mix, !load.no_keep_alive)?;
             rows.push((name, target, requests));
         }
     }

@@ -4,6 +4,7 @@
 //! cargo bench --bench load -- run [OPTIONS]       loads a server, prints and writes a report
 //! cargo bench --bench load -- compare [OPTIONS]   nginx, bare hyper and Metka side by side
 //! cargo bench --bench load -- allocations         how often a hit allocates
+//! cargo bench --bench load -- instructions        how many instructions a hit takes
 //! ```
 //!
 //! In: a mix of requests ([`plan`]), a loop ([`client`]: closed, so that each
@@ -27,6 +28,7 @@ mod client;
 #[expect(dead_code, reason = "each program uses its part of the shared collector")]
 mod collector;
 mod compare;
+mod instructions;
 mod options;
 mod plan;
 mod process;
@@ -49,6 +51,8 @@ fn main() -> std::process::ExitCode {
         Command::Run(options) => run::run(&options),
         Command::Compare(options) => compare::compare(&options),
         Command::Allocations(options) => allocations::allocations(&options),
+        Command::Instructions(options) => instructions::instructions(&options),
+        Command::Counted(options) => instructions::counted(&options),
         Command::Bare => bare::bare(),
     };
     match done {

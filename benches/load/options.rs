@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Loads collectors, and compares what a hit costs.
 #[derive(Parser)]
@@ -22,6 +22,11 @@ pub enum Command {
     Compare(Compare),
     /// Allocations per request, of bare hyper and of Metka.
     Allocations(Allocations),
+    /// Instructions per request, of bare hyper and of Metka, counted by valgrind.
+    Instructions(Instructions),
+    /// Serves and sends, for `instructions` to count.
+    #[command(hide = true)]
+    Counted(Counted),
     /// A bare hyper server that answers every request with one image (used by `compare`).
     #[command(hide = true)]
     Bare,
@@ -115,11 +120,80 @@ pub struct Compare {
 
 #[derive(Args, Clone)]
 pub struct Allocations {
-    /// Also names the functions that allocate.
+    /// Also names the lines that allocate.
     #[arg(long)]
     pub places: bool,
+    /// Fails when the pixel allocates more than so many times above bare hyper.
+    #[arg(long, value_name = "ALLOCATIONS")]
+    pub at_most: Option<f64>,
     #[command(flatten)]
-    pub load: Load,
+    pub mix: Mix,
+}
+
+#[derive(Args, Clone)]
+pub struct Instructions {
+    /// Requests that are counted; so many go before, for caches to fill. Of arrays a tenth.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub requests: u32,
+    /// Connections at once: groups form in the spool.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub connections: u32,
+    /// Only bare hyper and the pixel.
+    #[arg(long)]
+    pub pixel: bool,
+    /// Also names the functions in which most instructions are.
+    #[arg(long)]
+    pub places: bool,
+    /// Fails when the pixel takes more than so many instructions on the hit thread.
+    #[arg(long, value_name = "INSTRUCTIONS")]
+    pub at_most: Option<f64>,
+    #[command(flatten)]
+    pub mix: Mix,
+}
+
+#[derive(Args, Clone)]
+pub struct Counted {
+    #[arg(long)]
+    pub server: CountedServer,
+    /// Different requests; all are sent once in a round.
+    #[arg(long)]
+    pub requests: u32,
+    #[arg(long)]
+    pub rounds: u32,
+    #[arg(long)]
+    pub connections: u32,
+    #[command(flatten)]
+    pub mix: Mix,
+}
+
+/// Whose instructions are counted.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CountedServer {
+    Bare,
+    Metka,
+}
+
+// === impl Mix ===
+
+impl Mix {
+    /// The same with other shares.
+    pub fn with_shares(&self, shares: [u32; 3]) -> Mix {
+        Mix { shares, ..self.clone() }
+    }
+
+    /// The options that give this mix.
+    pub fn arguments(&self) -> Vec<String> {
+        let Mix { visitors, pages, bots, cookies, shares: [pixels, events, batches], batch } = self;
+        [
+            format!("--visitors={visitors}"),
+            format!("--pages={pages}"),
+            format!("--bots={bots}"),
+            format!("--cookies={cookies}"),
+            format!("--shares={pixels}:{events}:{batches}"),
+            format!("--batch={batch}"),
+        ]
+        .into()
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use anyhow::{Context, bail, ensure};
 
 use super::client::{self, Outcome};
-use super::options::{Load, Run};
+use super::options::{Load, Mix, Run};
 use super::plan::{self, Request};
 use super::process::{self, Core};
 use super::report::{Report, Used};
@@ -48,7 +48,8 @@ pub fn run(options: &Run) -> anyhow::Result<()> {
         process::pin(Core::Last)?;
     }
     let asking = options.dashboard.then(|| server.as_ref().map(Dashboard::ask)).flatten();
-    let (minted, requests) = requests(&target, &options.site, &options.load)?;
+    let (minted, requests) =
+        requests(&target, &options.site, &options.load.mix, !options.load.no_keep_alive)?;
     let (outcome, used) = load(&target, &requests, options.rate, &options.load)?;
     let asked = asking.map(Dashboard::end);
     let mut report = Report {
@@ -107,8 +108,13 @@ pub fn config(durability: &str) -> String {
 
 /// The requests of the mix, with cookies of the target's own; and how many hits
 /// that took.
-pub fn requests(target: &Target, site: &str, load: &Load) -> anyhow::Result<(u64, Vec<Request>)> {
-    let visitors = plan::visitors(&load.mix);
+pub fn requests(
+    target: &Target,
+    site: &str,
+    mix: &Mix,
+    keep_alive: bool,
+) -> anyhow::Result<(u64, Vec<Request>)> {
+    let visitors = plan::visitors(mix);
     let cookies = RefCell::new(vec![None; visitors.len()]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -136,7 +142,7 @@ pub fn requests(target: &Target, site: &str, load: &Load) -> anyhow::Result<(u64
     })?;
     let cookies = cookies.into_inner();
     let minted = cookies.iter().flatten().count() as u64;
-    let made = plan::requests(&load.mix, &visitors, &cookies, site, !load.no_keep_alive);
+    let made = plan::requests(mix, &visitors, &cookies, site, keep_alive);
     Ok((minted, made))
 }
 
