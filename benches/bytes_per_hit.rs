@@ -93,7 +93,7 @@ fn vocabulary() -> Vocabulary {
     let deeds = zipf((0..60).map(|n| {
         let (_, deed) = &clinic.deeds[n % clinic.deeds.len()];
         let mut props = deed.props.clone();
-        props.push(("summa".to_owned(), (n * 500).to_string()));
+        props.push(("summa".into(), (n * 500).to_string().into()));
         Deed { name: deed.name, props }
     }));
     Vocabulary { pages, origins, places, devices, deeds, languages: clinic.languages }

@@ -6,9 +6,15 @@
 //!
 //! Everything in a [`Hit`] is what the page said, checked for form and cut to
 //! its bound, and nothing more is trusted about it.
+//!
+//! Texts are borrowed from the request, or from the settings, wherever they are
+//! stored as they came, which is nearly always: a hit on its way is not copied.
+
+use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::enrich::client::Language;
 use crate::enrich::hints::ClientHints;
 use crate::privacy::address::ClientIp;
 
@@ -52,33 +58,33 @@ pub enum Kind {
 
 /// The page that a hit is about.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Page {
+pub struct Page<'a> {
     /// Lower case, ASCII (punycode), without port.
-    pub host: String,
+    pub host: Cow<'a, str>,
     /// Percent-decoded where that gives printable UTF-8; begins with `/`.
-    pub path: String,
+    pub path: Cow<'a, str>,
     /// Only the parameters that the site keeps, in their order: `a=1&b=2`.
-    pub query: String,
-    pub utm: Utm,
+    pub query: Cow<'a, str>,
+    pub utm: Utm<'a>,
     /// A click id of a paid campaign (`gclid`, `yclid`, …) was in the address.
     pub paid_click: bool,
 }
 
 /// Campaign parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Utm {
-    pub source: String,
-    pub medium: String,
-    pub campaign: String,
-    pub content: String,
-    pub term: String,
+pub struct Utm<'a> {
+    pub source: Cow<'a, str>,
+    pub medium: Cow<'a, str>,
+    pub campaign: Cow<'a, str>,
+    pub content: Cow<'a, str>,
+    pub term: Cow<'a, str>,
 }
 
 /// Where the visitor came from; both empty when not known.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Referrer {
-    pub host: String,
-    pub path: String,
+pub struct Referrer<'a> {
+    pub host: Cow<'a, str>,
+    pub path: Cow<'a, str>,
 }
 
 /// What a page says about consent (`c`).
@@ -94,26 +100,29 @@ pub enum ConsentState {
     Marketing = 3,
 }
 
+/// Names and values, in their order.
+pub type Props<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
 /// A hit as the page reported it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Hit {
+pub struct Hit<'a> {
     pub kind: Kind,
-    pub page: Page,
-    pub referrer: Referrer,
-    pub title: String,
+    pub page: Page<'a>,
+    pub referrer: Referrer<'a>,
+    pub title: Cow<'a, str>,
     /// The name of an event.
-    pub name: String,
-    pub props: Vec<(String, String)>,
-    pub ad: String,
+    pub name: Cow<'a, str>,
+    pub props: Props<'a>,
+    pub ad: Cow<'a, str>,
     /// Screen width in CSS pixels; 0 when not given.
     pub width: u32,
     pub engaged_ms: u32,
     /// Scroll depth in percent; `None` when not given.
     pub scroll: Option<u8>,
     /// The browser's IANA time zone, if it is one.
-    pub timezone: String,
+    pub timezone: &'a str,
     /// `KEY.MAC` as sent.
-    pub user_key: String,
+    pub user_key: &'a str,
     pub consent: ConsentState,
     /// The page's own id of the hit, for retries.
     pub id: Option<u64>,
@@ -122,21 +131,21 @@ pub struct Hit {
 }
 
 /// What a request says about its sender.
-pub struct Client {
+pub struct Client<'a> {
     pub ip: ClientIp,
     /// Cut at [`MAX_USER_AGENT_BYTES`], valid UTF-8.
-    pub user_agent: String,
+    pub user_agent: Cow<'a, str>,
     /// The value of our cookie as sent.
-    pub cookie: Option<String>,
+    pub cookie: Option<&'a str>,
     pub opted_out: bool,
     pub gpc: bool,
     pub dnt: bool,
     pub hints: ClientHints,
     /// The first language of `Accept-Language`, as `ru` or `pt-br`; empty when not sent.
-    pub language: String,
+    pub language: Language,
     /// What the visitor said earlier about consent, by site, as the server's
     /// own cookies remember it.
-    pub consents: Vec<(String, ConsentState)>,
+    pub consents: Vec<(&'a str, ConsentState)>,
 }
 
 /// How a visitor is told apart.

@@ -22,7 +22,7 @@ use jiff::tz::TimeZone;
 
 use crate::accept::{Settings, Shared};
 use crate::config::Consent;
-use crate::enrich::{self, Place, user_agent::UserAgent};
+use crate::enrich::{self, Place, Places, user_agent::UserAgent};
 use crate::event::{Client, ConsentState, Hit, Identity, IdentityKind};
 use crate::identify::consent::{self, Answer, Kept, Terms};
 use crate::identify::crowd::Newcomer;
@@ -31,7 +31,7 @@ use crate::identify::visit::{self, Cookieless};
 use crate::mark::{Evidence, Mark};
 use crate::parse;
 use crate::parse::report::Report;
-use crate::privacy::keys::{KeyRing, mint_day};
+use crate::privacy::keys::KeyRing;
 use crate::reject::Reason;
 use crate::spool::seen::Claim;
 use crate::spool::{Ticket, Writer};
@@ -69,17 +69,20 @@ pub const STEPS: [Step; 14] = [
 
 /// What a request brings that all its hits share.
 pub struct Request<'a> {
-    pub client: &'a Client,
+    pub client: &'a Client<'a>,
     /// The `Referer` header.
     pub referer: Option<&'a str>,
     pub now: Timestamp,
+    /// The day of `now`, UTC.
+    pub today: Date,
 }
 
-/// A hit that was taken.
-pub struct Taken {
+/// A hit that was taken. It is durable at the latest when the site's batch is
+/// sealed, and soon after the writer is flushed.
+pub struct Taken<'a> {
     /// Resolves when the row is durable.
     pub ticket: Ticket,
-    pub site: Arc<SiteState>,
+    pub site: &'a Arc<SiteState>,
     /// The hit was kept, but something about it was not: `bad-user-key`.
     pub note: Option<Reason>,
     /// Whether the row carries the hash of the cookie being minted.
@@ -93,14 +96,15 @@ struct Passage<'a> {
     request: &'a Request<'a>,
     answer: &'a mut Answer,
     report: &'a Report<'a>,
-    site: Option<Arc<SiteState>>,
-    hit: Option<Hit>,
+    places: &'a Places,
+    site: Option<&'a Arc<SiteState>>,
+    hit: Option<Hit<'a>>,
     user_agent: Option<Arc<UserAgent>>,
     terms: Option<Terms>,
     identity: Identity,
     /// Who is new today; none for a visitor who was there before.
     newcomer: Option<Newcomer>,
-    place: Place,
+    place: Place<'a>,
     mark: Option<Mark>,
     crowd: Option<Counted>,
     note: Option<Reason>,
@@ -146,25 +150,27 @@ struct Arrival<'a> {
 
 /// Takes one hit through all steps and appends its row. `thread` says whose
 /// counters and whose writer these are.
-pub fn take(
+pub fn take<'a>(
     shared: &Shared,
-    settings: &Settings,
+    settings: &'a Settings,
     thread: usize,
     writer: &Writer,
     request: &Request,
     answer: &mut Answer,
     report: &Report,
-) -> Result<Taken, Reason> {
+) -> Result<Taken<'a>, Reason> {
     let counters = shared.steps(thread);
-    let site = settings.sites.get(&report.site).cloned();
-    let mut arrival = Arrival::new(site.as_deref(), shared, counters);
+    let site = settings.sites.get(&report.site);
+    let places = shared.enricher.places();
+    let mut arrival = Arrival::new(site.map(|site| &**site), shared, counters);
     let mut passage = Passage {
         shared,
         settings,
         request,
         answer,
         report,
-        site: site.clone(),
+        places: &places,
+        site,
         hit: None,
         user_agent: None,
         terms: None,
@@ -191,7 +197,7 @@ pub fn take(
     };
     // From here on the spool counts the hit.
     arrival.settled = true;
-    let site = site.clone().ok_or(Reason::UnknownSite)?;
+    let site = site.ok_or(Reason::UnknownSite)?;
     Ok(Taken { ticket, site, note, minted })
 }
 
@@ -227,8 +233,8 @@ fn drop_signalled(passage: &mut Passage) -> Result<(), Reason> {
 fn drop_rate_limited(passage: &mut Passage) -> Result<(), Reason> {
     let (keys, ip) = (&passage.shared.keys, &passage.request.client.ip);
     let admitted = passage.settings.rates.admit(
-        || keys.limiter_key(&ip.prefix()),
-        || keys.limiter_key(&ip.network_prefix()),
+        || keys.limiter_key(&[&ip.prefix()]),
+        || keys.limiter_key(&[&ip.network_prefix()]),
         &passage.site().site.id,
     );
     if admitted { Ok(()) } else { Err(Reason::RateLimited) }
@@ -243,20 +249,18 @@ fn put_user_agent(passage: &mut Passage) -> Result<(), Reason> {
 /// By the cookie where the terms allow it and the signature holds; else by the
 /// day's salt, the address prefix and the user agent.
 fn put_visitor(passage: &mut Passage) -> Result<(), Reason> {
-    let (client, now) = (passage.request.client, passage.request.now);
-    let site = passage.site().clone();
+    let Request { client, now, today, .. } = *passage.request;
+    let site = passage.site();
     let terms = consent::terms(&site.site, client, passage.hit().consent);
     passage.terms = Some(terms);
     let keys = &passage.shared.keys;
-    if let Some(value) = client.cookie.as_deref().filter(|_| terms.cookie) {
-        match keys.verify_cookie(value, now.to_zoned(TimeZone::UTC).date()) {
-            Ok(id) => {
+    if let Some(value) = client.cookie.filter(|_| terms.cookie) {
+        match keys.read_cookie(value, today) {
+            Ok(cookie) => {
                 passage.identity.kind = IdentityKind::Cookie;
-                let visitor = keys.cookie_visitor(&site.site.id, &id);
+                let visitor = keys.cookie_visitor(&site.site.id, &cookie.id);
                 passage.identity.visitor = visitor;
-                let today = now.to_zoned(TimeZone::UTC).date();
-                let is_new = mint_day(value).is_some_and(|day| day >= today);
-                passage.newcomer = is_new.then_some(Newcomer::Cookie(visitor));
+                passage.newcomer = (cookie.day >= today).then_some(Newcomer::Cookie(visitor));
                 return Ok(());
             }
             Err(_) => passage.shared.cookie_refused(),
@@ -264,7 +268,7 @@ fn put_visitor(passage: &mut Passage) -> Result<(), Reason> {
     }
     // Without random numbers for a salt there is no hash that nobody could make again.
     let Cookieless { visitor, before } =
-        visit::cookieless(keys, &site, client, now).ok_or(Reason::Unavailable)?;
+        visit::cookieless(keys, site, client, now).ok_or(Reason::Unavailable)?;
     passage.identity.visitor = visitor;
     passage.identity.before = before;
     passage.newcomer = Some(Newcomer::Cookieless(passage.identity.visitor));
@@ -273,7 +277,7 @@ fn put_visitor(passage: &mut Passage) -> Result<(), Reason> {
 
 /// A wrong key does not cost the visitor the hit: it is kept without the key.
 fn put_user_key(passage: &mut Passage) -> Result<(), Reason> {
-    let (site, value) = (passage.site(), &passage.hit().user_key);
+    let (site, value) = (passage.site(), passage.hit().user_key);
     if value.is_empty() || passage.terms.is_none_or(|terms| terms.kept != Kept::Whole) {
         return Ok(());
     }
@@ -317,7 +321,7 @@ fn drop_duplicate(passage: &mut Passage) -> Result<(), Reason> {
 }
 
 fn put_place(passage: &mut Passage) -> Result<(), Reason> {
-    passage.place = passage.shared.enricher.locate(&passage.request.client.ip);
+    passage.place = passage.places.locate(&passage.request.client.ip);
     Ok(())
 }
 
@@ -341,10 +345,10 @@ fn put_crowd_mark(passage: &mut Passage) -> Result<(), Reason> {
     let cap = passage.settings.config.collect.max_new_visitors_per_address_per_day;
     let (Some(newcomer), None, 1..) = (passage.newcomer, passage.mark, cap) else { return Ok(()) };
     let site = passage.site();
-    let parts = [site.site.id.as_bytes(), &passage.request.client.ip.prefix()[..]].concat();
-    let address = passage.shared.keys.limiter_key(&parts);
-    let date = passage.request.now.to_zoned(site.timezone.clone()).date();
-    let day = date.duration_since(Date::constant(1970, 1, 1)).as_hours() / 24;
+    let address = passage.shared.crowd_key(&site.site.id, &passage.request.client.ip);
+    let day =
+        visit::day(passage.request.now, &site.timezone).duration_since(Date::constant(1970, 1, 1)).as_hours()
+            / 24;
     let admission = passage.shared.crowd.admit(address, newcomer, day, cap);
     if admission.counted {
         passage.crowd = Some(Counted { address, day, may_offer: admission.may_offer });
@@ -357,7 +361,7 @@ fn put_crowd_mark(passage: &mut Passage) -> Result<(), Reason> {
 /// Mints the request's cookie, or takes part in it, where the terms allow one.
 fn put_cookie(passage: &mut Passage) -> Result<(), Reason> {
     let Some(terms) = passage.terms else { return Ok(()) };
-    let site = passage.site().clone();
+    let site = passage.site();
     let stated = passage.hit().consent;
     if terms.remember {
         passage.answer.say(&site.site.id, stated);
@@ -411,19 +415,19 @@ fn minted_id(answer: &mut Answer) -> Option<[u8; 16]> {
 
 // === impl Passage ===
 
-impl Passage<'_> {
-    fn site(&self) -> &Arc<SiteState> {
-        self.site.as_ref().expect("drop_unknown_site comes first")
+impl<'a> Passage<'a> {
+    fn site(&self) -> &'a Arc<SiteState> {
+        self.site.expect("drop_unknown_site comes first")
     }
 
-    fn hit(&self) -> &Hit {
+    fn hit(&self) -> &Hit<'a> {
         self.hit.as_ref().expect("drop_unreadable comes before all that look at the hit")
     }
 }
 
 /// Makes the row and appends it to the spool.
 fn append(passage: Passage, writer: &Writer) -> Result<Ticket, Reason> {
-    let site = passage.site().clone();
+    let site = passage.site();
     let (hit, client, now) = (passage.hit(), passage.request.client, passage.request.now);
     let (keys, place) = (&passage.shared.keys, &passage.place);
     let unknown;
@@ -435,7 +439,7 @@ fn append(passage: Passage, writer: &Writer) -> Result<Ticket, Reason> {
         }
     };
     let source = enrich::source::classify(&hit.referrer, &hit.page, &site.site);
-    let month = month_of(now);
+    let month = month_of(passage.request.today);
     let (ip, ip_key) = keys.protect(&client.ip, site.site.ip, month);
     let retention = site.site.retention;
     let row = Row {
@@ -463,24 +467,24 @@ fn append(passage: Passage, writer: &Writer) -> Result<Ticket, Reason> {
         ip,
         ip_key,
         country: &place.country,
-        region: &place.region,
-        city: &place.city,
+        region: place.region,
+        city: place.city,
         asn: place.asn,
-        network: &place.network,
+        network: place.network,
         browser: &agent.browser,
         browser_version: &agent.browser_version,
         os: &agent.os,
         os_version: &agent.os_version,
         device: agent.device,
         bot: passage.mark.map_or("", Mark::name),
-        language: &client.language,
+        language: client.language.as_str(),
         screen: enrich::screen_class(hit.width),
         ad: &hit.ad,
         name: &hit.name,
         props: &hit.props,
         engaged_ms: hit.engaged_ms,
         scroll: hit.scroll.unwrap_or(SCROLL_UNKNOWN),
-        timezone: &hit.timezone,
+        timezone: hit.timezone,
         consent: passage.terms.map_or(hit.consent, |terms| terms.state),
         policy: &site.site.policy_version,
         keep_days: retention.raw_days,
@@ -495,13 +499,17 @@ fn append(passage: Passage, writer: &Writer) -> Result<Ticket, Reason> {
         Some(Kept::Whole | Kept::WithoutId) => row,
         Some(Kept::Count) | None => consent::count_only(&row),
     };
-    writer.append_seen(&site.counters, month, &passage.claimed, |id, out| row.encode(id, out))
+    writer.gather(&site.counters, month, &passage.claimed, |id, out| row.encode(id, out))
 }
 
-/// The month of an instant, UTC, as year × 12 + month.
-pub fn month_of(now: Timestamp) -> u32 {
-    let date = now.to_zoned(TimeZone::UTC).date();
-    date.year() as u32 * 12 + date.month() as u32
+/// The day of an instant, UTC.
+pub fn utc_day(now: Timestamp) -> Date {
+    TimeZone::UTC.to_datetime(now).date()
+}
+
+/// The month of a day, as year × 12 + month.
+pub fn month_of(day: Date) -> u32 {
+    day.year() as u32 * 12 + day.month() as u32
 }
 
 /// Visitor hashes are keyed and spread: their mix with an id needs no key. Never 0.

@@ -20,7 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use crate::config::{Config, IpStorage, Site};
-use crate::pipeline::month_of;
+use crate::pipeline::{month_of, utc_day};
 use crate::privacy::address::ClientIp;
 use crate::privacy::keys::KeyRing;
 use crate::reject::Reason;
@@ -120,7 +120,7 @@ impl Refusals {
             Reason::OptedOut | Reason::SignalDropped => IpStorage::None,
             _ => terms.ip,
         };
-        let (ip, ip_key) = keys.protect(ip, how, month_of(now));
+        let (ip, ip_key) = keys.protect(ip, how, month_of(utc_day(now)));
         let seconds = now.as_second();
         let hour = u32::try_from(seconds - seconds.rem_euclid(SECONDS_PER_HOUR)).unwrap_or(0);
         self.sum(Key { site: site.to_owned(), hour, reason, ip, ip_key, ip_days: terms.ip_days });

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use metka::config::Config;
 use metka::enrich::user_agent::{Rules, classify_quickly, names};
-use metka::enrich::{Enricher, Place, source};
+use metka::enrich::{Enricher, Place, Places, source};
 use metka::event::{Page, Referrer};
 use metka::privacy::address::ClientIp;
 use metka::search::{Search, Wanted};
@@ -272,9 +272,10 @@ fn addresses_are_where_the_shipped_data_says() {
         ("8.8.8.8", "US", "Mountain View"),
         ("2a02:6b8::feed:ff", "RU", "Moscow"),
     ] {
-        let place = locate(&enricher, address);
+        let places = enricher.places();
+        let place = locate(&places, address);
         println!("{address}: {place:?}");
-        assert_eq!((place.country.as_str(), place.city.as_str()), (country, city), "{address}");
+        assert_eq!((&*place.country, place.city), (country, city), "{address}");
         assert!(!place.city.contains('('));
     }
     for (address, country) in [
@@ -286,12 +287,13 @@ fn addresses_are_where_the_shipped_data_says() {
         ("2607:f8b0:4004::200e", "US"),
         ("2001:67c:2e8:22::c100:68b", "NL"),
     ] {
-        let place = locate(&enricher, address);
+        let places = enricher.places();
+        let place = locate(&places, address);
         println!("{address}: {place:?}");
         assert_eq!(place.country, country, "{address}");
     }
     for address in ["192.0.2.1", "10.0.0.1", "127.0.0.1", "2001:db8::1", "::1", "fe80::1"] {
-        assert_eq!(locate(&enricher, address), Place::default(), "{address}");
+        assert_eq!(locate(&enricher.places(), address), Place::default(), "{address}");
     }
     let credits: Vec<String> = enricher.attribution().iter().map(ToString::to_string).collect();
     assert_eq!(credits, ["IP Geolocation by DB-IP (https://db-ip.com)"]);
@@ -306,8 +308,8 @@ fn geo_data_are_reloaded_under_load() {
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
             while !stop.load(Relaxed) {
-                assert_eq!(locate(&enricher, "213.187.96.1").city, "Yaroslavl");
-                assert_eq!(locate(&enricher, "2a02:6b8::feed:ff").city, "Moscow");
+                assert_eq!(locate(&enricher.places(), "213.187.96.1").city, "Yaroslavl");
+                assert_eq!(locate(&enricher.places(), "2a02:6b8::feed:ff").city, "Moscow");
                 lookups.fetch_add(1, Relaxed);
             }
         });
@@ -356,10 +358,11 @@ fn costs_are_printed() {
     let mut number = 0u32;
     each("place", &mut |_| {
         number = number.wrapping_mul(2_654_435_761).wrapping_add(97);
-        drop(std::hint::black_box(enricher.locate(&ClientIp::new(std::net::Ipv4Addr::from(number).into()))));
+        let ip = ClientIp::new(std::net::Ipv4Addr::from(number).into());
+        drop(std::hint::black_box(enricher.places().locate(&ip)));
     });
     let (site, page) = (metka::config::Site::with_defaults("x", &["clinic.example"]), Page::default());
-    let referrer = Referrer { host: "www.google.com".to_owned(), path: "/".to_owned() };
+    let referrer = Referrer { host: "www.google.com".into(), path: "/".into() };
     each("source", &mut |_| drop(std::hint::black_box(source::classify(&referrer, &page, &site))));
     let dir = tempfile::tempdir().expect("temporary directory");
     let keys = metka::privacy::keys::KeyRing::open(&metka::config::Keys::in_dir(&dir.path().join("keys")))
@@ -495,8 +498,8 @@ fn enricher() -> Enricher {
     Enricher::open(&config(""), &search()).expect("opens")
 }
 
-fn locate(enricher: &Enricher, address: &str) -> Place {
-    enricher.locate(&ClientIp::parse(address).expect("an address"))
+fn locate<'a>(places: &'a Places, address: &str) -> Place<'a> {
+    places.locate(&ClientIp::parse(address).expect("an address"))
 }
 
 fn wait_for(what: &str, condition: impl Fn() -> bool) {

@@ -3,6 +3,8 @@
 #[path = "support/storage.rs"]
 mod storage;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use metka::event::{ConsentState, IdentityKind, Kind};
 use metka::refusals::Refused;
@@ -13,7 +15,7 @@ use metka::store::{Limits, StorageError};
 use serde_json::json;
 
 /// A row with a different value in every column.
-fn full_row(props: &[(String, String)]) -> Row<'_> {
+fn full_row<'a>(props: &'a [(Cow<'a, str>, Cow<'a, str>)]) -> Row<'a> {
     Row {
         site: "clinic",
         time: 1_790_000_000_123,
@@ -72,7 +74,7 @@ fn full_row(props: &[(String, String)]) -> Row<'_> {
 #[tokio::test]
 async fn an_encoded_row_is_read_back_column_by_column() {
     let storage = storage::fresh().await;
-    let props = [("price".to_owned(), "100".to_owned()), ("кто".to_owned(), "д".repeat(200))];
+    let props = [("price".into(), "100".into()), ("кто".into(), "д".repeat(200).into())];
     let mut payload = Vec::new();
     full_row(&props).encode(HitId { batch: 1 << 60, row: 42 }, &mut payload);
     storage.insert(COLUMNS, "token-1", Bytes::from(payload)).await.expect("the row is inserted");

@@ -1,9 +1,11 @@
 //! Answers: the image, JSON, plain text, and what all of them carry.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONNECTION,
-    CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE, VARY,
+    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE, VARY,
 };
 use http::{Response, StatusCode};
 use http_body_util::Full;
@@ -11,8 +13,7 @@ use http_body_util::Full;
 use super::{Settings, Shared};
 use crate::headers::{Kind, protect};
 use crate::identify::consent::{self, Answer as Cookies};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::civil::Date;
 
 /// What the collect address answers.
 pub type Answer = Response<Full<Bytes>>;
@@ -24,10 +25,21 @@ pub const X_METKA: HeaderName = HeaderName::from_static("x-metka");
 pub const PIXEL: [u8; 43] = *b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff\
     \x21\xf9\x04\x01\x00\x00\x00\x00\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b";
 
+/// The headers of the image, whose hit was kept: copied, since that is quicker than
+/// to put them together for each answer.
+static PIXEL_HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let mut answer = with_type(Kind::Embedded, StatusCode::OK, "image/gif", Bytes::from_static(&PIXEL));
+    answer.headers_mut().insert(X_METKA, HeaderValue::from_static("ok"));
+    answer.into_parts().0.headers
+});
+
 /// The image.
 pub fn pixel(outcome: &'static str) -> Answer {
-    let mut answer = with_type(Kind::Embedded, StatusCode::OK, "image/gif", Bytes::from_static(&PIXEL));
-    answer.headers_mut().insert(X_METKA, HeaderValue::from_static(outcome));
+    let mut answer = Response::new(Full::new(Bytes::from_static(&PIXEL)));
+    *answer.headers_mut() = PIXEL_HEADERS.clone();
+    if outcome != "ok" {
+        answer.headers_mut().insert(X_METKA, HeaderValue::from_static(outcome));
+    }
     answer
 }
 
@@ -96,8 +108,11 @@ pub fn set_cookies(
     cookies: &Cookies,
     shared: &Shared,
     settings: &Settings,
-    now: Timestamp,
+    today: Date,
 ) {
+    if cookies.said.is_empty() && !cookies.forget && !cookies.minted_is_stored {
+        return;
+    }
     let mut lines: Vec<String> = cookies
         .said
         .iter()
@@ -106,7 +121,7 @@ pub fn set_cookies(
     if cookies.forget {
         lines.push(consent::forget_visitor(settings.cookie_name, settings.secure));
     } else if let Some(id) = cookies.minted.filter(|_| cookies.minted_is_stored) {
-        let value = shared.keys.sign_cookie(id, now.to_zoned(TimeZone::UTC).date());
+        let value = shared.keys.sign_cookie(id, today);
         lines.push(consent::visitor_cookie(settings.cookie_name, value, settings.secure));
     }
     for line in lines {

@@ -39,16 +39,15 @@ use crate::pipeline;
 use crate::reject::Reason;
 
 /// Takes the hits in the body and answers when they are durable.
-pub async fn event<B>(context: &Context<'_>, headers: &HeaderMap, body: B) -> Answer
+pub async fn event<B>(context: &Context<'_>, settings: &Settings, headers: &HeaderMap, body: B) -> Answer
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let settings = context.shared.settings();
     let body = match read(headers, body, context.shared.limits.body_read).await {
         Ok(body) => body,
         Err(Unread::Refused(reason)) => {
             // The body may be unread, so nothing after it can be told apart.
-            return answer::close(refused_whole(context, &settings, headers, reason));
+            return answer::close(refused_whole(context, settings, headers, reason));
         }
         Err(Unread::TooSlow) => {
             return answer::close(answer::text(StatusCode::REQUEST_TIMEOUT, "the body took too long\n"));
@@ -58,15 +57,17 @@ where
         }
     };
     if is_packed(headers) {
-        return refused_packed(context, &settings, headers);
+        return refused_packed(context, settings, headers);
     }
     let parsed = if is_plain_or_json(headers) { parse::json::parse(&body) } else { Err(Reason::BadRequest) };
     let elements = match parsed {
         Ok(parsed) => parsed.elements,
-        Err(reason) => return refused_whole(context, &settings, headers, reason),
+        Err(reason) => return refused_whole(context, settings, headers, reason),
     };
     let client = parse::client::client(context.peer, headers, &settings.config.collect);
-    let request = pipeline::Request { client: &client, referer: referer(headers), now: context.now() };
+    let now = context.now();
+    let today = pipeline::utc_day(now);
+    let request = pipeline::Request { client: &client, referer: referer(headers), now, today };
     let mut cookies = Cookies::default();
     let mut named = Vec::new();
     let mut taken = Vec::with_capacity(elements.len());
@@ -74,30 +75,27 @@ where
         taken.push(match element {
             Ok(report) => {
                 if let Some(site) = settings.sites.get(&report.site) {
-                    named.push(site.clone());
+                    named.push(site);
                 }
-                context.take(&settings, &request, &mut cookies, report)
+                context.take(settings, &request, &mut cookies, report)
             }
-            Err(reason) => Err(context.refuse_unread(&settings, &client.ip, *reason)),
+            Err(reason) => Err(context.refuse_unread(settings, &client.ip, *reason)),
         });
     }
     let mut tally = Tally::default();
     for (index, outcome) in taken.into_iter().enumerate() {
         let outcome = match outcome {
-            Ok(taken) => {
-                let (note, minted) = (taken.note, taken.minted);
-                context.durable(&settings, &request, taken).await.map(|()| {
-                    cookies.minted_is_stored |= minted;
-                    note
-                })
-            }
+            Ok(taken) => context.durable(settings, taken.site, &client.ip, taken.ticket).await.map(|()| {
+                cookies.minted_is_stored |= taken.minted;
+                taken.note
+            }),
             Err(reason) => Err(reason),
         };
         tally.add(index, outcome);
     }
     let mut answer = tally.answer();
     if tally.accepted > 0 {
-        answer::set_cookies(&mut answer, &cookies, context.shared, &settings, request.now);
+        answer::set_cookies(&mut answer, &cookies, context.shared, settings, today);
     }
     let origin =
         headers.get(ORIGIN).filter(|origin| named.iter().any(|site| is_own_origin(origin, &site.site)));

@@ -11,7 +11,6 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use http::header::FORWARDED;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::{Settings, Shared};
@@ -21,6 +20,7 @@ use crate::identify::consent;
 use crate::mark::{Evidence, Mark};
 use crate::parse::address::{X_FORWARDED_FOR, is_trusted};
 use crate::parse::client::client;
+use crate::pipeline::utc_day;
 use crate::privacy::address::ClientIp;
 use crate::reject::Reason;
 
@@ -81,7 +81,8 @@ pub fn explain(shared: &Shared, headers: &HeaderMap, peer: IpAddr, now: Timestam
     let peer_ip = ClientIp::new(peer);
     let peer_trusted = is_trusted(&peer_ip, &collect.trusted_proxies);
     let agent = shared.enricher.classify_user_agent(&client.user_agent);
-    let place = shared.enricher.locate(&client.ip);
+    let places = shared.enricher.places();
+    let place = places.locate(&client.ip);
     let evidence = Evidence {
         agent: &agent,
         user_agent: &client.user_agent,
@@ -91,10 +92,7 @@ pub fn explain(shared: &Shared, headers: &HeaderMap, peer: IpAddr, now: Timestam
         asn: place.asn,
     };
     let mark = Mark::of(&evidence, &settings.junk);
-    let verified = client
-        .cookie
-        .as_deref()
-        .map(|value| shared.keys.verify_cookie(value, now.to_zoned(TimeZone::UTC).date()));
+    let verified = client.cookie.map(|value| shared.keys.verify_cookie(value, utc_day(now)));
     let valid = matches!(verified, Some(Ok(_)));
     let mut sites: Vec<SiteExplanation> = settings
         .sites
@@ -148,7 +146,7 @@ pub fn explain(shared: &Shared, headers: &HeaderMap, peer: IpAddr, now: Timestam
         opted_out: client.opted_out,
         gpc: client.gpc,
         dnt: client.dnt,
-        language: client.language,
+        language: client.language.as_str().to_owned(),
         browser: agent.browser.to_string(),
         os: agent.os.to_string(),
         device: agent.device.to_string(),

@@ -51,6 +51,7 @@ use crate::identify::limit::{PerMinute, RateLimits};
 use crate::identify::sites::{SiteTable, SitesError};
 use crate::parse::client::{cookie_name, is_https};
 use crate::pipeline::{StepCount, StepCounters};
+use crate::privacy::address::ClientIp;
 use crate::privacy::keys::KeyRing;
 use crate::refusals::{Refusals, Terms};
 use crate::spool::{Backlog, Seen};
@@ -172,6 +173,11 @@ impl Shared {
     /// The step counters of one thread.
     pub fn steps(&self, thread: usize) -> &StepCounters {
         &self.steps[thread % self.steps.len()]
+    }
+
+    /// As the crowd knows an address on a site.
+    pub fn crowd_key(&self, site: &str, ip: &ClientIp) -> u64 {
+        self.keys.limiter_key(&[site.as_bytes(), &ip.prefix()])
     }
 
     /// A visitor's cookie was forged, altered, too old, or of a destroyed key.

@@ -1,51 +1,92 @@
 //! `GET` pixel path: one hit in the query, always answered with the image.
+//!
+//! All but the wait for the disk is done at once ([`pixel`]); what waits for it
+//! ([`Waiting`]) is small, since there may be thousands.
 
-use http::header::{HeaderMap, REFERER};
+use std::sync::Arc;
 
+use http::HeaderMap;
+use http::header::REFERER;
+use http::request::Parts;
+use jiff::civil::Date;
+
+use super::Settings;
 use super::answer::{self, Answer};
 use super::limits::MAX_URL_BYTES;
-use super::route::{Context, Target};
+use super::route::Context;
 use crate::identify::consent::Answer as Cookies;
+use crate::identify::sites::SiteState;
 use crate::parse;
 use crate::pipeline;
+use crate::privacy::address::ClientIp;
 use crate::reject::Reason;
+use crate::spool::Ticket;
 
-/// Takes the hit in `target` and answers when it is durable.
-pub async fn pixel(context: &Context<'_>, target: &Target, headers: &HeaderMap) -> Answer {
-    let settings = context.shared.settings();
-    let client = parse::client::client(context.peer, headers, &settings.config.collect);
-    let request = pipeline::Request { client: &client, referer: referer(headers), now: context.now() };
+/// A hit that is not durable yet, and what its answer needs.
+pub struct Waiting {
+    ticket: Ticket,
+    settings: Arc<Settings>,
+    site: Arc<SiteState>,
+    ip: ClientIp,
+    today: Date,
+    note: Option<Reason>,
+    cookies: Cookies,
+}
+
+/// Takes the hit in a request's query, which is not longer than its target of
+/// `length` bytes; or the answer, where the hit is refused at once.
+pub fn pixel(
+    context: &Context<'_>,
+    settings: &Arc<Settings>,
+    head: &Parts,
+    length: usize,
+) -> Result<Waiting, Answer> {
+    let client = parse::client::client(context.peer, &head.headers, &settings.config.collect);
+    let now = context.now();
+    let today = pipeline::utc_day(now);
+    let request = pipeline::Request { client: &client, referer: referer(&head.headers), now, today };
     let mut cookies = Cookies::default();
-    let report = if target.length > MAX_URL_BYTES {
+    let mut decoded = Vec::new();
+    let report = if length > MAX_URL_BYTES {
         Err(Reason::TooLarge)
     } else {
-        parse::query::parse(&target.query)
+        parse::query::parse(head.uri.query().unwrap_or_default(), &mut decoded)
     };
-    let outcome = match &report {
-        Ok(report) => context.take(&settings, &request, &mut cookies, report),
-        Err(reason) => Err(context.refuse_unread(&settings, &client.ip, *reason)),
+    let taken = match &report {
+        Ok(report) => context.take(settings, &request, &mut cookies, report),
+        Err(reason) => Err(context.refuse_unread(settings, &client.ip, *reason)),
     };
-    let outcome = match outcome {
-        Ok(taken) => {
-            let (note, minted) = (taken.note, taken.minted);
-            context.durable(&settings, &request, taken).await.map(|()| {
-                cookies.minted_is_stored = minted;
-                note
-            })
-        }
-        Err(reason) => Err(reason),
-    };
-    let mut answer = answer::pixel(match outcome {
-        Ok(None) => "ok",
-        Ok(Some(reason)) | Err(reason) => reason.name(),
-    });
-    if outcome.is_ok() {
-        answer::set_cookies(&mut answer, &cookies, context.shared, &settings, request.now);
-    }
-    answer
+    let taken = taken.map_err(|reason| answer::pixel(reason.name()))?;
+    cookies.minted_is_stored = taken.minted;
+    Ok(Waiting {
+        ticket: taken.ticket,
+        site: taken.site.clone(),
+        settings: settings.clone(),
+        ip: client.ip,
+        today,
+        note: taken.note,
+        cookies,
+    })
 }
 
 /// The `Referer` header, if it is text.
 pub fn referer(headers: &HeaderMap) -> Option<&str> {
     headers.get(REFERER).and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    /// The answer, once the hit is durable.
+    pub async fn answer(self, context: &Context<'_>) -> Answer {
+        let Waiting { ticket, settings, site, ip, today, note, cookies } = self;
+        match context.durable(&settings, &site, &ip, ticket).await {
+            Ok(()) => {
+                let mut answer = answer::pixel(note.map_or("ok", Reason::name));
+                answer::set_cookies(&mut answer, &cookies, context.shared, &settings, today);
+                answer
+            }
+            Err(reason) => answer::pixel(reason.name()),
+        }
+    }
 }

@@ -1,13 +1,17 @@
 //! From a request to the module that answers it.
 
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderMap, TRANSFER_ENCODING};
+use http::request::Parts;
 use http::{Method, Request, StatusCode, Version};
 use hyper::body::Body;
 use jiff::Timestamp;
 use serde_json::json;
+use tokio::sync::Notify;
 
 use super::answer::{self, Answer};
 use super::privacy_page::{self, OPT_IN_PATH, OPT_OUT_PATH, PRIVACY_PATH, STYLE_PATH};
@@ -20,62 +24,89 @@ use crate::pipeline::{self, Taken};
 use crate::privacy::address::ClientIp;
 use crate::refusals::Terms;
 use crate::reject::Reason;
-use crate::spool::Writer;
+use crate::spool::{Ticket, Writer};
 
 /// What answering a request needs besides the request.
+#[derive(Clone, Copy)]
 pub struct Context<'a> {
     pub shared: &'a Shared,
     pub writer: &'a Writer,
     pub thread: usize,
     pub peer: IpAddr,
+    /// Rung when a hit was gathered: the writer is to be flushed when all that is
+    /// ready has been taken.
+    pub gathered: &'a Notify,
 }
 
-/// What a request asks for.
-pub struct Target {
-    pub query: String,
-    /// The length of the whole target, in bytes.
-    pub length: usize,
+/// What becomes of a request.
+pub enum Routed<'a> {
+    Answered(Answer),
+    /// A pixel's hit, which is not durable yet.
+    Pixel(pixel::Waiting),
+    /// Its body is to be read.
+    Event(Pin<Box<dyn Future<Output = Answer> + 'a>>),
 }
 
-/// Answers a request.
-pub async fn route<B>(context: &Context<'_>, request: Request<B>) -> Answer
+/// Answers a request as far as that can be done at once.
+pub fn route<'a, B>(context: Context<'a>, request: Request<B>) -> Routed<'a>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes> + Unpin + 'a,
 {
     let (head, body) = request.into_parts();
-    let hosts = head.headers.get_all(HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && head.version == Version::HTTP_11) {
-        return answer::close(answer::text(StatusCode::BAD_REQUEST, "exactly one Host header is needed\n"));
-    }
-    if !body.is_end_stream() && is_framed_oddly(&head.headers) {
-        return answer::close(answer::text(StatusCode::BAD_REQUEST, "a body is chunked once, or not\n"));
-    }
     let settings = context.shared.settings();
     let collect = &settings.config.collect;
-    let path = head.uri.path();
     let length = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    let is_read = matches!(head.method, Method::GET | Method::HEAD);
-
-    if path == collect.pixel_path {
-        if !is_read {
-            return answer::close(answer::method_not_allowed("GET, HEAD"));
-        }
-        let target = Target { query: head.uri.query().unwrap_or_default().to_owned(), length };
-        return pixel::pixel(context, &target, &head.headers).await;
+    if let Err(refused) = check(&head, &body) {
+        return Routed::Answered(answer::close(answer::text(StatusCode::BAD_REQUEST, refused)));
     }
+    if head.uri.path() == collect.pixel_path {
+        return if matches!(head.method, Method::GET | Method::HEAD) {
+            match pixel::pixel(&context, &settings, &head, length) {
+                Ok(waiting) => Routed::Pixel(waiting),
+                Err(answer) => Routed::Answered(answer),
+            }
+        } else {
+            Routed::Answered(answer::close(answer::method_not_allowed("GET, HEAD")))
+        };
+    }
+    if length <= MAX_URL_BYTES && head.uri.path() == collect.event_path && head.method == Method::POST {
+        return Routed::Event(Box::pin(async move {
+            event::event(&context, &settings, &head.headers, body).await
+        }));
+    }
+    Routed::Answered(seldom(&context, &settings, &head, length))
+}
+
+/// What is wrong with how a request is framed.
+fn check(head: &Parts, body: &impl Body) -> Result<(), &'static str> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let has_host = hosts.next().is_some();
+    if hosts.next().is_some() || (!has_host && head.version == Version::HTTP_11) {
+        return Err("exactly one Host header is needed\n");
+    }
+    if !body.is_end_stream() && is_framed_oddly(&head.headers) {
+        return Err("a body is chunked once, or not\n");
+    }
+    Ok(())
+}
+
+/// Answers what is no hit.
+fn seldom(context: &Context<'_>, settings: &Settings, head: &Parts, length: usize) -> Answer {
+    let collect = &settings.config.collect;
+    let path = head.uri.path();
+    let is_read = matches!(head.method, Method::GET | Method::HEAD);
     if length > MAX_URL_BYTES {
         return answer::close(answer::text(StatusCode::URI_TOO_LONG, "the address is too long\n"));
     }
     if path == collect.event_path {
         return match head.method {
-            Method::POST => event::event(context, &head.headers, body).await,
-            Method::OPTIONS => event::preflight(&settings, &head.headers),
+            Method::OPTIONS => event::preflight(settings, &head.headers),
             _ => answer::close(answer::method_not_allowed("POST, OPTIONS")),
         };
     }
     if path == OPT_OUT_PATH || path == OPT_IN_PATH {
         return match head.method {
-            Method::POST => answer::close(privacy_page::choose(&settings, &head.headers, path)),
+            Method::POST => answer::close(privacy_page::choose(settings, &head.headers, path)),
             _ => answer::close(answer::method_not_allowed("POST")),
         };
     }
@@ -93,7 +124,7 @@ where
     } else if path == STYLE_PATH {
         privacy_page::style()
     } else if path == PRIVACY_PATH {
-        privacy_page::page(context, &settings, &head.headers, head.uri.query().unwrap_or_default())
+        privacy_page::page(context, settings, &head.headers, head.uri.query().unwrap_or_default())
     } else {
         // The body of a request that nobody asked for is not read.
         answer::close(answer::text(StatusCode::NOT_FOUND, "nothing is here\n"))
@@ -138,32 +169,33 @@ impl Context<'_> {
     }
 
     /// Takes one hit through the pipeline.
-    pub fn take(
+    pub fn take<'a>(
         &self,
-        settings: &Settings,
+        settings: &'a Settings,
         request: &pipeline::Request,
         cookies: &mut Cookies,
         report: &Report,
-    ) -> Result<Taken, Reason> {
-        pipeline::take(self.shared, settings, self.thread, self.writer, request, cookies, report).inspect_err(
-            |reason| {
+    ) -> Result<Taken<'a>, Reason> {
+        let taken = pipeline::take(self.shared, settings, self.thread, self.writer, request, cookies, report);
+        match &taken {
+            Ok(_) => self.gathered.notify_one(),
+            Err(reason) => {
                 let site = settings.sites.get(&report.site).map(|site| &**site);
                 self.note_refusal(settings, site, &request.client.ip, *reason);
-            },
-        )
+            }
+        }
+        taken
     }
 
     /// Awaits that a taken hit is durable.
     pub async fn durable(
         &self,
         settings: &Settings,
-        request: &pipeline::Request<'_>,
-        taken: Taken,
+        site: &SiteState,
+        ip: &ClientIp,
+        ticket: Ticket,
     ) -> Result<(), Reason> {
-        taken
-            .ticket
-            .await
-            .inspect_err(|reason| self.note_refusal(settings, Some(&taken.site), &request.client.ip, *reason))
+        ticket.await.inspect_err(|reason| self.note_refusal(settings, Some(site), ip, *reason))
     }
 
     /// Counts a hit that could not be read far enough to name its site.

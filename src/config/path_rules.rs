@@ -16,6 +16,8 @@
 //! At most [`MAX_PATH_RULES`] rules of at most [`MAX_RULE_PATH_BYTES`] a side:
 //! each hit may be compared with all of them.
 
+use std::borrow::Cow;
+
 /// A clinic has a handful of kinds of sensitive pages; all rules are tried for each hit.
 pub const MAX_PATH_RULES: usize = 64;
 /// The longest pattern, and the longest stored path, in bytes.
@@ -69,10 +71,10 @@ impl PathRules {
     }
 
     /// Groups a path of the site; says whether a rule did.
-    pub fn apply(&self, path: &mut String) -> bool {
+    pub fn apply(&self, path: &mut Cow<'_, str>) -> bool {
         match self.stored(path) {
             Some(stored) => {
-                stored.clone_into(path);
+                *path = Cow::Owned(stored.to_owned());
                 true
             }
             None => false,
@@ -192,9 +194,9 @@ mod tests {
             ("", None),
         ];
         for (path, expected) in cases {
-            let mut stored = path.to_owned();
+            let mut stored = Cow::Borrowed(path);
             let grouped = rules.apply(&mut stored);
-            assert_eq!((grouped, stored.as_str()), (expected.is_some(), expected.unwrap_or(path)), "{path}");
+            assert_eq!((grouped, &*stored), (expected.is_some(), expected.unwrap_or(path)), "{path}");
         }
     }
 

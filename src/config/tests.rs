@@ -44,7 +44,7 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(config.ship.interval, Duration::from_millis(500));
     assert_eq!(config.sites[0].hosts, ["clinic.example"]);
     assert_eq!(config.sites[0].retention.ip_days, 7);
-    let mut path = "/doctors/ivanova/".to_owned();
+    let mut path = "/doctors/ivanova/".into();
     assert!(config.sites[0].path_rules.apply(&mut path));
     assert_eq!(path, "/doctors/:doctor");
 }

@@ -5,6 +5,8 @@
 //! clinic in Moscow, grows slowly, and rises while a campaign runs. Visits do
 //! not cross midnight UTC, so that a day's rows are of one month.
 
+use std::borrow::Cow;
+
 use jiff::civil::Date;
 
 use super::random::Random;
@@ -79,7 +81,9 @@ impl History {
     pub fn new(site: &Site, shape: Shape, mut vocabulary: Vocabulary) -> History {
         // As the collector does it with real views.
         for (_, page) in &mut vocabulary.pages {
-            if site.path_rules.apply(&mut page.path) {
+            let mut path = Cow::Borrowed(page.path.as_str());
+            if site.path_rules.apply(&mut path) {
+                page.path = path.into_owned();
                 page.title.clear();
             }
         }

@@ -1,6 +1,8 @@
 //! What the made-up clinic consists of: its pages, where people come from, what
 //! they hold in their hands. All of it is invented; weights are relative.
 
+use crate::event::Props;
+
 /// A page of the clinic.
 pub struct Page {
     pub path: String,
@@ -42,7 +44,7 @@ pub struct Device {
 /// A thing that a person does on a page.
 pub struct Deed {
     pub name: &'static str,
-    pub props: Vec<(String, String)>,
+    pub props: Props<'static>,
 }
 
 /// All of it, each with its weight.
@@ -251,8 +253,8 @@ fn devices() -> Vec<(u32, Device)> {
 }
 
 fn deeds() -> Vec<(u32, Deed)> {
-    let props = |pairs: &[(&str, &str)]| {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    let props = |pairs: &[(&'static str, &'static str)]| {
+        pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
     };
     [
         (30, "zapis", props(&[("usluga", "Чистка лица"), ("filial", "Москва")])),

@@ -4,6 +4,11 @@
 /// to a dozen languages of at most 12 bytes.
 const MAX_HEADER_BYTES: usize = 256;
 
+/// A language of three letters, a dash, a region of two.
+const MAX_TAG_BYTES: usize = 6;
+/// The quality of a language without one, in thousandths.
+const MAX_QUALITY: u32 = 1000;
+
 /// The lower bound of each class of screen widths in CSS pixels, and its name.
 /// Bounds are those at which layouts change: phone, large phone, tablet,
 /// laptop, desktop, large desktop.
@@ -16,22 +21,37 @@ const SCREEN_CLASSES: [(u32, &str); 6] = [
     (1, "1-479"),
 ];
 
+/// A language and perhaps a region, lower case: `ru`, `pt-br`. Held in place.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Language {
+    bytes: [u8; MAX_TAG_BYTES],
+    length: u8,
+}
+
 /// The language that `Accept-Language` prefers, as `ru` or `pt-br`: the highest
 /// quality, the first of equals. Scripts are left out. Empty if there is none.
-pub fn language(header: &str) -> String {
+pub fn language(header: &str) -> Language {
     let mut end = header.len().min(MAX_HEADER_BYTES);
     while !header.is_char_boundary(end) {
         end -= 1;
     }
-    let mut best = (0, String::new());
+    let mut best = (0, Language::default());
     for item in header[..end].split(',') {
-        let mut parts = item.split(';').map(str::trim);
-        let tag = parts.next().unwrap_or_default();
-        let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(1000, thousandths);
+        let (tag, parameters) = item.split_once(';').unwrap_or((item, ""));
+        let quality = match parameters {
+            "" => MAX_QUALITY,
+            _ => parameters
+                .split(';')
+                .find_map(|part| part.trim().strip_prefix("q="))
+                .map_or(MAX_QUALITY, thousandths),
+        };
         if quality > best.0
-            && let Some(tag) = language_tag(tag)
+            && let Some(tag) = Language::read(tag.trim())
         {
             best = (quality, tag);
+            if quality == MAX_QUALITY {
+                break;
+            }
         }
     }
     best.1
@@ -42,12 +62,30 @@ pub fn screen_class(width: u32) -> &'static str {
     SCREEN_CLASSES.iter().find(|(least, _)| width >= *least).map_or("", |(_, name)| name)
 }
 
-fn language_tag(tag: &str) -> Option<String> {
-    let mut parts = tag.split(['-', '_']);
-    let language = parts.next().filter(|part| is_letters(part, 2..=3))?.to_ascii_lowercase();
-    match parts.find(|part| is_letters(part, 2..=2)) {
-        Some(region) => Some(format!("{language}-{}", region.to_ascii_lowercase())),
-        None => Some(language),
+// === impl Language ===
+
+impl Language {
+    pub fn as_str(&self) -> &str {
+        // Letters and a dash.
+        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
+    }
+
+    fn read(tag: &str) -> Option<Language> {
+        let mut parts = tag.split(['-', '_']);
+        let mut language = Language::default();
+        language.push(parts.next().filter(|part| is_letters(part, 2..=3))?);
+        if let Some(region) = parts.find(|part| is_letters(part, 2..=2)) {
+            language.push("-");
+            language.push(region);
+        }
+        Some(language)
+    }
+
+    fn push(&mut self, part: &str) {
+        for byte in part.bytes() {
+            self.bytes[usize::from(self.length)] = byte.to_ascii_lowercase();
+            self.length += 1;
+        }
     }
 }
 
@@ -55,12 +93,17 @@ fn is_letters(text: &str, length: std::ops::RangeInclusive<usize>) -> bool {
     length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
-/// `0.8` as 800; 0 for what is no quality.
+/// `0.8` as 800, by the grammar of RFC 9110 (12.4.2); 0 for what is no quality.
 fn thousandths(text: &str) -> u32 {
-    text.parse::<f32>()
-        .ok()
-        .filter(|quality| (0.0..=1.0).contains(quality))
-        .map_or(0, |quality| (quality * 1000.0) as u32)
+    let (whole, decimals) = text.trim_end().split_once('.').unwrap_or((text.trim_end(), ""));
+    let is_number = decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = decimals.bytes().chain(std::iter::repeat(b'0')).take(3);
+    let decimals = digits.fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
+    match whole {
+        "0" if is_number => decimals,
+        "1" if is_number && decimals == 0 => MAX_QUALITY,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -83,11 +126,13 @@ mod tests {
             ("q=1", ""),
             ("ru;q=0", ""),
             ("ru;q=nan, en", "en"),
+            ("ru;q=1.5, en;q=0.1", "en"),
+            ("de;q=0.25;x=1, ru;q=0.3", "ru"),
             ("x\u{0}y, \u{44f}\u{437}", ""),
         ] {
-            assert_eq!(language(header), expected, "{header:?}");
+            assert_eq!(language(header).as_str(), expected, "{header:?}");
         }
-        assert_eq!(language(&"\u{44f}".repeat(100_000)), "");
+        assert_eq!(language(&"\u{44f}".repeat(100_000)).as_str(), "");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub mod user_agent;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 
 pub use client::{language, screen_class};
 use place::GeoError;
@@ -30,7 +30,6 @@ use user_agent::UserAgentError;
 pub use user_agent::{Classifier, UserAgent, UserAgentStats};
 
 use crate::config::Config;
-use crate::privacy::address::ClientIp;
 use crate::search::Search;
 
 /// All lookups that need files.
@@ -90,9 +89,9 @@ impl Enricher {
         self.classifier.load().stats()
     }
 
-    /// Where an address is; empty for what no database knows.
-    pub fn locate(&self, ip: &ClientIp) -> Place {
-        self.places.load().locate(ip)
+    /// The geo databases in force: they know where an address is.
+    pub fn places(&self) -> Guard<Arc<Places>> {
+        self.places.load()
     }
 
     /// What the licences of the geo databases in use ask to be shown.

@@ -18,6 +18,7 @@
 //!
 //! Addresses that are not public are not looked up: their place is empty.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -56,19 +57,20 @@ const DEFAULT_FILES: [Wanted; 2] = [
     },
 ];
 
-/// Where an address is. Empty strings and 0 for what is not known.
+/// Where an address is, in the databases' own words. Empty strings and 0 for what
+/// is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct Place<'a> {
     /// ISO 3166-1 alpha-2, upper case.
-    pub country: String,
+    pub country: Cow<'a, str>,
     /// The English name of the first subdivision.
-    pub region: String,
+    pub region: &'a str,
     /// The English name, without the district in parentheses.
-    pub city: String,
+    pub city: &'a str,
     /// The autonomous system's number.
     pub asn: u32,
     /// The autonomous system's name.
-    pub network: String,
+    pub network: &'a str,
 }
 
 /// A line that a database's licence asks for.
@@ -137,7 +139,7 @@ impl Places {
     }
 
     /// Where `ip` is.
-    pub fn locate(&self, ip: &ClientIp) -> Place {
+    pub fn locate(&self, ip: &ClientIp) -> Place<'_> {
         ip.lookup(|address| {
             let mut place = Place::default();
             if !is_public(address) {
@@ -201,7 +203,7 @@ impl Database {
     }
 
     /// Adds what this database knows and `place` does not.
-    fn add(&self, address: IpAddr, place: &mut Place) {
+    fn add<'a>(&'a self, address: IpAddr, place: &mut Place<'a>) {
         if address.is_ipv6() && self.reader.metadata().ip_version == 4 {
             return;
         }
@@ -276,12 +278,12 @@ fn without_district(city: &str) -> &str {
     }
 }
 
-fn cut(name: &str) -> String {
+fn cut(name: &str) -> &str {
     let mut end = name.len().min(MAX_NAME_BYTES);
     while !name.is_char_boundary(end) {
         end -= 1;
     }
-    name[..end].to_owned()
+    &name[..end]
 }
 
 /// Whether an address is one that the internet routes (RFC 6890's registries).

@@ -130,12 +130,17 @@ fn of_campaign<'a>(utm: &'a Utm, paid_click: bool, referrer_name: Cow<'a, str>) 
     };
     let name = match known {
         Some((name, _)) => Cow::Borrowed(name),
-        None if !source.is_empty() => Cow::Owned(source.to_lowercase()),
+        None if !source.is_empty() => lower_case(source),
         None if !referrer_name.is_empty() => referrer_name,
         // Only a medium: it is all that is known.
-        None => Cow::Owned(medium.to_lowercase()),
+        None => lower_case(medium),
     };
     Some(Source::new(name, channel))
+}
+
+fn lower_case(text: &str) -> Cow<'_, str> {
+    let is_lower = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+    if text.bytes().all(is_lower) { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
 }
 
 /// Whether a source's name is of the closed table: it says no more than its

@@ -215,17 +215,17 @@ mod tests {
     use super::*;
     use crate::privacy::address::ClientIp;
 
-    fn client(gpc: bool, stored: ConsentState) -> Client {
+    fn client(gpc: bool, stored: ConsentState) -> Client<'static> {
         Client {
             ip: ClientIp::new(IpAddr::from([192, 0, 2, 1])),
-            user_agent: String::new(),
+            user_agent: "".into(),
             cookie: None,
             opted_out: false,
             gpc,
             dnt: false,
             hints: Default::default(),
-            language: String::new(),
-            consents: vec![("clinic".to_owned(), stored), ("other".to_owned(), ConsentState::Granted)],
+            language: Default::default(),
+            consents: vec![("clinic", stored), ("other", ConsentState::Granted)],
         }
     }
 

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 
 use http::header::{FORWARDED, HeaderMap, HeaderName};
 
+use super::text::lossy;
 use crate::config::{ClientAddress, Network};
 use crate::privacy::address::ClientIp;
 
@@ -39,20 +40,21 @@ pub fn client_address(
     if !is_trusted(&client, trusted_proxies) {
         return client;
     }
-    // Several lines of one header are one list.
     let mut nearest = client;
-    let lines = headers.get_all(header);
-    let lines: Vec<_> = lines.iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-    let hops = lines.iter().rev().flat_map(|line| split_from_the_right(line, ','));
-    for hop in hops.take(MAX_HOPS) {
-        let address = match how {
-            ClientAddress::Forwarded => forwarded_for(hop),
-            _ => Some(hop),
-        };
-        let Some(address) = address.and_then(|text| ClientIp::parse(text.trim())) else { break };
-        nearest = address;
-        if !is_trusted(&nearest, trusted_proxies) {
-            break;
+    let mut hops = 0;
+    // Several lines of one header are one list.
+    for line in headers.get_all(header).iter().rev() {
+        for hop in split_from_the_right(&lossy(line.as_bytes()), ',') {
+            let address = match how {
+                ClientAddress::Forwarded => forwarded_for(hop),
+                _ => Some(hop),
+            };
+            let Some(address) = address.and_then(|text| ClientIp::parse(text.trim())) else { return nearest };
+            nearest = address;
+            hops += 1;
+            if hops == MAX_HOPS || !is_trusted(&nearest, trusted_proxies) {
+                return nearest;
+            }
         }
     }
     nearest

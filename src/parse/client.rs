@@ -1,12 +1,13 @@
 //! What a request's headers say about its sender.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::header::{ACCEPT_LANGUAGE, COOKIE, HeaderMap, HeaderName, USER_AGENT};
 
 use super::address::client_address;
 use super::report;
-use super::text::{clean, cut};
+use super::text::{clean, cut, lossy};
 use crate::config::{Collect, MAX_SITE_ID_BYTES};
 use crate::enrich::{self, hints::ClientHints};
 use crate::event::{Client, ConsentState, MAX_USER_AGENT_BYTES};
@@ -34,7 +35,7 @@ pub fn is_https(public_url: &str) -> bool {
 }
 
 /// Reads the sender of a request that came from `peer`.
-pub fn client(peer: IpAddr, headers: &HeaderMap, collect: &Collect) -> Client {
+pub fn client<'a>(peer: IpAddr, headers: &'a HeaderMap, collect: &Collect) -> Client<'a> {
     let mut client = Client {
         ip: client_address(peer, headers, collect.client_address, &collect.trusted_proxies),
         user_agent: user_agent(headers),
@@ -50,40 +51,54 @@ pub fn client(peer: IpAddr, headers: &HeaderMap, collect: &Collect) -> Client {
             .unwrap_or_default(),
         consents: Vec::new(),
     };
-    let name = cookie_name(&collect.public_url);
+    let ours = cookie_name(&collect.public_url);
     for line in headers.get_all(COOKIE) {
-        // Other cookies of the site's domain may be no ASCII; ours are read beside them.
-        let line = String::from_utf8_lossy(line.as_bytes());
-        for cookie in cookie::Cookie::split_parse(line.as_ref()).flatten() {
-            if cookie.name() == name {
+        for (name, value) in cookies(line.as_bytes()) {
+            if name == ours {
                 // Browsers send the more specific cookie first.
-                client.cookie.get_or_insert_with(|| cookie.value().to_owned());
-            } else if cookie.name() == OPT_OUT_COOKIE {
-                client.opted_out |= cookie.value() == "1";
-            } else if let Some(site) = cookie.name().strip_prefix(CONSENT_COOKIE_PREFIX)
-                && let Some(state) = report::consent(cookie.value())
+                client.cookie.get_or_insert(value);
+            } else if name == OPT_OUT_COOKIE {
+                client.opted_out |= value == "1";
+            } else if let Some(site) = name.strip_prefix(CONSENT_COOKIE_PREFIX)
+                && let Some(state) = report::consent(value)
                 && site.len() <= MAX_SITE_ID_BYTES
                 && client.consents.len() < MAX_CONSENT_COOKIES
             {
-                client.consents.push((site.to_owned(), state));
+                client.consents.push((site, state));
             }
         }
     }
     client
 }
 
+/// The cookies of a line, without those that are no text: other cookies of the
+/// site's domain may be in any encoding, and ours are read beside them.
+fn cookies(line: &[u8]) -> impl Iterator<Item = (&str, &str)> {
+    line.split(|byte| *byte == b';').filter_map(|pair| {
+        let (name, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
+        Some((name.trim(), value.trim()))
+    })
+}
+
 /// What the visitor said earlier about consent on `site`.
 pub fn stored_consent(client: &Client, site: &str) -> ConsentState {
-    let found = client.consents.iter().find(|(name, _)| name == site);
+    let found = client.consents.iter().find(|(name, _)| *name == site);
     found.map_or(ConsentState::Unstated, |(_, state)| *state)
 }
 
-fn user_agent(headers: &HeaderMap) -> String {
+fn user_agent(headers: &HeaderMap) -> Cow<'_, str> {
     let bytes = headers.get(USER_AGENT).map(|value| value.as_bytes()).unwrap_or_default();
     // Cut first: the cost of all that follows grows with the length.
     let bytes = &bytes[..bytes.len().min(MAX_USER_AGENT_BYTES)];
-    let text = String::from_utf8_lossy(bytes);
-    cut(&clean(&text), MAX_USER_AGENT_BYTES).to_owned()
+    let cleaned = |text: &str| cut(&clean(text), MAX_USER_AGENT_BYTES).to_owned();
+    match lossy(bytes) {
+        Cow::Borrowed(text) => match clean(text) {
+            // No longer than what it was cut to.
+            Cow::Borrowed(text) => Cow::Borrowed(text),
+            Cow::Owned(_) => Cow::Owned(cleaned(text)),
+        },
+        Cow::Owned(text) => Cow::Owned(cleaned(&text)),
+    }
 }
 
 /// The signal's only meaningful value, by the GPC and DNT specifications.
@@ -101,14 +116,15 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    fn read(public_url: &str, lines: &[(&'static str, &str)]) -> Client {
+    /// What is read of these headers. They stay: a client borrows from them.
+    fn read(public_url: &str, lines: &[(&'static str, &str)]) -> Client<'static> {
         let text = format!("[collect]\npublic_url = {public_url:?}\nclient_address = \"peer\"");
         let config = Config::parse(&text, [], Path::new("/srv")).expect("valid");
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).expect("header"));
         }
-        client(IpAddr::from([192, 0, 2, 1]), &headers, &config.collect)
+        client(IpAddr::from([192, 0, 2, 1]), Box::leak(Box::new(headers)), &config.collect)
     }
 
     #[test]
@@ -116,15 +132,15 @@ mod tests {
         let lines =
             [("cookie", "a=b; metka=plain; metka=second"), ("cookie", "__Host-metka=host; metka_optout=1")];
         let http = read("http://stats.example", &lines);
-        assert_eq!((http.cookie.as_deref(), http.opted_out), (Some("plain"), true));
-        assert_eq!(read("https://stats.example", &lines).cookie.as_deref(), Some("host"));
+        assert_eq!((http.cookie, http.opted_out), (Some("plain"), true));
+        assert_eq!(read("https://stats.example", &lines).cookie, Some("host"));
         assert!(!read("http://stats.example", &[("cookie", "metka_optout=0; xmetka=1")]).opted_out);
     }
 
     #[test]
     fn cookies_are_read_beside_others_that_are_no_ascii() {
         let client = read("http://x.example", &[("cookie", "город=Москва; metka=plain; metka_optout=1")]);
-        assert_eq!((client.cookie.as_deref(), client.opted_out), (Some("plain"), true));
+        assert_eq!((client.cookie, client.opted_out), (Some("plain"), true));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! [`super::hygiene`], here or in [`super::page`]; the test below takes a hit
 //! apart field by field, so that a new one has to be thought of.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
@@ -14,7 +15,7 @@ use super::text::clean;
 use super::{hygiene, page};
 use crate::config::Site;
 use crate::event::{
-    ConsentState, Hit, Kind, MAX_NAME_BYTES, MAX_PROP_VALUE_BYTES, MAX_TITLE_BYTES, MAX_USER_KEY_BYTES,
+    ConsentState, Hit, Kind, MAX_NAME_BYTES, MAX_PROP_VALUE_BYTES, MAX_TITLE_BYTES, MAX_USER_KEY_BYTES, Props,
 };
 use crate::reject::Reason;
 
@@ -31,7 +32,7 @@ static TIME_ZONES: LazyLock<HashSet<String>> =
 
 /// Makes the hit of `report` on `site`. `header` is the `Referer` header, which
 /// is the page when the report names none.
-pub fn hit(report: &Report, header: Option<&str>, site: &Site) -> Result<Hit, Reason> {
+pub fn hit<'a>(report: &'a Report, header: Option<&'a str>, site: &Site) -> Result<Hit<'a>, Reason> {
     let address = report.page.as_deref().or(header).ok_or(Reason::BadRequest)?;
     let mut page = page::page(address, site)?;
     // The title of a grouped page says which of the group it is.
@@ -70,37 +71,39 @@ pub fn hit(report: &Report, header: Option<&str>, site: &Site) -> Result<Hit, Re
         width: if fields.width { report.width } else { 0 },
         engaged_ms: if fields.engaged { report.engaged_ms } else { 0 },
         scroll: report.scroll.filter(|_| fields.scroll),
-        timezone: kept(fields.timezone && TIME_ZONES.contains(&*report.timezone), || {
-            report.timezone.clone().into_owned()
-        }),
-        user_key: report.user_key.clone().into_owned(),
+        timezone: if fields.timezone && is_zone(&report.timezone) { &report.timezone } else { "" },
+        user_key: &report.user_key,
         consent: report.consent.unwrap_or(ConsentState::Unstated),
         id: report.id,
         impossible: report.engaged_impossibly || !may_be_zone(&report.timezone),
     })
 }
 
-fn kept(field: bool, text: impl FnOnce() -> String) -> String {
-    if field { text() } else { String::new() }
+fn kept<'a>(field: bool, text: impl FnOnce() -> Cow<'a, str>) -> Cow<'a, str> {
+    if field { text() } else { Cow::Borrowed("") }
+}
+
+fn is_zone(name: &str) -> bool {
+    !name.is_empty() && TIME_ZONES.contains(name)
 }
 
 /// A name is not cut, because a cut name would be another name. (A scrubbed one
 /// may be: it is another name already.)
-fn name(text: &str) -> Result<String, Reason> {
+fn name(text: &str) -> Result<Cow<'_, str>, Reason> {
     let cleaned = clean(text);
     if cleaned.len() > MAX_NAME_BYTES {
         return Err(Reason::TooLarge);
     }
-    Ok(hygiene::kept("", &cleaned, MAX_NAME_BYTES))
+    Ok(hygiene::kept_of("", cleaned, MAX_NAME_BYTES))
 }
 
-fn props(report: &Report, kind: Kind, event: &str, site: &Site) -> Result<Vec<(String, String)>, Reason> {
+fn props<'a>(report: &'a Report, kind: Kind, event: &str, site: &Site) -> Result<Props<'a>, Reason> {
     let is_link = kind == Kind::Event && (event == OUTBOUND || event == DOWNLOAD);
-    let mut props: Vec<(String, String)> = Vec::new();
-    let mut seen = HashSet::new();
-    for (raw, value) in &report.props {
+    let mut props = Props::with_capacity(report.props.len());
+    for (index, (raw, value)) in report.props.iter().enumerate() {
         let key = name(raw)?;
-        if key.is_empty() || !seen.insert(clean(raw)) {
+        let cleaned = clean(raw);
+        if key.is_empty() || report.props[..index].iter().any(|(other, _)| clean(other) == cleaned) {
             return Err(Reason::BadRequest);
         }
         // Names that differed only in what was taken out: the first stays.
@@ -116,9 +119,9 @@ fn props(report: &Report, kind: Kind, event: &str, site: &Site) -> Result<Vec<(S
             if value.len() > MAX_URL_BYTES {
                 return Err(Reason::TooLarge);
             }
-            page::target(value, site, MAX_PROP_VALUE_BYTES)
+            Cow::Owned(page::target(value, site, MAX_PROP_VALUE_BYTES))
         } else {
-            let grouped = page::own_path(value, site);
+            let grouped = page::own_path(value, site).map(Cow::Owned);
             grouped.unwrap_or_else(|| hygiene::kept(&key, value, MAX_PROP_VALUE_BYTES))
         };
         props.push((key, value));
@@ -170,26 +173,12 @@ mod tests {
         };
         let none = hit(&full, None, &site(Fields::NONE)).expect("kept");
         assert_eq!(
-            (
-                none.title.as_str(),
-                none.props.len(),
-                none.width,
-                none.engaged_ms,
-                none.scroll,
-                none.timezone.as_str()
-            ),
+            (&*none.title, none.props.len(), none.width, none.engaged_ms, none.scroll, none.timezone),
             ("", 0, 0, 0, None, "")
         );
         let all = hit(&full, None, &site(Fields::ALL)).expect("kept");
         assert_eq!(
-            (
-                all.title.as_str(),
-                all.props.len(),
-                all.width,
-                all.engaged_ms,
-                all.scroll,
-                all.timezone.as_str()
-            ),
+            (&*all.title, all.props.len(), all.width, all.engaged_ms, all.scroll, all.timezone),
             ("t", 1, 100, 5, Some(7), "Europe/Moscow")
         );
         for (report, fields) in [
@@ -214,7 +203,7 @@ mod tests {
         let titled =
             Report { title: long.as_str().into(), timezone: "Mars/Olympus".into(), ..report(Kind::Pageview) };
         let titled = hit(&titled, None, &all).expect("kept");
-        assert_eq!((titled.title.len(), titled.timezone.as_str()), (MAX_TITLE_BYTES, ""));
+        assert_eq!((titled.title.len(), titled.timezone), (MAX_TITLE_BYTES, ""));
         for oversized in [
             Report { name: long.as_str().into(), ..report(Kind::Event) },
             Report { ad: long.as_str().into(), ..report(Kind::AdView) },
@@ -265,11 +254,11 @@ mod tests {
         };
         let fields = Fields { props: false, ..Fields::ALL };
         let kept = hit(&link, None, &site(fields)).expect("kept");
-        assert_eq!(kept.props, [("url".to_owned(), "https://vk.com/a".to_owned())]);
+        assert_eq!(kept.props, [("url".into(), "https://vk.com/a".into())]);
     }
 
     /// Every text of a hit: one that is added must be listed here.
-    fn texts(hit: &Hit) -> Vec<(&'static str, &str)> {
+    fn texts<'a>(hit: &'a Hit) -> Vec<(&'static str, &'a str)> {
         let Hit {
             kind: _,
             page,
@@ -292,7 +281,7 @@ mod tests {
         let crate::event::Referrer { host: _, path: referrer_path } = referrer;
         let crate::event::Utm { source, medium, campaign, content, term } = utm;
         let mut texts = vec![
-            ("path", path.as_str()),
+            ("path", &**path),
             ("query", query),
             ("utm_source", source),
             ("utm_medium", medium),
@@ -305,8 +294,7 @@ mod tests {
             ("ad", ad),
             ("timezone", timezone),
         ];
-        texts
-            .extend(props.iter().flat_map(|(key, value)| [("a property", key.as_str()), ("a value", value)]));
+        texts.extend(props.iter().flat_map(|(key, value)| [("a property", &**key), ("a value", value)]));
         texts
     }
 
@@ -364,11 +352,12 @@ mod tests {
             ("other", "/prices/2024"),
             ("text", "see /doctors/ivanova"),
         ];
-        let event = hit(&report("404", &props), None, &grouped).expect("kept");
+        let missing = report("404", &props);
+        let event = hit(&missing, None, &grouped).expect("kept");
         assert_eq!((&*event.page.path, &*event.title), ("/doctors/:doctor", ""));
         assert_eq!(&*event.page.utm.source, "vk");
         assert_eq!(&*event.referrer.path, "/doctors/ivanova", "another site's paths are its own");
-        let values: Vec<&str> = event.props.iter().map(|(_, value)| value.as_str()).collect();
+        let values: Vec<&str> = event.props.iter().map(|(_, value)| &**value).collect();
         assert_eq!(values, ["/doctors/:doctor", "/doctors/:doctor", "/prices/2024", "see /doctors/ivanova"]);
         for (url, stored) in [
             ("https://clinic.example/doctors/ivanova/diploma.pdf", "https://clinic.example/doctors/:doctor"),

@@ -93,13 +93,42 @@ impl Kind {
 
 /// Cleaned, scrubbed, cut: what is stored of a text that has a `name` (of its
 /// property or parameter; else empty).
-pub fn kept(name: &str, text: &str, bytes: usize) -> String {
-    finish(&scrub_named(name, &clean(seen(text))), text, bytes).trim_end().to_owned()
+pub fn kept<'a>(name: &str, text: &'a str, bytes: usize) -> Cow<'a, str> {
+    let kept = |scrubbed: &str| finish(scrubbed, text.len(), bytes).trim_end().len();
+    match clean(seen(text)) {
+        Cow::Borrowed(cleaned) => shorten(scrub_named(name, cleaned), kept),
+        Cow::Owned(cleaned) => Cow::Owned(shorten(scrub_named(name, &cleaned), kept).into_owned()),
+    }
+}
+
+/// The same of a text that is not there any longer.
+pub fn kept_of<'a>(name: &str, text: Cow<'a, str>, bytes: usize) -> Cow<'a, str> {
+    match text {
+        Cow::Borrowed(text) => kept(name, text, bytes),
+        Cow::Owned(text) => Cow::Owned(kept(name, &text, bytes).into_owned()),
+    }
 }
 
 /// The same for a path, in which spaces stay as they are.
-pub fn kept_path(path: &str, bytes: usize) -> String {
-    finish(&scrub(seen(path)), path, bytes).to_owned()
+pub fn kept_path(path: Cow<'_, str>, bytes: usize) -> Cow<'_, str> {
+    let length = path.len();
+    let kept = |scrubbed: &str| finish(scrubbed, length, bytes).len();
+    match path {
+        Cow::Borrowed(text) => shorten(scrub(seen(text)), kept),
+        Cow::Owned(text) => Cow::Owned(shorten(scrub(seen(&text)), kept).into_owned()),
+    }
+}
+
+/// A text's beginning, as long as `length` says.
+fn shorten<'a>(text: Cow<'a, str>, length: impl Fn(&str) -> usize) -> Cow<'a, str> {
+    let end = length(&text);
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
+        Cow::Owned(mut text) => {
+            text.truncate(end);
+            Cow::Owned(text)
+        }
+    }
 }
 
 /// The text without what is personal or secret.
@@ -219,7 +248,8 @@ fn seen(text: &str) -> &str {
     cut(text, MAX_TEXT_BYTES)
 }
 
-fn finish<'a>(scrubbed: &'a str, text: &str, bytes: usize) -> &'a str {
-    let unseen = if text.len() > MAX_TEXT_BYTES { UNSEEN_TAIL_BYTES } else { 0 };
+/// What is kept of a scrubbed text that was so long.
+fn finish(scrubbed: &str, length: usize, bytes: usize) -> &str {
+    let unseen = if length > MAX_TEXT_BYTES { UNSEEN_TAIL_BYTES } else { 0 };
     cut(scrubbed, bytes.min(scrubbed.len().saturating_sub(unseen)))
 }

@@ -52,7 +52,7 @@ enum Plain<'a> {
 }
 
 /// The properties of an event.
-struct Props<'a>(Result<report::Props<'a>, Reason>);
+struct Props<'a>(Result<crate::event::Props<'a>, Reason>);
 
 struct ElementsVisitor;
 struct ElementVisitor;
@@ -237,7 +237,7 @@ impl<'de> Visitor<'de> for PropsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut props = report::Props::new();
+        let mut props = crate::event::Props::new();
         let mut refused = None;
         while let Some(Key(key)) = map.next_key()? {
             if props.len() == MAX_PROPS {

@@ -15,11 +15,10 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
-use url::Url;
+use url::form_urlencoded;
 
-use super::hygiene;
-use super::report::MAX_URL_BYTES;
 use super::text::{cut, is_unprintable};
+use super::{hygiene, link};
 use crate::config::Site;
 use crate::event::{MAX_HOST_BYTES, MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_QUERY_BYTES, Page, Referrer};
 use crate::reject::Reason;
@@ -49,10 +48,11 @@ const MAX_PARAMETERS: usize = 200;
 
 /// Reads the address of a page of `site`. Whether its host is one of the
 /// site's own is decided later.
-pub fn page(address: &str, site: &Site) -> Result<Page, Reason> {
-    let url = read(address)?;
-    let mut page = Page { host: host(&url).ok_or(Reason::BadRequest)?, path: path(&url), ..Page::default() };
-    for (key, value) in url.query_pairs().take(MAX_PARAMETERS) {
+pub fn page<'a>(address: &'a str, site: &Site) -> Result<Page<'a>, Reason> {
+    let link = link::read(address)?;
+    let mut page = Page { host: link.host, path: path(link.path), ..Page::default() };
+    let mut query = String::new();
+    for (key, value) in pairs(link.query).take(MAX_PARAMETERS) {
         let utm = match &*key {
             "utm_source" => Some(&mut page.utm.source),
             "utm_medium" => Some(&mut page.utm.medium),
@@ -64,19 +64,20 @@ pub fn page(address: &str, site: &Site) -> Result<Page, Reason> {
         if let Some(field) = utm {
             // The first wins: a link builder appends its own to what was there.
             if field.is_empty() {
-                *field = hygiene::kept(&key, &value, MAX_NAME_BYTES);
+                *field = hygiene::kept_of(&key, value, MAX_NAME_BYTES);
             }
         } else if PAID_CLICK_PARAMETERS.contains(&&*key) {
             page.paid_click |= !value.is_empty();
         } else if site.query_parameters.iter().any(|kept| *kept == key) {
-            append(&mut page.query, &key, &value);
+            append(&mut query, &key, &value);
         }
     }
+    page.query = Cow::Owned(query);
     Ok(page)
 }
 
 /// Reads a referrer; what cannot be read, and the site's own pages, are empty.
-pub fn referrer(address: &str, site: &Site) -> Result<Referrer, Reason> {
+pub fn referrer<'a>(address: &'a str, site: &Site) -> Result<Referrer<'a>, Reason> {
     let nothing = Ok(Referrer::default());
     if address.is_empty() {
         return nothing;
@@ -87,16 +88,14 @@ pub fn referrer(address: &str, site: &Site) -> Result<Referrer, Reason> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._".contains(&byte);
         let known = package.len() <= MAX_HOST_BYTES && package.bytes().all(fits);
         return if known {
-            Ok(Referrer { host: package.to_ascii_lowercase(), path: String::new() })
+            Ok(Referrer { host: Cow::Owned(package.to_ascii_lowercase()), path: Cow::Borrowed("") })
         } else {
             nothing
         };
     }
-    match read(address) {
-        Ok(url) => match host(&url) {
-            Some(host) if !site.has_host(&host) => Ok(Referrer { host, path: path(&url) }),
-            _ => nothing,
-        },
+    match link::read(address) {
+        Ok(link) if site.has_host(&link.host) => nothing,
+        Ok(link) => Ok(Referrer { host: link.host, path: path(link.path) }),
         Err(Reason::TooLarge) => Err(Reason::TooLarge),
         Err(_) => nothing,
     }
@@ -110,50 +109,43 @@ pub fn target(address: &str, site: &Site, bytes: usize) -> String {
     let is_bare = !has_scheme
         && address.split_once('/').is_some_and(|(host, _)| !host.is_empty() && !host.contains('@'));
     let whole = if is_bare { Cow::Owned(format!("https://{address}")) } else { Cow::Borrowed(address) };
-    let Ok(url) = read(&whole) else { return String::new() };
-    let Some(host) = host(&url) else { return String::new() };
-    let mut path = path(&url);
-    if site.has_host(&host) {
+    let Ok(link) = link::read(&whole) else { return String::new() };
+    let mut path = path(link.path);
+    if site.has_host(&link.host) {
         site.path_rules.apply(&mut path);
     }
-    let scheme = if has_scheme { format!("{}://", url.scheme()) } else { String::new() };
-    cut(&format!("{scheme}{host}{path}"), bytes).to_owned()
+    let (scheme, separator) = if has_scheme { (link.scheme, "://") } else { ("", "") };
+    cut(&format!("{scheme}{separator}{}{path}", link.host), bytes).to_owned()
 }
 
 /// What is stored of a property's value that is a path of the site, as of the
 /// page that was not found.
 pub fn own_path(value: &str, site: &Site) -> Option<String> {
     let path = value.split(['?', '#']).next().filter(|path| path.starts_with('/'))?;
-    let mut path = decode_path(path)?.into_owned();
-    site.path_rules.apply(&mut path).then_some(path)
+    let mut path = decode_path(path)?;
+    site.path_rules.apply(&mut path).then(|| path.into_owned())
 }
 
-fn read(address: &str) -> Result<Url, Reason> {
-    if address.len() > MAX_URL_BYTES {
-        return Err(Reason::TooLarge);
-    }
-    // The parser would quietly drop tabs and line ends.
-    if address.chars().any(char::is_control) {
-        return Err(Reason::BadRequest);
-    }
-    let url = Url::parse(address).map_err(|_| Reason::BadRequest)?;
-    match url.scheme() {
-        "http" | "https" => Ok(url),
-        _ => Err(Reason::BadRequest),
-    }
+fn path(encoded: Cow<'_, str>) -> Cow<'_, str> {
+    let decoded = match encoded {
+        Cow::Borrowed(encoded) => decode_path(encoded).unwrap_or(Cow::Borrowed(encoded)),
+        Cow::Owned(encoded) => match decode_path(&encoded) {
+            Some(Cow::Owned(decoded)) => Cow::Owned(decoded),
+            _ => Cow::Owned(encoded),
+        },
+    };
+    hygiene::kept_path(if decoded.is_empty() { Cow::Borrowed("/") } else { decoded }, MAX_PATH_BYTES)
 }
 
-fn host(url: &Url) -> Option<String> {
-    let host = url.host_str()?;
-    let host = host.strip_suffix('.').unwrap_or(host);
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
-    (!host.is_empty() && host.len() <= MAX_HOST_BYTES && host.bytes().all(fits)).then(|| host.to_owned())
-}
-
-fn path(url: &Url) -> String {
-    let encoded = url.path();
-    let decoded = decode_path(encoded).unwrap_or(Cow::Borrowed(encoded));
-    hygiene::kept_path(if decoded.is_empty() { "/" } else { &decoded }, MAX_PATH_BYTES)
+/// The parameters of a query.
+fn pairs(query: Cow<'_, str>) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let (borrowed, owned) = match query {
+        Cow::Borrowed(query) => (form_urlencoded::parse(query.as_bytes()), Vec::new()),
+        Cow::Owned(query) => {
+            (form_urlencoded::parse(b""), form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        }
+    };
+    borrowed.chain(owned.into_iter().map(|(key, value)| (Cow::Owned(key), Cow::Owned(value))))
 }
 
 /// `None` if the path is not printable UTF-8 when decoded.
@@ -267,7 +259,7 @@ mod tests {
 
     #[test]
     fn what_is_no_web_address_is_refused() {
-        let long = format!("https://clinic.example/{}", "a".repeat(MAX_URL_BYTES));
+        let long = format!("https://clinic.example/{}", "a".repeat(super::super::report::MAX_URL_BYTES));
         for (address, reason) in [
             ("", Reason::BadRequest),
             ("/path", Reason::BadRequest),

@@ -4,8 +4,7 @@
 //! rules for bad text and doubled keys are those of [`super`].
 
 use std::borrow::Cow;
-
-use percent_encoding::percent_decode;
+use std::ops::Range;
 
 use super::report::{self, Report};
 use crate::event::Kind;
@@ -14,33 +13,52 @@ use crate::reject::Reason;
 /// The most parameters looked at: ten are known, and a page may add some.
 pub const MAX_PARAMETERS: usize = 64;
 
-/// Reads a query string (without `?`).
-pub fn parse(query: &str) -> Result<Report<'_>, Reason> {
-    let mut report = Report::default();
-    let mut seen = 0_u16;
+const KEYS: [&str; 10] = ["s", "u", "r", "k", "ad", "n", "t", "w", "uk", "i"];
+
+/// A value as it came, or where it stands decoded.
+#[derive(Clone)]
+enum Value<'a> {
+    Plain(&'a str),
+    Decoded(Range<usize>),
+}
+
+/// Reads a query string (without `?`). Decoded values go to `decoded`, which is
+/// cleared first: room for all of them, once.
+pub fn parse<'a>(query: &'a str, decoded: &'a mut Vec<u8>) -> Result<Report<'a>, Reason> {
+    decoded.clear();
+    let mut values: [Option<Value>; KEYS.len()] = [const { None }; KEYS.len()];
     for (index, pair) in query.split('&').filter(|pair| !pair.is_empty()).enumerate() {
         if index == MAX_PARAMETERS {
             return Err(Reason::TooLarge);
         }
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        const KEYS: [&str; 10] = ["s", "u", "r", "k", "ad", "n", "t", "w", "uk", "i"];
         let Some(position) = KEYS.iter().position(|known| *known == key) else { continue };
-        if seen & (1 << position) != 0 {
+        if values[position].is_some() {
             return Err(Reason::BadRequest);
         }
-        seen |= 1 << position;
-        let value = decode(value)?;
+        values[position] = Some(decode(value, query.len(), decoded)?);
+    }
+    let decoded: &'a [u8] = decoded;
+    let mut report = Report::default();
+    for (key, value) in KEYS.into_iter().zip(values) {
+        let value = match value {
+            None => continue,
+            Some(Value::Plain(text)) => text,
+            Some(Value::Decoded(range)) => {
+                std::str::from_utf8(&decoded[range]).map_err(|_| Reason::BadRequest)?
+            }
+        };
         match key {
-            "s" => report.site = value,
-            "u" => report.page = Some(value).filter(|page| !page.is_empty()),
-            "r" => report.referrer = value,
-            "k" => report.kind = Some(Kind::parse(&value).ok_or(Reason::BadRequest)?),
-            "ad" => report.ad = value,
-            "n" => report.name = value,
-            "t" => report.title = value,
-            "w" => report.width = digits(&value).ok_or(Reason::BadRequest)?,
-            "uk" => report.user_key = value,
-            _ => report.id = Some(report::hit_id(&value).ok_or(Reason::BadRequest)?),
+            "s" => report.site = Cow::Borrowed(value),
+            "u" => report.page = Some(value).filter(|page| !page.is_empty()).map(Cow::Borrowed),
+            "r" => report.referrer = Cow::Borrowed(value),
+            "k" => report.kind = Some(Kind::parse(value).ok_or(Reason::BadRequest)?),
+            "ad" => report.ad = Cow::Borrowed(value),
+            "n" => report.name = Cow::Borrowed(value),
+            "t" => report.title = Cow::Borrowed(value),
+            "w" => report.width = digits(value).ok_or(Reason::BadRequest)?,
+            "uk" => report.user_key = Cow::Borrowed(value),
+            _ => report.id = Some(report::hit_id(value).ok_or(Reason::BadRequest)?),
         }
     }
     Ok(report)
@@ -53,21 +71,34 @@ fn digits(text: &str) -> Option<u32> {
     report::width(text.parse::<u32>().ok()?.into())
 }
 
-/// Decodes one value; a `%` without two hex digits is a mistake, not a percent sign.
-fn decode(text: &str) -> Result<Cow<'_, str>, Reason> {
+/// Decodes one value onto the end of `decoded`, which is made as large as the whole
+/// query needs; a `%` without two hex digits is a mistake, not a percent sign.
+fn decode<'a>(text: &'a str, most: usize, decoded: &mut Vec<u8>) -> Result<Value<'a>, Reason> {
     let bytes = text.as_bytes();
-    let broken = bytes.iter().enumerate().any(|(at, byte)| {
-        *byte == b'%' && !bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
-    });
-    if broken {
-        return Err(Reason::BadRequest);
+    let Some(first) = bytes.iter().position(|byte| matches!(byte, b'%' | b'+')) else {
+        return Ok(Value::Plain(text));
+    };
+    let start = decoded.len();
+    decoded.reserve(most.saturating_sub(start));
+    decoded.extend_from_slice(&bytes[..first]);
+    let mut rest = &bytes[first..];
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let &[high, low, ref after @ ..] = after else { return Err(Reason::BadRequest) };
+                rest = after;
+                hex(high)? << 4 | hex(low)?
+            }
+            _ => byte,
+        });
     }
-    if !text.contains('+') {
-        return percent_decode(bytes).decode_utf8().map_err(|_| Reason::BadRequest);
-    }
-    let spaced = text.replace('+', " ");
-    let decoded = percent_decode(spaced.as_bytes()).decode_utf8().map_err(|_| Reason::BadRequest)?;
-    Ok(Cow::Owned(decoded.into_owned()))
+    Ok(Value::Decoded(start..decoded.len()))
+}
+
+fn hex(digit: u8) -> Result<u8, Reason> {
+    (digit as char).to_digit(16).map(|value| value as u8).ok_or(Reason::BadRequest)
 }
 
 #[cfg(test)]
@@ -78,8 +109,10 @@ mod tests {
 
     #[test]
     fn a_full_query_is_read() {
+        let mut decoded = Vec::new();
         let report = parse(
             "s=clinic&u=https%3A%2F%2Fclinic.example%2F&r=&k=ad_view&ad=b-1&n=x+y&t=%D0%9F&w=1920&uk=a.b&i=00000000000000ff&zz=1",
+            &mut decoded,
         )
         .expect("valid");
         assert_eq!(report.site, "clinic");
@@ -110,22 +143,23 @@ mod tests {
             "i=+000000000000001",
             "i=00000000000000001",
         ] {
-            assert_eq!(parse(query).err(), Some(Reason::BadRequest), "{query}");
+            assert_eq!(parse(query, &mut Vec::new()).err(), Some(Reason::BadRequest), "{query}");
         }
-        assert_eq!(parse(&"a=1&".repeat(65)).err(), Some(Reason::TooLarge));
+        assert_eq!(parse(&"a=1&".repeat(65), &mut Vec::new()).err(), Some(Reason::TooLarge));
     }
 
     proptest! {
         #[test]
         fn no_query_panics(query in any::<String>()) {
-            let _ = parse(&query);
+            let _ = parse(&query, &mut Vec::new());
         }
 
         #[test]
         fn what_was_encoded_is_read_back(title in any::<String>()) {
             let encoded = percent_encoding::utf8_percent_encode(&title, percent_encoding::NON_ALPHANUMERIC);
             let query = format!("s=a&t={encoded}");
-            prop_assert_eq!(parse(&query).expect("valid").title, title);
+            let mut decoded = Vec::new();
+            prop_assert_eq!(parse(&query, &mut decoded).expect("valid").title, title);
         }
     }
 }

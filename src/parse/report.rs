@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::event::{ConsentState, Kind};
+use crate::event::{ConsentState, Kind, Props};
 
 /// The longest address of a page or referrer, in bytes: browsers allow more,
 /// but nothing honest comes near it.
@@ -21,9 +21,6 @@ pub const IMPOSSIBLE_ENGAGED_MS: f64 = 31.0 * 24.0 * 60.0 * 60.0 * 1000.0;
 const MAX_ZONE_BYTES: usize = 64;
 /// A hit id has so many hex digits.
 pub const HIT_ID_DIGITS: usize = 16;
-
-/// Names and values, in their order.
-pub type Props<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// One hit as its page reported it.
 #[derive(Clone, Debug, PartialEq, Default)]

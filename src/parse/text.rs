@@ -16,7 +16,14 @@ pub fn is_unprintable(character: char) -> bool {
 /// The text with each run of white space and unprintable characters as one
 /// space, and none at its ends.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    let is_gap = |character: char| character.is_whitespace() || is_unprintable(character);
+    if is_tidy_ascii(text) {
+        return Cow::Borrowed(text);
+    }
+    let is_gap = |character: char| match character {
+        // What nearly all text consists of: ASCII and Cyrillic.
+        '!'..='~' | '\u{400}'..='\u{52F}' => false,
+        _ => character.is_whitespace() || is_unprintable(character),
+    };
     let mut after_gap = true;
     let tidy = text.chars().all(|character| {
         let gap = is_gap(character);
@@ -35,6 +42,24 @@ pub fn clean(text: &str) -> Cow<'_, str> {
         cleaned.push_str(word);
     }
     Cow::Owned(cleaned)
+}
+
+/// Whether a text is printable ASCII with single spaces inside: clean as it is.
+fn is_tidy_ascii(text: &str) -> bool {
+    let mut before = b' ';
+    for &byte in text.as_bytes() {
+        if !matches!(byte, b' '..=b'~') || (byte == b' ' && before == b' ') {
+            return false;
+        }
+        before = byte;
+    }
+    before != b' ' || text.is_empty()
+}
+
+/// Bytes as text; what is no UTF-8 becomes U+FFFD.
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    // Checked first: that is quicker than looking for the broken parts of what is whole.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// The longest beginning of the text that ends at a character and is no longer

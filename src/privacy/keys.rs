@@ -67,7 +67,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use change::{Changing, complete, wrap_if_plain};
-pub use cookie::{CookieError, MAX_AGE_MONTHS, MAX_VALUE_BYTES, mint_day};
+pub use cookie::{Cookie, CookieError, MAX_AGE_MONTHS, MAX_VALUE_BYTES};
 pub use export::MIN_PASSPHRASE_CHARACTERS;
 pub use file::Purpose;
 use file::{Key, Salt, Store};
@@ -202,6 +202,11 @@ impl KeyRing {
 
     /// The id in a cookie that this ring signed.
     pub fn verify_cookie(&self, value: &str, today: Date) -> Result<[u8; 16], CookieError> {
+        self.read_cookie(value, today).map(|cookie| cookie.id)
+    }
+
+    /// What a cookie says that this ring signed.
+    pub fn read_cookie(&self, value: &str, today: Date) -> Result<Cookie, CookieError> {
         let parsed = cookie::parse(value)?;
         let ring = self.ring.load();
         let (_, key) =
@@ -265,8 +270,8 @@ impl KeyRing {
     }
 
     /// A keyed hash for limiters and caches: their memory holds no address.
-    pub fn limiter_key(&self, bytes: &[u8]) -> u64 {
-        self.ring.load().limiter.hash(&[bytes])
+    pub fn limiter_key(&self, parts: &[&[u8]]) -> u64 {
+        self.ring.load().limiter.hash(parts)
     }
 
     /// What is in the ring and what was destroyed; no secrets.

@@ -15,7 +15,7 @@ use super::keeper::Job;
 use super::log::{Log, LogError};
 use super::record::{self, BatchOpen, GROUP_START, Kind, RECORD_HEADER_BYTES, padded, stamp, u32_at, u64_at};
 use super::shared::{BatchMeta, Held, token};
-use super::writer::{Core, DURABLE, FULL, Group, GroupState, Next, UNAVAILABLE};
+use super::writer::{Core, DURABLE, FULL, Group, Next, UNAVAILABLE};
 use crate::reject::Reason;
 
 /// The helper thread.
@@ -25,8 +25,6 @@ pub(super) struct Helper {
     building: Option<Building>,
     /// The state before the group in hand, for when the disk has no room for it.
     before: Next,
-    /// The last group, if some of its waiters may still wait.
-    completed: Option<Arc<GroupState>>,
 }
 
 /// The open batch as far as it has been written.
@@ -40,14 +38,14 @@ struct Building {
 
 impl Helper {
     pub fn new(core: Arc<Core>, log: Log, next: Next) -> Helper {
-        Helper { core, log, building: None, before: next, completed: None }
+        Helper { core, log, building: None, before: next }
     }
 
     pub fn run(mut self) {
         let mut empty = Group::default();
         loop {
             let core = self.core.clone();
-            let mut forming = core.wait(&mut self.completed);
+            let mut forming = core.wait();
             if forming.closing {
                 forming.seal();
             }
@@ -57,13 +55,9 @@ impl Helper {
             let mut group = std::mem::replace(&mut forming.group, empty);
             let after = forming.next.clone();
             drop(forming);
-            let previous = self.completed.take();
             // A panic must not leave the group's hits without an answer.
             let committed = catch_unwind(AssertUnwindSafe(|| self.commit(&mut group)))
                 .unwrap_or_else(|_| Err(LogError::Fatal("the spool's helper thread panicked".to_owned())));
-            if let Some(group) = previous {
-                group.pass_on();
-            }
             match committed {
                 Ok(()) => self.before = after,
                 Err(LogError::NoSpace) => {
@@ -101,9 +95,7 @@ impl Helper {
         }
         self.core.shared.seen.confirm(&group.keys);
         self.publish(group, segment, sealed);
-        if group.state.complete(DURABLE) {
-            self.completed = Some(group.state.clone());
-        }
+        group.state.complete(DURABLE);
         Ok(())
     }
 
@@ -219,7 +211,6 @@ impl Helper {
             group.sites[usize::from(*index)].refused(reason);
         }
         group.state.complete(state);
-        group.state.pass_on();
     }
 }
 

@@ -2,9 +2,14 @@
 //! thread that writes, syncs, counts and wakes.
 //!
 //! ```text
-//! append ─► Forming (buffer, waiters) ──swap──► helper: stamp, write, fdatasync ─► count, publish sealed batches, wake
-//!               ▲ next group forms meanwhile
+//! gather ─► Forming (buffer, waiters) ──swap──► helper: stamp, write, fdatasync ─► count, publish sealed batches, wake
+//!   flush ─────▲ next group forms meanwhile
 //! ```
+//!
+//! A group goes to the disk when it is asked for ([`Writer::flush`]), and not
+//! before, however long the helper has nothing to do: an `fdatasync` costs as much
+//! processor time as a dozen hits, so what is ready at one moment should share one.
+//! A hit thread gathers all that its sockets hold and flushes then.
 //!
 //! The `Forming` lock is shared by one hit thread and its own helper, which
 //! holds it for a swap of buffers. A hit is counted when its group completes,
@@ -35,9 +40,9 @@ const MAX_IDLE_NOTES_BYTES: usize = 2 << 10;
 /// How long the helper sleeps when nothing is due: any bound does, it is woken.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// The first waiter of a group wakes the others; if it has not by then, the
-/// helper does.
-const WAKE_ALL_AFTER: Duration = Duration::from_millis(2);
+/// A group of so many hits is not gathered any further: waiting for one more saves
+/// little by then.
+const MOST_GATHERED: usize = 256;
 
 const PENDING: u8 = 0;
 pub(super) const DURABLE: u8 = 1;
@@ -51,7 +56,8 @@ pub struct Writer {
 }
 
 /// Resolves when the hit's group is durable, or with the reason why it is not.
-/// Dropping it changes nothing for the hit.
+/// Dropping it changes nothing for the hit. Once polled it is to be polled again
+/// when it wakes, or dropped: others of its group may be woken by it.
 #[must_use = "an answer of success waits for the ticket"]
 pub struct Ticket {
     group: Arc<GroupState>,
@@ -76,6 +82,8 @@ pub(super) struct GroupState {
 pub(super) struct Forming {
     pub group: Group,
     pub next: Next,
+    /// The group is to be written, as soon as the helper can.
+    pub asked: bool,
     /// The helper sleeps and must be woken.
     pub idle: bool,
     pub closing: bool,
@@ -126,6 +134,7 @@ impl Writer {
             forming: Mutex::new(Forming {
                 group: Group::default(),
                 next: next.clone(),
+                asked: false,
                 idle: false,
                 closing: false,
                 poisoned: false,
@@ -143,9 +152,9 @@ impl Writer {
         self.core.clone()
     }
 
-    /// Appends a row. `month` is `year * 12 + month` of the row's time, UTC: a
-    /// batch holds one month. `encode` gets the row's identity and appends the
-    /// payload.
+    /// Appends a row and asks for its group to be written. `month` is
+    /// `year * 12 + month` of the row's time, UTC: a batch holds one month. `encode`
+    /// gets the row's identity and appends the payload.
     ///
     /// Never blocks on the disk. An error here is for the caller to count; what
     /// becomes of an accepted hit, the spool counts.
@@ -168,11 +177,33 @@ impl Writer {
         seen: &[u64],
         encode: impl FnOnce(HitId, &mut Vec<u8>),
     ) -> Result<Ticket, Reason> {
+        let ticket = self.gather(site, month, seen, encode);
+        self.flush();
+        ticket
+    }
+
+    /// [`Writer::append_seen`] of a hit that may wait for others: whoever gathers
+    /// has to [`Writer::flush`] when all that was ready is in.
+    pub fn gather(
+        &self,
+        site: &Arc<SiteCounters>,
+        month: u32,
+        seen: &[u64],
+        encode: impl FnOnce(HitId, &mut Vec<u8>),
+    ) -> Result<Ticket, Reason> {
         let ticket = self.core.append(site, month, seen, encode);
         if ticket.is_err() {
             self.core.shared.seen.forget(seen);
         }
         ticket
+    }
+
+    /// Asks for the group that has formed to be written.
+    pub fn flush(&self) {
+        let mut forming = self.core.forming();
+        if !forming.group.hits.is_empty() {
+            self.core.ask(&mut forming);
+        }
     }
 
     /// Whether a hit appended now could become durable, or the reason why not.
@@ -254,11 +285,14 @@ impl Core {
         if forming.next.batch.as_ref().is_some_and(whole) {
             forming.seal();
         }
-        self.wake_helper(&mut forming);
+        if forming.group.due || forming.group.hits.len() >= MOST_GATHERED {
+            self.ask(&mut forming);
+        }
         Ok(ticket)
     }
 
-    fn wake_helper(&self, forming: &mut Forming) {
+    fn ask(&self, forming: &mut Forming) {
+        forming.asked = true;
         if forming.idle {
             forming.idle = false;
             self.wake.notify_one();
@@ -274,7 +308,7 @@ impl Core {
             record::append_note(&mut forming.group.buffer, kind, flags, lsn, id);
             if forming.group.buffer.len() >= MAX_IDLE_NOTES_BYTES {
                 forming.group.due = true;
-                self.wake_helper(&mut forming);
+                self.ask(&mut forming);
             }
         }
     }
@@ -282,10 +316,8 @@ impl Core {
 
 impl Core {
     /// Sleeps until there is something to write, sealing the open batch when its
-    /// time has come. `completed` is the last group, if some of its waiters were
-    /// left to be woken by the first: should that one not have come to it, they
-    /// are woken here.
-    pub fn wait(&self, completed: &mut Option<Arc<GroupState>>) -> MutexGuard<'_, Forming> {
+    /// time has come: hits that were gathered and never flushed wait no longer.
+    pub fn wait(&self) -> MutexGuard<'_, Forming> {
         let mut forming = self.forming();
         loop {
             let now = Instant::now();
@@ -297,18 +329,16 @@ impl Core {
                 }
             }
             // An acknowledgement alone is not worth a sync: it rides along.
-            if !forming.group.hits.is_empty() || forming.group.due || forming.closing {
+            let is_asked = forming.asked && !forming.group.hits.is_empty();
+            if is_asked || forming.group.due || forming.closing {
+                forming.asked = false;
                 return forming;
             }
             let until = full.or(forming.next.batch.as_ref().map(|batch| batch.deadline));
             let sleep = until.map_or(IDLE, |until| until.saturating_duration_since(now));
-            let sleep = if completed.is_some() { sleep.min(WAKE_ALL_AFTER) } else { sleep };
             forming.idle = true;
             forming = self.wake.wait_timeout(forming, sleep).unwrap_or_else(|e| e.into_inner()).0;
             forming.idle = false;
-            if let Some(group) = completed.take() {
-                group.pass_on();
-            }
         }
     }
 }
@@ -417,19 +447,17 @@ impl Group {
 // === impl GroupState ===
 
 impl GroupState {
-    /// Ends the group and wakes one waiter, who wakes the others
-    /// ([`GroupState::pass_on`]): from its own thread that costs no system call
-    /// each. Says whether others wait.
-    pub fn complete(&self, state: u8) -> bool {
+    /// Ends the group and wakes one waiter, who wakes the others when it comes to
+    /// its ticket, or drops it ([`GroupState::pass_on`]): from their own thread that
+    /// costs no system call each.
+    pub fn complete(&self, state: u8) {
         let mut wakers = locked(&self.wakers);
         self.state.store(state, Ordering::Release);
         let first = wakers.iter_mut().find_map(Option::take);
-        let others = wakers.iter().any(Option::is_some);
         drop(wakers);
         if let Some(waker) = first {
             waker.wake();
         }
-        others
     }
 
     /// Wakes all who still wait.

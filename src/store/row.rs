@@ -9,6 +9,8 @@
 //! Rows that an older version left in the spool are sent with the columns of that
 //! version ([`columns`]); storage fills in the others.
 
+use std::borrow::Cow;
+
 use crate::event::{ConsentState, IdentityKind, Kind};
 
 /// The columns in the order of the encoding, as in `INSERT INTO hits (…)`.
@@ -128,7 +130,7 @@ pub struct Row<'a> {
     pub screen: &'a str,
     pub ad: &'a str,
     pub name: &'a str,
-    pub props: &'a [(String, String)],
+    pub props: &'a [(Cow<'a, str>, Cow<'a, str>)],
     pub engaged_ms: u32,
     pub scroll: u8,
     pub timezone: &'a str,

@@ -71,7 +71,8 @@ fn address_with_a_city(collector: &Collector) -> String {
     let of = |first: u8, second: u8| Ipv4Addr::new(first, second, 0, 1);
     let mut all = (1..224).flat_map(|first| (0..=255).map(move |second| of(first, second)));
     let found = all.find(|address| {
-        let place = collector.shared.enricher.locate(&ClientIp::new((*address).into()));
+        let places = collector.shared.enricher.places();
+        let place = places.locate(&ClientIp::new((*address).into()));
         !place.city.is_empty() && !place.region.is_empty() && !place.country.is_empty()
     });
     found.expect("the geo data has cities").to_string()

@@ -314,14 +314,16 @@ impl<'a> Installation<'a> {
             id: Some(id),
             ..Report::default()
         };
-        let request = Request { client: &client, referer: None, now: instant(at) };
+        let today = pipeline::utc_day(instant(at));
+        let request = Request { client: &client, referer: None, now: instant(at), today };
         let mut cookies = Answer::default();
         let taken =
             pipeline::take(&running.shared, &settings, 0, &running.writer, &request, &mut cookies, &report)?;
+        running.writer.flush();
         taken.ticket.await?;
         cookies.minted_is_stored = taken.minted;
         let mut reply = answer::pixel("ok");
-        answer::set_cookies(&mut reply, &cookies, &running.shared, &settings, request.now);
+        answer::set_cookies(&mut reply, &cookies, &running.shared, &settings, today);
         let lines = reply.headers().get_all(SET_COOKIE).iter();
         Ok(lines.map(|line| line.to_str().expect("text").to_owned()).collect())
     }

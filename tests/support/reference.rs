@@ -3,6 +3,7 @@
 //! Written from the definitions in `query`'s documentation and independent of
 //! the compiler: it loops over hits, and knows no SQL.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::Timestamp;
@@ -31,7 +32,7 @@ pub struct Hit {
     pub mark: &'static str,
     /// By the name of the stored column.
     pub text: BTreeMap<&'static str, String>,
-    pub props: Vec<(String, String)>,
+    pub props: Vec<(Cow<'static, str>, Cow<'static, str>)>,
     pub engaged_ms: u32,
     pub scroll: u8,
 }

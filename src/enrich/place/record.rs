@@ -3,6 +3,7 @@
 //! A key that has a string in one layout has a map in another (`city`,
 //! `country`), hence [`Label`]. Unknown keys are skipped without decoding.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -53,14 +54,18 @@ struct Names<'a> {
 impl<'a> Record<'a> {
     /// The country's code. A network that is registered in a country but of no
     /// known place is taken to be there, as the databases' makers advise.
-    pub fn country(&self) -> Option<String> {
+    pub fn country(&self) -> Option<Cow<'a, str>> {
         let candidates =
             [self.country_code, self.country.code, self.country.name, self.registered_country.code];
         let code = candidates
             .into_iter()
             .find(|code| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic()));
         // ZZ is what some databases have for "nowhere".
-        code.map(str::to_ascii_uppercase).filter(|code| code != "ZZ")
+        let code = code.map(|code| match code.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            true => Cow::Borrowed(code),
+            false => Cow::Owned(code.to_ascii_uppercase()),
+        });
+        code.filter(|code| code != "ZZ")
     }
 
     pub fn region(&self) -> &'a str {

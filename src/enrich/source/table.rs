@@ -14,6 +14,8 @@ use super::Channel::{Mail, Messenger, Paid, Referral, Search, Social};
 
 type Known = (&'static str, Channel);
 
+/// Two words to whoever cuts a medium into words.
+const E_MAIL: &[u8] = b"e-mail";
 /// The most labels of a host that are tried: real hosts have at most six.
 const MAX_LABELS: usize = 8;
 
@@ -405,10 +407,26 @@ const MEDIA: &[(&str, Channel)] = &[
     ("offline", Referral),
 ];
 
-static BY_HOST: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(|| {
-    let hosts =
-        SOURCES.iter().flat_map(|(name, channel, hosts)| hosts.iter().map(|host| (*host, (*name, *channel))));
-    hosts.collect()
+/// What the table knows under one host.
+#[derive(Default)]
+struct Entry {
+    whole: Option<Known>,
+    /// Services that have only a path: `yandex.ru/maps`.
+    sections: Vec<(&'static str, Known)>,
+}
+
+static BY_HOST: LazyLock<HashMap<&'static str, Entry>> = LazyLock::new(|| {
+    let mut table = HashMap::<_, Entry>::new();
+    for (name, channel, hosts) in SOURCES {
+        for host in *hosts {
+            let known = (*name, *channel);
+            match host.split_once('/') {
+                Some((host, section)) => table.entry(host).or_default().sections.push((section, known)),
+                None => table.entry(host).or_default().whole = Some(known),
+            }
+        }
+    }
+    table
 });
 
 static NAMES: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
@@ -428,18 +446,14 @@ pub(super) fn of_referrer(host: &str, path: &str) -> Option<Known> {
         return None;
     }
     let table = &*BY_HOST;
-    // `yandex.ru/maps`: a service that has only a path.
     let section = path.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default();
     let mut rest = host;
     for _ in 0..MAX_LABELS {
-        if !section.is_empty()
-            && section.len() <= 8
-            && let Some(known) = table.get(format!("{rest}/{section}").as_str())
-        {
-            return Some(*known);
-        }
-        if let Some(known) = table.get(rest) {
-            return Some(*known);
+        if let Some(entry) = table.get(rest) {
+            let service = entry.sections.iter().find(|(name, _)| *name == section);
+            if let Some(known) = service.map(|(_, known)| *known).or(entry.whole) {
+                return Some(known);
+            }
         }
         match rest.split_once('.') {
             Some((label, suffix)) => {
@@ -458,17 +472,16 @@ pub(super) fn of_referrer(host: &str, path: &str) -> Option<Known> {
 
 /// The source behind `utm_source`.
 pub(super) fn of_campaign_source(source: &str) -> Option<Known> {
-    let source = source.to_lowercase();
-    CAMPAIGN_SOURCES.iter().find(|(name, _)| *name == source).map(|(_, known)| *known)
+    CAMPAIGN_SOURCES.iter().find(|(name, _)| name.eq_ignore_ascii_case(source)).map(|(_, known)| *known)
 }
 
 /// The channel behind `utm_medium`; paid wins over what it is paid for.
 pub(super) fn of_medium(medium: &str) -> Option<Channel> {
-    let medium = medium.to_lowercase();
     let words = medium.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty());
+    let has_mail = medium.as_bytes().windows(E_MAIL.len()).any(|part| part.eq_ignore_ascii_case(E_MAIL));
     let mut found = None;
-    for word in words.chain(medium.contains("e-mail").then_some("email")) {
-        if let Some((_, channel)) = MEDIA.iter().find(|(name, _)| *name == word) {
+    for word in words.chain(has_mail.then_some("email")) {
+        if let Some((_, channel)) = MEDIA.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) {
             if *channel == Paid {
                 return Some(Paid);
             }

@@ -131,18 +131,18 @@ const CAMPAIGNS: &[(&str, &str, &str, bool, &str, &str)] = &[
     ("", "avito", "catalog", false, "Avito", "referral"),
 ];
 
-fn referrer(text: &str) -> Referrer {
+fn referrer(text: &str) -> Referrer<'_> {
     let Some((_, rest)) = text.split_once("://") else { return Referrer::default() };
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    Referrer { host: host.to_owned(), path: format!("/{path}") }
+    Referrer { host: host.into(), path: format!("/{path}").into() }
 }
 
 fn site() -> Site {
     Site::with_defaults("clinic", &["clinic.example", "*.clinic.example"])
 }
 
-fn page() -> Page {
-    Page { host: "clinic.example".to_owned(), path: "/".to_owned(), ..Page::default() }
+fn page() -> Page<'static> {
+    Page { host: "clinic.example".into(), path: "/".into(), ..Page::default() }
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn referrers_have_a_name_and_a_channel() {
 fn campaigns_name_the_source_and_their_medium_the_channel() {
     for (from, source, medium, paid_click, name, channel) in CAMPAIGNS {
         let referrer = referrer(from);
-        let utm = Utm { source: (*source).to_owned(), medium: (*medium).to_owned(), ..Utm::default() };
+        let utm = Utm { source: (*source).into(), medium: (*medium).into(), ..Utm::default() };
         let page = Page { utm, paid_click: *paid_click, ..page() };
         let found = classify(&referrer, &page, &site());
         assert_eq!(
@@ -173,7 +173,7 @@ fn campaigns_name_the_source_and_their_medium_the_channel() {
 
 #[test]
 fn a_page_host_that_no_pattern_names_is_still_its_own_referrer() {
-    let page = Page { host: "www.clinic.example".to_owned(), ..Page::default() };
+    let page = Page { host: "www.clinic.example".into(), ..Page::default() };
     let referrer = referrer("https://www.clinic.example/");
     assert_eq!(classify(&referrer, &page, &Site::with_defaults("x", &["other.example"])).channel, "internal");
 }

@@ -16,7 +16,7 @@ use jiff::civil::Date;
 use jiff::{Span, ToSpan};
 use subtle::ConstantTimeEq;
 
-use super::secret::Secret;
+use super::secret::{Secret, write_hex};
 
 /// `v1.` + ten digits + `.` + eight digits + `.` + two times 32 hex digits and a dot.
 pub const MAX_VALUE_BYTES: usize = 3 + 10 + 1 + 8 + 1 + 32 + 1 + 32;
@@ -41,11 +41,19 @@ pub enum CookieError {
     FromTheFuture,
 }
 
+/// What a signed value says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cookie {
+    pub id: [u8; 16],
+    /// The day that it was made on, UTC.
+    pub day: Date,
+}
+
 /// What a value says, before its signature has been looked at.
 pub(super) struct Parsed<'a> {
     pub kid: u32,
-    pub day: Date,
-    pub id: [u8; 16],
+    day: Date,
+    id: [u8; 16],
     signed: &'a str,
     mac: &'a str,
 }
@@ -83,28 +91,29 @@ pub(super) fn parse(value: &str) -> Result<Parsed<'_>, CookieError> {
     Ok(Parsed { kid: number(kid)?, day, id, signed, mac })
 }
 
-/// The day (UTC) that a value says it was made on; believe it of verified ones.
-pub fn mint_day(value: &str) -> Option<Date> {
-    parse(value).ok().map(|parsed| parsed.day)
-}
-
 impl Parsed<'_> {
-    pub fn verify(&self, key: &Secret, today: Date) -> Result<[u8; 16], CookieError> {
-        let mut expected = String::with_capacity(2 * MAC_BYTES);
-        push_hex(&mut expected, &mac(key, self.signed));
-        if !bool::from(expected.as_bytes().ct_eq(self.mac.as_bytes())) {
+    pub fn verify(&self, key: &Secret, today: Date) -> Result<Cookie, CookieError> {
+        let mut expected = [0; 2 * MAC_BYTES];
+        write_hex(&mac(key, self.signed), &mut expected);
+        if !bool::from(expected.ct_eq(self.mac.as_bytes())) {
             return Err(CookieError::Forged);
         }
-        let oldest = today.saturating_sub(Span::new().months(MAX_AGE_MONTHS));
-        if self.day < oldest {
+        if is_too_old(self.day, today) {
             return Err(CookieError::TooOld);
         }
         // Sites' days differ by up to a day around the earth.
-        if self.day > today.saturating_add(1.day()) {
+        if self.day > today && self.day > today.saturating_add(1.day()) {
             return Err(CookieError::FromTheFuture);
         }
-        Ok(self.id)
+        Ok(Cookie { id: self.id, day: self.day })
     }
+}
+
+fn is_too_old(day: Date, today: Date) -> bool {
+    let months = |date: Date| i32::from(date.year()) * 12 + i32::from(date.month());
+    // The calendar is asked only where days matter.
+    months(today) - months(day) >= MAX_AGE_MONTHS
+        && day < today.saturating_sub(Span::new().months(MAX_AGE_MONTHS))
 }
 
 fn mac(key: &Secret, text: &str) -> [u8; MAC_BYTES] {

@@ -95,7 +95,7 @@ fn a_ring_is_the_same_after_opening_it_again() {
         first.cookie_visitor("clinic", &[7; 16]),
         first.cookieless_visitor("clinic", day, &ip("192.0.2.1").prefix(), "agent"),
         first.user_key_hash("clinic", "patient-1"),
-        first.limiter_key(b"x"),
+        first.limiter_key(&[b"x"]),
         first.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH),
     );
     let second = dir.open();
@@ -103,7 +103,7 @@ fn a_ring_is_the_same_after_opening_it_again() {
         second.cookie_visitor("clinic", &[7; 16]),
         second.cookieless_visitor("clinic", day, &ip("192.0.2.1").prefix(), "agent"),
         second.user_key_hash("clinic", "patient-1"),
-        second.limiter_key(b"x"),
+        second.limiter_key(&[b"x"]),
         second.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH),
     );
     assert_eq!(before, after);

@@ -114,7 +114,7 @@ fn rings_made_apart_are_a_conflict_until_one_gives_way() {
             ring.cookie_visitor("clinic", &[7; 16]),
             ring.cookieless_visitor("clinic", day, &[1], "agent"),
             ring.user_key_hash("clinic", "patient-1"),
-            ring.limiter_key(b"x"),
+            ring.limiter_key(&[b"x"]),
         )
     };
     assert_ne!(hashes(&ring), hashes(&other));
