@@ -2,7 +2,11 @@
 //! HTTP costs; the rest of a hit is Metka's own.
 
 use std::convert::Infallible;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 
+use anyhow::Context;
 use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
@@ -10,11 +14,27 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use metka::accept::answer::PIXEL;
 
+use super::process::Running;
+
 /// `load bare`: serves until it is killed; prints its address first.
 pub fn bare() -> anyhow::Result<()> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
     serve(listener)
+}
+
+/// Starts `load bare` as a process of its own, and says where it listens.
+pub fn start() -> anyhow::Result<(Running, SocketAddr)> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .arg("bare")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let stdout = child.stdout.take().context("piped")?;
+    let running = Running(child);
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    Ok((running, line.trim().parse().with_context(|| format!("expected an address, found {line:?}"))?))
 }
 
 /// Serves for good.

@@ -6,14 +6,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use hdrhistogram::Histogram;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::plan::Request;
 
@@ -103,9 +103,7 @@ pub async fn send(
         senders.spawn_local(async move {
             while next.get() < requests.len() * rounds {
                 let number = next.replace(next.get() + 1);
-                let answer = connection.ask(&requests[number % requests.len()]).await?;
-                let kept = answer.x_metka.as_deref().is_none_or(|said| said == "ok");
-                ensure!(kept && answer.status < 300, "answered {} {:?}", answer.status, answer.x_metka);
+                connection.send(&requests[number % requests.len()]).await?;
             }
             anyhow::Ok(connection)
         });
@@ -283,8 +281,33 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Option<Answer>> {
 impl Connection {
     pub async fn open(target: SocketAddr) -> anyhow::Result<Connection> {
         let stream = TcpStream::connect(target).await.with_context(|| format!("connecting to {target}"))?;
+        Connection::over(stream)
+    }
+
+    /// From one of this machine's loopback addresses: each has ports of its own.
+    pub async fn open_from(source: Ipv4Addr, target: SocketAddr) -> anyhow::Result<Connection> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((source, 0).into()).with_context(|| format!("a port of {source}"))?;
+        Connection::over(socket.connect(target).await.with_context(|| format!("connecting to {target}"))?)
+    }
+
+    fn over(stream: TcpStream) -> anyhow::Result<Connection> {
         stream.set_nodelay(true)?;
         Ok(Connection { stream, buffer: Vec::with_capacity(4096) })
+    }
+
+    /// Whether the server has kept it.
+    pub fn is_open(&self) -> bool {
+        let read = self.stream.try_read(&mut [0]);
+        read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
+    /// One request, whose hits must be kept.
+    pub async fn send(&mut self, request: &[u8]) -> anyhow::Result<()> {
+        let Answer { status, x_metka, .. } = self.ask(request).await?;
+        let kept = x_metka.as_deref().is_none_or(|said| said == "ok");
+        ensure!(kept && status < 300, "answered {status} {x_metka:?}");
+        Ok(())
     }
 
     pub async fn ask(&mut self, request: &[u8]) -> anyhow::Result<Answer> {

@@ -2,16 +2,16 @@
 //! round, so that a noisy machine is as noisy for all. The median of the rounds
 //! counts; ratios are to nginx with an unbuffered access log.
 
-use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
+use super::bare;
 use super::options::{Compare, Load};
 use super::plan::{self, Request};
-use super::process::{self, Core};
+use super::process::{self, Core, Running};
 use super::report::{self, Report};
 use super::run::{self, Target};
 
@@ -30,9 +30,6 @@ struct Row {
     rounds: Vec<Measured>,
 }
 
-/// A process that is killed at the end.
-struct Running(Child);
-
 /// Who the others are compared with.
 const YARDSTICK: &str = "nginx `empty_gif`, unbuffered access log";
 
@@ -44,17 +41,17 @@ pub fn compare(options: &Compare) -> anyhow::Result<()> {
         process::pin(Core::First)?;
     }
     let (nginx, ports) = nginx(dir.path())?;
-    let (bare, bare_address) = bare()?;
+    let (bare, bare_address) = bare::start()?;
     let mut metkas = Vec::new();
     for durability in ["write", "fsync"] {
         let dir = tempfile::tempdir()?;
-        let server = run::start(dir.path(), durability, load)?;
+        let server = run::start(dir.path(), durability)?;
         metkas.push((durability, server, dir));
     }
     if !load.no_pin {
         process::pin(Core::Last)?;
     }
-    let plain = plain_requests(load);
+    let plain = plan::plain_requests(&load.mix, !load.no_keep_alive);
     let target = |address, pid| Target { address, pid: Some(pid) };
     let mut rows: Vec<(&'static str, Target, Vec<Request>)> = Vec::new();
     for (name, port) in [
@@ -111,7 +108,7 @@ fn measure(target: &Target, requests: &[Request], load: &Load) -> anyhow::Result
     let wrong: Vec<_> =
         outcome.outcomes.keys().filter(|said| !["ok", "200", "202"].contains(&said.as_str())).collect();
     ensure!(wrong.is_empty(), "{}: answers say {:?}", target.address, outcome.outcomes);
-    let hits = requests.iter().map(|request| request.hits).sum::<u64>() as f64 / requests.len() as f64;
+    let hits = plan::hits_per_request(requests);
     let report = Report {
         outcome: &outcome,
         hits_per_request: hits,
@@ -128,15 +125,6 @@ fn measure(target: &Target, requests: &[Request], load: &Load) -> anyhow::Result
         all_us: all_us / hits,
         p99_ms: report::milliseconds(&outcome.latency, 99.0),
     })
-}
-
-/// The pixel's requests without cookies, for servers that mint none: as long as Metka's.
-fn plain_requests(load: &Load) -> Vec<Request> {
-    let visitors = plan::visitors(&load.mix);
-    let cookie = format!("v1.1.20260101.{}.{}", "0".repeat(32), "0".repeat(32));
-    let cookies: Vec<_> =
-        visitors.iter().map(|visitor| visitor.keeps_cookies.then(|| cookie.clone())).collect();
-    plan::requests(&load.mix, &visitors, &cookies, "clinic", !load.no_keep_alive)
 }
 
 /// nginx with one worker; the ports of its servers without log, with a buffered and
@@ -189,19 +177,6 @@ fn nginx(dir: &Path) -> anyhow::Result<(Running, [u16; 3])> {
     Ok((running, ports))
 }
 
-fn bare() -> anyhow::Result<(Running, SocketAddr)> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .arg("bare")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let stdout = child.stdout.take().context("piped")?;
-    let running = Running(child);
-    let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line)?;
-    Ok((running, line.trim().parse().with_context(|| format!("expected an address, found {line:?}"))?))
-}
-
 fn text(table: &[Row], load: &Load, rounds: u32) -> String {
     let median = |row: &Row, of: fn(&Measured) -> f64| -> f64 {
         let mut values: Vec<f64> = row.rounds.iter().map(of).collect();
@@ -233,13 +208,4 @@ fn text(table: &[Row], load: &Load, rounds: u32) -> String {
         );
     }
     text
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // nginx's worker ends with SIGTERM to its master, not with SIGKILL.
-        let pid = rustix::process::Pid::from_child(&self.0);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.0.wait();
-    }
 }

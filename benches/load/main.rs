@@ -5,6 +5,8 @@
 //! cargo bench --bench load -- compare [OPTIONS]   nginx, bare hyper and Metka side by side
 //! cargo bench --bench load -- allocations         how often a hit allocates
 //! cargo bench --bench load -- instructions        how many instructions a hit takes
+//! cargo bench --bench load -- idle [OPTIONS]      how much memory an idle connection takes
+//! cargo bench --bench load -- sustained [OPTIONS] what a hit costs in the long run, storage included
 //! ```
 //!
 //! In: a mix of requests ([`plan`]), a loop ([`client`]: closed, so that each
@@ -28,6 +30,10 @@ mod client;
 #[expect(dead_code, reason = "each program uses its part of the shared collector")]
 mod collector;
 mod compare;
+#[path = "../../tests/support/http.rs"]
+#[expect(dead_code, reason = "each program uses its part of the shared client")]
+mod http;
+mod idle;
 mod instructions;
 mod options;
 mod plan;
@@ -37,6 +43,7 @@ mod run;
 #[path = "../../tests/support/server.rs"]
 #[expect(dead_code, reason = "each program uses its part of the shared server")]
 mod server;
+mod sustained;
 
 use clap::Parser;
 use options::{Command, Options};
@@ -51,6 +58,8 @@ fn main() -> std::process::ExitCode {
         Command::Run(options) => run::run(&options),
         Command::Compare(options) => compare::compare(&options),
         Command::Allocations(options) => allocations::allocations(&options),
+        Command::Idle(options) => idle::idle(&options),
+        Command::Sustained(options) => sustained::sustained(&options),
         Command::Instructions(options) => instructions::instructions(&options),
         Command::Counted(options) => instructions::counted(&options),
         Command::Bare => bare::bare(),

@@ -24,6 +24,11 @@ pub enum Command {
     Allocations(Allocations),
     /// Instructions per request, of bare hyper and of Metka, counted by valgrind.
     Instructions(Instructions),
+    /// Memory of idle connections, of bare hyper and of Metka.
+    Idle(Idle),
+    /// A load below saturation for minutes: what a hit costs with all that follows, and
+    /// whether the backlog stays.
+    Sustained(Sustained),
     /// Serves and sends, for `instructions` to count.
     #[command(hide = true)]
     Counted(Counted),
@@ -120,6 +125,9 @@ pub struct Compare {
 
 #[derive(Args, Clone)]
 pub struct Allocations {
+    /// Only bare hyper and the pixel.
+    #[arg(long)]
+    pub pixel: bool,
     /// Also names the lines that allocate.
     #[arg(long)]
     pub places: bool,
@@ -147,6 +155,42 @@ pub struct Instructions {
     /// Fails when the pixel takes more than so many instructions on the hit thread.
     #[arg(long, value_name = "INSTRUCTIONS")]
     pub at_most: Option<f64>,
+    #[command(flatten)]
+    pub mix: Mix,
+}
+
+#[derive(Args, Clone)]
+pub struct Idle {
+    /// Connections that are open at once, each after one request.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=20_000))]
+    pub connections: u32,
+    /// Fails when one costs more than so many times what it costs bare hyper.
+    #[arg(long, value_name = "RATIO")]
+    pub at_most: Option<f64>,
+    #[command(flatten)]
+    pub mix: Mix,
+}
+
+#[derive(Args, Clone)]
+pub struct Sustained {
+    /// How long.
+    #[arg(long, default_value = "10", value_parser = minutes)]
+    pub minutes: Duration,
+    /// Percent of the rate at which the server is saturated.
+    #[arg(long, default_value_t = 80.0)]
+    pub share: f64,
+    /// Asks a dashboard's questions all the while.
+    #[arg(long)]
+    pub dashboard: bool,
+    /// `fsync` or `write`.
+    #[arg(long, default_value = "fsync")]
+    pub durability: String,
+    /// Connections at once.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub connections: u32,
+    /// Runs server and generator where the system likes; else the server has the first core and this the last.
+    #[arg(long)]
+    pub no_pin: bool,
     #[command(flatten)]
     pub mix: Mix,
 }
@@ -203,6 +247,14 @@ fn seconds(text: &str) -> Result<Duration, String> {
         return Err(format!("{text}: expected 0 to 3600 seconds"));
     }
     Ok(Duration::from_secs_f64(seconds))
+}
+
+fn minutes(text: &str) -> Result<Duration, String> {
+    let minutes: f64 = text.parse().map_err(|_| format!("{text}: expected minutes"))?;
+    if !(0.1..=60.0).contains(&minutes) {
+        return Err(format!("{text}: expected 0.1 to 60 minutes"));
+    }
+    Ok(Duration::from_secs_f64(minutes * 60.0))
 }
 
 fn shares(text: &str) -> Result<[u32; 3], String> {

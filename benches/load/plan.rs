@@ -96,6 +96,20 @@ pub fn requests(
         .collect()
 }
 
+/// On average.
+pub fn hits_per_request(requests: &[Request]) -> f64 {
+    requests.iter().map(|request| request.hits).sum::<u64>() as f64 / requests.len() as f64
+}
+
+/// The pixel's requests without cookies of a server's own: as long as those that have one.
+pub fn plain_requests(mix: &Mix, keep_alive: bool) -> Vec<Request> {
+    let visitors = visitors(mix);
+    let cookie = format!("v1.1.20260101.{}.{}", "0".repeat(32), "0".repeat(32));
+    let cookies: Vec<_> =
+        visitors.iter().map(|visitor| visitor.keeps_cookies.then(|| cookie.clone())).collect();
+    requests(mix, &visitors, &cookies, "clinic", keep_alive)
+}
+
 fn event(site: &str, page: u32) -> String {
     let referrer = REFERRERS[page as usize % REFERRERS.len()];
     format!(

@@ -1,9 +1,14 @@
 //! What processes use, from `/proc`.
 
 use std::collections::BTreeSet;
+use std::process::Child;
 use std::sync::OnceLock;
 
 use anyhow::Context;
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// A process that is ended with this.
+pub struct Running(pub Child);
 
 /// Nanoseconds of CPU, user and system, that a process and those it started have
 /// used; those that have ended are not in it.
@@ -52,6 +57,30 @@ pub fn memory(pid: u32) -> anyhow::Result<(u64, u64)> {
     Ok((now << 10, most << 10))
 }
 
+/// Resident bytes now, exactly: the counter that `memory` reads is updated in steps.
+/// Of a process that closes itself to others only root may know; then that must do.
+pub fn resident(pid: u32) -> anyhow::Result<u64> {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let kilobytes = rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Rss:"))
+        .and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.map_or_else(|| Ok(memory(pid)?.0), |kilobytes| Ok(kilobytes << 10))
+}
+
+/// Lets this process, and those that it starts, open so many files.
+pub fn allow_files(files: u64) -> anyhow::Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    let enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= files);
+    if !enough(limit.maximum) {
+        limit.maximum = Some(files);
+    }
+    if !enough(limit.current) {
+        limit.current = Some(files);
+    }
+    setrlimit(Resource::Nofile, limit).with_context(|| format!("{files} open files are not allowed"))
+}
+
 /// Keeps this thread, and what it starts from here on, on one core: the first or the last.
 pub fn pin(core: Core) -> anyhow::Result<()> {
     rustix::thread::sched_setaffinity(None, &cores(core)).context("this thread cannot be kept on a core")
@@ -95,4 +124,15 @@ pub enum Core {
     First,
     Last,
     Any,
+}
+
+// === impl Running ===
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // nginx's worker ends with SIGTERM to its master, not with SIGKILL.
+        let pid = rustix::process::Pid::from_child(&self.0);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = self.0.wait();
+    }
 }

@@ -37,7 +37,12 @@ pub fn run(options: &Run) -> anyhow::Result<()> {
             );
             None
         }
-        None => Some(start(dir.path(), &options.durability, &options.load)?),
+        None => {
+            if !options.load.no_pin {
+                process::pin(Core::First)?;
+            }
+            Some(start(dir.path(), &options.durability)?)
+        }
     };
     let target = match (&server, options.target) {
         (Some(server), _) => Target { address: server.collect, pid: Some(server.child.id()) },
@@ -54,8 +59,7 @@ pub fn run(options: &Run) -> anyhow::Result<()> {
     let asked = asking.map(Dashboard::end);
     let mut report = Report {
         outcome: &outcome,
-        hits_per_request: requests.iter().map(|request| request.hits).sum::<u64>() as f64
-            / requests.len() as f64,
+        hits_per_request: plan::hits_per_request(&requests),
         rate: options.rate,
         connections: options.load.connections,
         used,
@@ -70,27 +74,28 @@ pub fn run(options: &Run) -> anyhow::Result<()> {
         println!("{:<22} {asked} questions answered meanwhile", "dashboard");
     }
     report.write(options.json.as_deref(), options.html.as_deref())?;
-    if let Some((rows, different)) = report.stored {
-        let kept = report.kept();
-        ensure!(rows == different, "{rows} rows are of {different} hits: some are stored twice");
-        // A request without an answer may have been kept.
-        let unanswered: u64 = outcome.errors.values().sum();
-        ensure!(
-            (kept..=kept + unanswered).contains(&rows),
-            "{kept} hits were answered as kept, {rows} are stored"
-        );
-        println!("every hit that was answered as kept is stored once");
-    }
+    ensure_stored(&report)
+}
+
+/// Fails unless every hit that was answered as kept is stored once.
+pub fn ensure_stored(report: &Report) -> anyhow::Result<()> {
+    let Some((rows, different)) = report.stored else { return Ok(()) };
+    let kept = report.kept();
+    ensure!(rows == different, "{rows} rows are of {different} hits: some are stored twice");
+    // A request without an answer may have been kept.
+    let unanswered: u64 = report.outcome.errors.values().sum();
+    ensure!(
+        (kept..=kept + unanswered).contains(&rows),
+        "{kept} hits were answered as kept, {rows} are stored"
+    );
+    println!("every hit that was answered as kept is stored once");
     Ok(())
 }
 
-/// Starts the built binary, on the first core unless it is to run anywhere.
-pub fn start(dir: &std::path::Path, durability: &str, load: &Load) -> anyhow::Result<Server> {
+/// Starts the built binary, where this thread runs.
+pub fn start(dir: &std::path::Path, durability: &str) -> anyhow::Result<Server> {
     ensure!(["fsync", "write"].contains(&durability), "{durability}: expected fsync or write");
     std::fs::write(dir.join("metka.toml"), config(durability))?;
-    if !load.no_pin {
-        process::pin(Core::First)?;
-    }
     let server = Server::start(dir, &[]);
     // The engine is a process of its own, which runs where there is room.
     process::unpin_children(server.child.id());
@@ -196,7 +201,7 @@ pub fn load(
 }
 
 /// The site's rows when everything has arrived, and how many hits they are.
-fn stored(server: &Server, site: &str) -> anyhow::Result<(u64, u64)> {
+pub fn stored(server: &Server, site: &str) -> anyhow::Result<(u64, u64)> {
     server.settled(site);
     let rows = server.rows(&format!(
         "SELECT toUInt64(count()), uniqExact(batch, row) FROM metka.hits WHERE site = '{site}'"
@@ -209,7 +214,7 @@ fn stored(server: &Server, site: &str) -> anyhow::Result<(u64, u64)> {
 }
 
 /// Somebody who looks at a dashboard all the while.
-struct Dashboard {
+pub struct Dashboard {
     stop: Arc<AtomicBool>,
     asked: Arc<AtomicU64>,
     thread: std::thread::JoinHandle<()>,
@@ -218,7 +223,7 @@ struct Dashboard {
 // === impl Dashboard ===
 
 impl Dashboard {
-    fn ask(server: &Server) -> Dashboard {
+    pub fn ask(server: &Server) -> Dashboard {
         let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (storage, stopped, count) = (server.storage(), stop.clone(), asked.clone());
         let thread = std::thread::spawn(move || {
@@ -249,7 +254,7 @@ impl Dashboard {
     }
 
     /// How many questions were answered.
-    fn end(self) -> u64 {
+    pub fn end(self) -> u64 {
         self.stop.store(true, Relaxed);
         // A thread that panicked has printed why.
         let _ = self.thread.join();
