@@ -27,13 +27,18 @@ fuzz: target/web.stamp
 soak: build
 	tests/soak
 
-## bench: the numbers that the docs state, measured
+## bench: the numbers that the docs state, measured (most of an hour)
 bench: build
 	tests/install
 	cargo bench --locked --bench bytes_per_hit
 	cargo bench --locked --bench steps
 	cargo bench --locked --bench load -- compare
 	cargo bench --locked --bench load -- allocations
+	cargo bench --locked --bench load -- instructions
+	cargo bench --locked --bench micro
+	cargo bench --locked --bench load -- idle
+	cargo bench --locked --bench load -- sustained
+	cargo bench --locked --bench load -- sustained --share 50 --dashboard
 
 ## fmt: rewrite the sources in house format
 fmt:

@@ -21,9 +21,9 @@ use super::run::{self, Target};
 use super::{bare, client};
 
 /// Rounds of all requests before counting: buffers grow to their size, caches fill.
-const WARM_UP_ROUNDS: usize = 4;
+const WARM_UP_ROUNDS: usize = 2;
 /// Rounds that are counted.
-const COUNTED_ROUNDS: usize = 20;
+const COUNTED_ROUNDS: usize = 5;
 /// Requests whose allocations are named: slow work.
 const NAMED: usize = 500;
 
@@ -105,6 +105,10 @@ pub fn allocations(options: &Allocations) -> anyhow::Result<()> {
         ("Metka `POST /event`, one event", [0, 1, 0], collector.address),
         ("Metka `POST /event`, 50 events", [0, 0, 1], collector.address),
     ] {
+        let [pixels, ..] = shares;
+        if options.pixel && pixels == 0 {
+            continue;
+        }
         let (_, requests) = run::requests(&target, "clinic", &options.mix.with_shares(shares), true)?;
         let requests = Rc::new(requests.into_iter().map(|request| request.bytes).collect::<Vec<_>>());
         let (each, bytes) = counted(address, &requests, COUNTED_ROUNDS)?;

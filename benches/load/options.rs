@@ -125,6 +125,9 @@ pub struct Compare {
 
 #[derive(Args, Clone)]
 pub struct Allocations {
+    /// Only bare hyper and the pixel.
+    #[arg(long)]
+    pub pixel: bool,
     /// Also names the lines that allocate.
     #[arg(long)]
     pub places: bool,

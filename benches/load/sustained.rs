@@ -6,13 +6,14 @@
 //! sealed batches, as `/metrics` gives it; it rises and falls with each batch, so its
 //! means over quarters of the run and the line through all samples are told.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
-use super::http::{exchange, get};
+use super::http::exchange;
 use super::options::{Load, Sustained};
 use super::plan;
 use super::process::{self, Core};
@@ -28,6 +29,8 @@ const LOOK: Duration = Duration::from_secs(2);
 /// A backlog that grows by more than this share of the hits is growing; less is what
 /// the place of the first and last batch within the run makes of a flat one.
 const GROWING: f64 = 0.01;
+/// In less time than this, in seconds, the first batches weigh too much to tell.
+const TELLING: f64 = 60.0;
 
 /// The rows in the backlog at a time of the run.
 struct Sample {
@@ -38,7 +41,7 @@ struct Sample {
 /// Somebody who looks at the backlog all the while.
 struct Watch {
     stop: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<Vec<Sample>>,
+    thread: std::thread::JoinHandle<anyhow::Result<Vec<Sample>>>,
 }
 
 /// `load sustained`.
@@ -70,7 +73,7 @@ pub fn sustained(options: &Sustained) -> anyhow::Result<()> {
     let rate = saturation * options.share / 100.0;
     println!("{:<22} {saturation:.0} requests/s; {} % of it follow", "saturation", options.share);
     let asking = options.dashboard.then(|| Dashboard::ask(&server));
-    let watch = Watch::start(&server);
+    let watch = Watch::start(&server)?;
     let (outcome, used) = run::load(&target, &requests, Some(rate), &open)?;
     let samples = watch.end()?;
     let asked = asking.map(Dashboard::end);
@@ -95,33 +98,35 @@ pub fn sustained(options: &Sustained) -> anyhow::Result<()> {
         collector / hits,
         all / hits
     );
-    print!("{}", backlog(&samples, rate * hits)?);
+    print!("{}", backlog(&samples, rate * hits));
     run::ensure_stored(&report)
 }
 
 /// What is told of the backlog, of a server that gets so many hits per second.
-fn backlog(samples: &[Sample], hits_per_second: f64) -> anyhow::Result<String> {
-    let (first, last) = samples.first().zip(samples.last()).context("nobody has looked at the backlog")?;
-    let length = last.seconds - first.seconds;
+fn backlog(samples: &[Sample], hits_per_second: f64) -> String {
+    let length = samples.last().map_or(0.0, |last| last.seconds);
     let quarters: Vec<String> = (0..4)
         .map(|quarter| {
-            let of_quarter = |sample: &&Sample| {
-                let part = (sample.seconds - first.seconds) / length.max(f64::MIN_POSITIVE) * 4.0;
-                part.clamp(0.0, 3.5) as usize == quarter
-            };
+            let of_quarter = |sample: &&Sample| (sample.seconds / length * 4.0).min(3.0) as usize == quarter;
             let rows: Vec<f64> = samples.iter().filter(of_quarter).map(|sample| sample.rows).collect();
             format!("{:.0}", rows.iter().sum::<f64>() / rows.len().max(1) as f64)
         })
         .collect();
     let most = samples.iter().map(|sample| sample.rows).fold(0.0, f64::max);
     let slope = slope(samples);
-    let verdict = if slope > hits_per_second * GROWING { "growing" } else { "flat" };
-    Ok(format!(
+    let verdict = if length < TELLING {
+        "too short to tell"
+    } else if slope > hits_per_second * GROWING {
+        "growing"
+    } else {
+        "flat"
+    };
+    format!(
         "{:<22} {} in the quarters, {most:.0} at most\n{:<22} {verdict}: {slope:+.1} rows/s of {hits_per_second:.0} hits/s\n",
         "backlog, rows",
         quarters.join(", "),
         "",
-    ))
+    )
 }
 
 /// Of the line through the samples, by least squares: rows per second.
@@ -134,33 +139,38 @@ fn slope(samples: &[Sample]) -> f64 {
     common / spread.max(f64::MIN_POSITIVE)
 }
 
+/// What waits for storage now.
+fn backlog_rows(web: SocketAddr) -> anyhow::Result<f64> {
+    let metrics =
+        exchange(web, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").body;
+    let metrics = String::from_utf8_lossy(&metrics);
+    let rows = metrics.lines().find_map(|line| line.strip_prefix("metka_backlog_rows "));
+    rows.and_then(|rows| rows.parse().ok()).context("/metrics tells no backlog")
+}
+
 // === impl Watch ===
 
 impl Watch {
-    fn start(server: &Server) -> Watch {
+    fn start(server: &Server) -> anyhow::Result<Watch> {
+        let (web, started) = (server.web, Instant::now());
+        let mut samples = vec![Sample { seconds: 0.0, rows: backlog_rows(web)? }];
         let stop = Arc::new(AtomicBool::new(false));
-        let (web, stopped, started) = (server.web, stop.clone(), Instant::now());
+        let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
             // Beside neither the collector nor the generator in particular.
-            let _ = process::pin(Core::Any);
-            let mut samples = Vec::new();
+            process::pin(Core::Any)?;
             while !stopped.load(Relaxed) {
-                let metrics = exchange(web, &get("/metrics", &[("Connection", "close")])).body;
-                let metrics = String::from_utf8_lossy(&metrics);
-                let rows = metrics.lines().find_map(|line| line.strip_prefix("metka_backlog_rows "));
-                if let Some(rows) = rows.and_then(|rows| rows.parse().ok()) {
-                    samples.push(Sample { seconds: started.elapsed().as_secs_f64(), rows });
-                }
                 std::thread::park_timeout(LOOK);
+                samples.push(Sample { seconds: started.elapsed().as_secs_f64(), rows: backlog_rows(web)? });
             }
-            samples
+            Ok(samples)
         });
-        Watch { stop, thread }
+        Ok(Watch { stop, thread })
     }
 
     fn end(self) -> anyhow::Result<Vec<Sample>> {
         self.stop.store(true, Relaxed);
         self.thread.thread().unpark();
-        self.thread.join().ok().context("looking at the backlog")
+        self.thread.join().ok().context("a panic, which has been printed")?
     }
 }
