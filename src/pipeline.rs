@@ -12,10 +12,12 @@
 //! come before anything that costs; a repeated hit is recognised before a cookie
 //! is minted, so that the copy that is not kept does not take the cookie with it.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
+use arc_swap::Guard;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -31,7 +33,7 @@ use crate::identify::visit::{self, Cookieless};
 use crate::mark::{Evidence, Mark};
 use crate::parse;
 use crate::parse::report::Report;
-use crate::privacy::keys::KeyRing;
+use crate::privacy::keys::{Cookie, KeyRing};
 use crate::reject::Reason;
 use crate::spool::seen::Claim;
 use crate::spool::{Ticket, Writer};
@@ -67,7 +69,8 @@ pub const STEPS: [Step; 14] = [
     Step { name: "put_cookie", run: put_cookie },
 ];
 
-/// What a request brings that all its hits share.
+/// What a request brings that all its hits share. What is found out about its sender
+/// is found out once, by the first hit that comes so far.
 pub struct Request<'a> {
     pub client: &'a Client<'a>,
     /// The `Referer` header.
@@ -75,6 +78,9 @@ pub struct Request<'a> {
     pub now: Timestamp,
     /// The day of `now`, UTC.
     pub today: Date,
+    user_agent: OnceCell<Arc<UserAgent>>,
+    cookie: OnceCell<Option<Cookie>>,
+    places: OnceCell<Guard<Arc<Places>>>,
 }
 
 /// A hit that was taken. It is durable at the latest when the site's batch is
@@ -96,10 +102,9 @@ struct Passage<'a> {
     request: &'a Request<'a>,
     answer: &'a mut Answer,
     report: &'a Report<'a>,
-    places: &'a Places,
     site: Option<&'a Arc<SiteState>>,
     hit: Option<Hit<'a>>,
-    user_agent: Option<Arc<UserAgent>>,
+    user_agent: Option<&'a UserAgent>,
     terms: Option<Terms>,
     identity: Identity,
     /// Who is new today; none for a visitor who was there before.
@@ -161,7 +166,6 @@ pub fn take<'a>(
 ) -> Result<Taken<'a>, Reason> {
     let counters = shared.steps(thread);
     let site = settings.sites.get(&report.site);
-    let places = shared.enricher.places();
     let mut arrival = Arrival::new(site.map(|site| &**site), shared, counters);
     let mut passage = Passage {
         shared,
@@ -169,7 +173,6 @@ pub fn take<'a>(
         request,
         answer,
         report,
-        places: &places,
         site,
         hit: None,
         user_agent: None,
@@ -241,29 +244,29 @@ fn drop_rate_limited(passage: &mut Passage) -> Result<(), Reason> {
 }
 
 fn put_user_agent(passage: &mut Passage) -> Result<(), Reason> {
-    passage.user_agent =
-        Some(passage.shared.enricher.classify_user_agent(&passage.request.client.user_agent));
+    let request = passage.request;
+    let classify = || passage.shared.enricher.classify_user_agent(&request.client.user_agent);
+    passage.user_agent = Some(request.user_agent.get_or_init(classify));
     Ok(())
 }
 
 /// By the cookie where the terms allow it and the signature holds; else by the
 /// day's salt, the address prefix and the user agent.
 fn put_visitor(passage: &mut Passage) -> Result<(), Reason> {
-    let Request { client, now, today, .. } = *passage.request;
+    let request = passage.request;
+    let (client, now, today) = (request.client, request.now, request.today);
     let site = passage.site();
     let terms = consent::terms(&site.site, client, passage.hit().consent);
     passage.terms = Some(terms);
     let keys = &passage.shared.keys;
     if let Some(value) = client.cookie.filter(|_| terms.cookie) {
-        match keys.read_cookie(value, today) {
-            Ok(cookie) => {
-                passage.identity.kind = IdentityKind::Cookie;
-                let visitor = keys.cookie_visitor(&site.site.id, &cookie.id);
-                passage.identity.visitor = visitor;
-                passage.newcomer = (cookie.day >= today).then_some(Newcomer::Cookie(visitor));
-                return Ok(());
-            }
-            Err(_) => passage.shared.cookie_refused(),
+        let read = || keys.read_cookie(value, today).inspect_err(|_| passage.shared.cookie_refused()).ok();
+        if let Some(cookie) = request.cookie.get_or_init(read) {
+            passage.identity.kind = IdentityKind::Cookie;
+            let visitor = keys.cookie_visitor(&site.site.id, &cookie.id);
+            passage.identity.visitor = visitor;
+            passage.newcomer = (cookie.day >= today).then_some(Newcomer::Cookie(visitor));
+            return Ok(());
         }
     }
     // Without random numbers for a salt there is no hash that nobody could make again.
@@ -321,7 +324,9 @@ fn drop_duplicate(passage: &mut Passage) -> Result<(), Reason> {
 }
 
 fn put_place(passage: &mut Passage) -> Result<(), Reason> {
-    passage.place = passage.places.locate(&passage.request.client.ip);
+    let request = passage.request;
+    let places = request.places.get_or_init(|| passage.shared.enricher.places());
+    passage.place = places.locate(&request.client.ip);
     Ok(())
 }
 
@@ -329,7 +334,7 @@ fn put_mark(passage: &mut Passage) -> Result<(), Reason> {
     let client = passage.request.client;
     let unknown = UserAgent::default();
     let evidence = Evidence {
-        agent: passage.user_agent.as_deref().unwrap_or(&unknown),
+        agent: passage.user_agent.unwrap_or(&unknown),
         user_agent: &client.user_agent,
         hints: client.hints,
         impossible: passage.hit().impossible,
@@ -413,6 +418,22 @@ fn minted_id(answer: &mut Answer) -> Option<[u8; 16]> {
     answer.minted
 }
 
+// === impl Request ===
+
+impl<'a> Request<'a> {
+    pub fn new(client: &'a Client<'a>, referer: Option<&'a str>, now: Timestamp) -> Request<'a> {
+        Request {
+            client,
+            referer,
+            now,
+            today: utc_day(now),
+            user_agent: OnceCell::new(),
+            cookie: OnceCell::new(),
+            places: OnceCell::new(),
+        }
+    }
+}
+
 // === impl Passage ===
 
 impl<'a> Passage<'a> {
@@ -430,14 +451,8 @@ fn append(passage: Passage, writer: &Writer) -> Result<Ticket, Reason> {
     let site = passage.site();
     let (hit, client, now) = (passage.hit(), passage.request.client, passage.request.now);
     let (keys, place) = (&passage.shared.keys, &passage.place);
-    let unknown;
-    let agent = match &passage.user_agent {
-        Some(agent) => agent,
-        None => {
-            unknown = Arc::new(UserAgent::default());
-            &unknown
-        }
-    };
+    let unknown = UserAgent::default();
+    let agent = passage.user_agent.unwrap_or(&unknown);
     let source = enrich::source::classify(&hit.referrer, &hit.page, &site.site);
     let month = month_of(passage.request.today);
     let (ip, ip_key) = keys.protect(&client.ip, site.site.ip, month);

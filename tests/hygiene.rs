@@ -208,12 +208,14 @@ fn the_cost_of_a_hit() {
     let personal = TYPICAL.replace("&w=", "+%2B7+912+345-67-89+user%40example.ru&w=");
     for (what, request) in [("typical", TYPICAL), ("with a phone and an e-mail", personal.as_str())] {
         let read = || {
-            let report = query::parse(black_box(request)).expect("valid");
+            let mut decoded = Vec::new();
+            let report = query::parse(black_box(request), &mut decoded).expect("valid");
             hit::hit(&report, None, &site).expect("kept")
         };
         let hit = read();
         assert_eq!(hit.title.contains("[phone] [email]"), request == personal);
-        let report = query::parse(request).expect("valid");
+        let mut decoded = Vec::new();
+        let report = query::parse(request, &mut decoded).expect("valid");
         let utm = &hit.page.utm;
         let texts = [
             &hit.page.path,

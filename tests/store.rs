@@ -214,7 +214,7 @@ async fn terms_are_carried_out_by_column_and_by_row() {
             .as_millis(),
     )
     .expect("it fits");
-    let props = [("a".to_owned(), "b".to_owned())];
+    let props = [("a".into(), "b".into())];
     // The row's age is two hundred days; what is kept for fewer must go.
     let old = |hold: bool, keep_days: u16, days: u16| Row {
         time: now - 200 * 86_400_000,

@@ -49,8 +49,8 @@ pub fn json(status: StatusCode, body: &serde_json::Value) -> Answer {
 }
 
 /// The same for the script, which sends from pages of other origins.
-pub fn event_json(status: StatusCode, body: &serde_json::Value) -> Answer {
-    with_type(Kind::Embedded, status, "application/json", Bytes::from(body.to_string()))
+pub fn event_json(status: StatusCode, body: String) -> Answer {
+    with_type(Kind::Embedded, status, "application/json", Bytes::from(body))
 }
 
 /// A file for pages of other origins; without a body yet.

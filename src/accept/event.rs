@@ -14,6 +14,8 @@
 //! `"notes"` in the same form. A 415 also has an `"error"` in words. A body that cannot be told apart is one hit, of
 //! no known site.
 
+use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -24,7 +26,7 @@ use http::header::{
 };
 use http_body_util::BodyExt;
 use hyper::body::Body;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::Settings;
@@ -34,6 +36,7 @@ use super::pixel::referer;
 use super::route::Context;
 use crate::config::Site;
 use crate::identify::consent::Answer as Cookies;
+use crate::identify::sites::SiteState;
 use crate::parse;
 use crate::pipeline;
 use crate::reject::Reason;
@@ -66,15 +69,16 @@ where
     };
     let client = parse::client::client(context.peer, headers, &settings.config.collect);
     let now = context.now();
-    let today = pipeline::utc_day(now);
-    let request = pipeline::Request { client: &client, referer: referer(headers), now, today };
+    let request = pipeline::Request::new(&client, referer(headers), now);
     let mut cookies = Cookies::default();
-    let mut named = Vec::new();
+    let mut named: Vec<&Arc<SiteState>> = Vec::new();
     let mut taken = Vec::with_capacity(elements.len());
     for element in &elements {
         taken.push(match element {
             Ok(report) => {
-                if let Some(site) = settings.sites.get(&report.site) {
+                if let Some(site) = settings.sites.get(&report.site)
+                    && !named.iter().any(|known| std::ptr::eq(*known, site))
+                {
                     named.push(site);
                 }
                 context.take(settings, &request, &mut cookies, report)
@@ -95,7 +99,7 @@ where
     }
     let mut answer = tally.answer();
     if tally.accepted > 0 {
-        answer::set_cookies(&mut answer, &cookies, context.shared, settings, today);
+        answer::set_cookies(&mut answer, &cookies, context.shared, settings, request.today);
     }
     let origin =
         headers.get(ORIGIN).filter(|origin| named.iter().any(|site| is_own_origin(origin, &site.site)));
@@ -150,7 +154,8 @@ where
         return Err(Unread::Refused(Reason::TooLarge));
     }
     let reading = async {
-        let mut kept = BytesMut::new();
+        // Nearly every body comes in one piece, which is then not copied.
+        let (mut whole, mut pieces) = (Bytes::new(), BytesMut::new());
         let mut length = 0_usize;
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
@@ -159,12 +164,19 @@ where
                 return Err(Unread::Refused(Reason::TooLarge));
             }
             if length > MAX_BODY_BYTES {
-                kept = BytesMut::new();
+                (whole, pieces) = (Bytes::new(), BytesMut::new());
+            } else if whole.is_empty() && pieces.is_empty() {
+                whole = data;
             } else {
-                kept.extend_from_slice(&data);
+                pieces.extend_from_slice(&std::mem::take(&mut whole));
+                pieces.extend_from_slice(&data);
             }
         }
-        if length > MAX_BODY_BYTES { Err(Unread::Refused(Reason::TooLarge)) } else { Ok(kept.freeze()) }
+        match length > MAX_BODY_BYTES {
+            true => Err(Unread::Refused(Reason::TooLarge)),
+            false if pieces.is_empty() => Ok(whole),
+            false => Ok(pieces.freeze()),
+        }
     };
     timeout(within, reading).await.unwrap_or(Err(Unread::TooSlow))
 }
@@ -195,7 +207,7 @@ fn refused_packed(context: &Context<'_>, settings: &Settings, headers: &HeaderMa
         "refused": [{"index": 0, "reason": reason.name()}],
         "error": "a body with Content-Encoding is not unpacked: send it as it is",
     });
-    let mut answer = answer::event_json(StatusCode::UNSUPPORTED_MEDIA_TYPE, &body);
+    let mut answer = answer::event_json(StatusCode::UNSUPPORTED_MEDIA_TYPE, body.to_string());
     answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     answer::allow_origin(&mut answer, None);
     answer
@@ -213,9 +225,19 @@ fn refused_whole(context: &Context<'_>, settings: &Settings, headers: &HeaderMap
 
 /// Whether an `Origin` is one of the site's hosts.
 pub fn is_own_origin(origin: &HeaderValue, site: &Site) -> bool {
-    let Some(url) = origin.to_str().ok().and_then(|text| url::Url::parse(text).ok()) else { return false };
-    let host = url.host_str().map(|host| host.strip_suffix('.').unwrap_or(host));
-    matches!(url.scheme(), "http" | "https") && host.is_some_and(|host| site.has_host(host))
+    let link = origin.to_str().ok().and_then(|text| parse::link::read(text).ok());
+    link.is_some_and(|link| site.has_host(&link.host))
+}
+
+/// `[{"index":i,"reason":"…"},…]`
+fn write_list(text: &mut String, entries: &[(usize, Reason)]) {
+    text.push('[');
+    for (place, (index, reason)) in entries.iter().enumerate() {
+        let separator = if place > 0 { "," } else { "" };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{separator}{{\"index\":{index},\"reason\":\"{}\"}}", reason.name());
+    }
+    text.push(']');
 }
 
 // === impl Tally ===
@@ -232,15 +254,16 @@ impl Tally {
     }
 
     fn answer(&self) -> Answer {
-        let list = |entries: &[(usize, Reason)]| -> Vec<Value> {
-            entries.iter().map(|(index, reason)| json!({"index": index, "reason": reason.name()})).collect()
-        };
-        let mut body = json!({"accepted": self.accepted, "refused": list(&self.refused)});
+        // Numbers and names of reasons: nothing in it needs an escape.
+        let mut body = format!("{{\"accepted\":{},\"refused\":", self.accepted);
+        write_list(&mut body, &self.refused);
         if !self.notes.is_empty() {
-            body["notes"] = list(&self.notes).into();
+            body.push_str(",\"notes\":");
+            write_list(&mut body, &self.notes);
         }
+        body.push('}');
         let status = self.status();
-        let mut answer = answer::event_json(status, &body);
+        let mut answer = answer::event_json(status, body);
         match status {
             StatusCode::TOO_MANY_REQUESTS => answer::retry_after(&mut answer, RETRY_LIMITED_SECONDS),
             StatusCode::SERVICE_UNAVAILABLE => answer::retry_after(&mut answer, RETRY_UNAVAILABLE_SECONDS),

@@ -42,9 +42,7 @@ pub fn pixel(
     length: usize,
 ) -> Result<Waiting, Answer> {
     let client = parse::client::client(context.peer, &head.headers, &settings.config.collect);
-    let now = context.now();
-    let today = pipeline::utc_day(now);
-    let request = pipeline::Request { client: &client, referer: referer(&head.headers), now, today };
+    let request = pipeline::Request::new(&client, referer(&head.headers), context.now());
     let mut cookies = Cookies::default();
     let mut decoded = Vec::new();
     let report = if length > MAX_URL_BYTES {
@@ -63,7 +61,7 @@ pub fn pixel(
         site: taken.site.clone(),
         settings: settings.clone(),
         ip: client.ip,
-        today,
+        today: request.today,
         note: taken.note,
         cookies,
     })

@@ -49,7 +49,7 @@ impl Junk {
         // An empty host is no host; a top-level domain is nobody's.
         let mut rest = Some(host).filter(|host| host.contains('.'));
         while let Some(name) = rest {
-            if SPAM.contains(name) || self.added_spam.contains(name) {
+            if SPAM.contains(name) || (!self.added_spam.is_empty() && self.added_spam.contains(name)) {
                 return true;
             }
             rest = name.split_once('.').map(|(_, parent)| parent).filter(|parent| parent.contains('.'));

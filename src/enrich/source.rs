@@ -89,35 +89,40 @@ impl Channel {
 /// Names the source of a hit.
 pub fn classify<'a>(referrer: &'a Referrer, page: &'a Page, site: &Site) -> Source<'a> {
     let own = site.has_host(&referrer.host) || referrer.host == page.host;
-    let known = if own { None } else { table::of_referrer(&referrer.host, &referrer.path) };
-    let from_referrer = |name| match (known, own || referrer.host.is_empty()) {
-        (Some((known, _)), _) => Cow::Borrowed(known),
-        (None, false) => Cow::Borrowed(without_www(&referrer.host)),
+    let known = || if own { None } else { table::of_referrer(&referrer.host, &referrer.path) };
+    let from_referrer = |known: Option<table::Known>, name| match (known, own || referrer.host.is_empty()) {
+        (Some((known, _)), _) => known,
+        (None, false) => without_www(&referrer.host),
         (None, true) => name,
     };
-    if let Some(source) = of_campaign(&page.utm, page.paid_click, from_referrer(Cow::Borrowed(""))) {
+    if let Some(source) = of_campaign(&page.utm, page.paid_click, || from_referrer(known(), "")) {
         return source;
     }
     if page.paid_click {
-        return Source::new(from_referrer(Cow::Borrowed(PAID_NAME)), Channel::Paid);
+        return Source::new(from_referrer(known(), PAID_NAME), Channel::Paid);
     }
     if referrer.host.is_empty() {
-        return Source::new(Cow::Borrowed(""), Channel::Direct);
+        return Source::new("", Channel::Direct);
     }
     if own {
-        return Source::new(Cow::Borrowed(""), Channel::Internal);
+        return Source::new("", Channel::Internal);
     }
+    let known = known();
     let channel = known.map_or(Channel::Referral, |(_, channel)| channel);
-    Source::new(from_referrer(Cow::Borrowed("")), channel)
+    Source::new(from_referrer(known, ""), channel)
 }
 
 impl<'a> Source<'a> {
-    fn new(name: Cow<'a, str>, channel: Channel) -> Source<'a> {
-        Source { name, channel: channel.name() }
+    fn new(name: impl Into<Cow<'a, str>>, channel: Channel) -> Source<'a> {
+        Source { name: name.into(), channel: channel.name() }
     }
 }
 
-fn of_campaign<'a>(utm: &'a Utm, paid_click: bool, referrer_name: Cow<'a, str>) -> Option<Source<'a>> {
+fn of_campaign<'a>(
+    utm: &'a Utm,
+    paid_click: bool,
+    referrer_name: impl FnOnce() -> &'a str,
+) -> Option<Source<'a>> {
     let (source, medium) = (utm.source.trim(), utm.medium.trim());
     if source.is_empty() && medium.is_empty() {
         return None;
@@ -131,9 +136,11 @@ fn of_campaign<'a>(utm: &'a Utm, paid_click: bool, referrer_name: Cow<'a, str>) 
     let name = match known {
         Some((name, _)) => Cow::Borrowed(name),
         None if !source.is_empty() => lower_case(source),
-        None if !referrer_name.is_empty() => referrer_name,
-        // Only a medium: it is all that is known.
-        None => lower_case(medium),
+        None => match referrer_name() {
+            // Only a medium: it is all that is known.
+            "" => lower_case(medium),
+            name => Cow::Borrowed(name),
+        },
     };
     Some(Source::new(name, channel))
 }

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use http::header::{ACCEPT_LANGUAGE, COOKIE, HeaderMap, HeaderName, USER_AGENT};
+use http::header::{ACCEPT_LANGUAGE, COOKIE, DNT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 
 use super::address::client_address;
 use super::report;
 use super::text::{clean, cut, lossy};
 use crate::config::{Collect, MAX_SITE_ID_BYTES};
-use crate::enrich::{self, hints::ClientHints};
+use crate::enrich::{self, client::Language, hints::ClientHints};
 use crate::event::{Client, ConsentState, MAX_USER_AGENT_BYTES};
 
 /// The cookie by which a visitor opts out; its value is `1`.
@@ -21,7 +21,7 @@ pub const CONSENT_COOKIE_PREFIX: &str = "metka_consent_";
 const MAX_CONSENT_COOKIES: usize = 16;
 
 const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
-const DNT: HeaderName = HeaderName::from_static("dnt");
+const SEC_CH_UA: HeaderName = HeaderName::from_static("sec-ch-ua");
 
 /// The name of the visitor's cookie: browsers take `__Host-` only over https,
 /// and then only from this very host.
@@ -38,37 +38,58 @@ pub fn is_https(public_url: &str) -> bool {
 pub fn client<'a>(peer: IpAddr, headers: &'a HeaderMap, collect: &Collect) -> Client<'a> {
     let mut client = Client {
         ip: client_address(peer, headers, collect.client_address, &collect.trusted_proxies),
-        user_agent: user_agent(headers),
+        user_agent: Cow::Borrowed(""),
         cookie: None,
         opted_out: false,
-        gpc: is_one(headers, &SEC_GPC),
-        dnt: is_one(headers, &DNT),
-        hints: ClientHints::of(headers),
-        language: headers
-            .get(ACCEPT_LANGUAGE)
-            .and_then(|value| value.to_str().ok())
-            .map(enrich::language)
-            .unwrap_or_default(),
+        gpc: false,
+        dnt: false,
+        hints: ClientHints::default(),
+        language: Language::default(),
         consents: Vec::new(),
     };
-    let ours = cookie_name(&collect.public_url);
-    for line in headers.get_all(COOKIE) {
-        for (name, value) in cookies(line.as_bytes()) {
-            if name == ours {
-                // Browsers send the more specific cookie first.
-                client.cookie.get_or_insert(value);
-            } else if name == OPT_OUT_COOKIE {
-                client.opted_out |= value == "1";
-            } else if let Some(site) = name.strip_prefix(CONSENT_COOKIE_PREFIX)
-                && let Some(state) = report::consent(value)
-                && site.len() <= MAX_SITE_ID_BYTES
-                && client.consents.len() < MAX_CONSENT_COOKIES
-            {
-                client.consents.push((site, state));
-            }
+    // One look at each header is quicker than to ask for each name. Of a header that
+    // is there more than once the first line counts.
+    let (mut agents, mut languages, mut hints) = (None, None, None);
+    let (mut gpc, mut dnt) = (Signal::default(), Signal::default());
+    for (name, value) in headers {
+        if *name == USER_AGENT {
+            agents.get_or_insert(value);
+        } else if *name == COOKIE {
+            read_cookies(value.as_bytes(), cookie_name(&collect.public_url), &mut client);
+        } else if *name == ACCEPT_LANGUAGE {
+            languages.get_or_insert(value);
+        } else if *name == SEC_CH_UA {
+            hints.get_or_insert(value);
+        } else if *name == SEC_GPC {
+            gpc.add(value);
+        } else if *name == DNT {
+            dnt.add(value);
         }
     }
+    client.user_agent = agents.map(|value| user_agent(value.as_bytes())).unwrap_or_default();
+    client.language =
+        languages.and_then(|value| value.to_str().ok()).map(enrich::language).unwrap_or_default();
+    client.hints = hints.and_then(|value| value.to_str().ok()).map(ClientHints::of).unwrap_or_default();
+    (client.gpc, client.dnt) = (gpc.is_given(), dnt.is_given());
     client
+}
+
+/// Adds what the cookies of one line say.
+fn read_cookies<'a>(line: &'a [u8], ours: &str, client: &mut Client<'a>) {
+    for (name, value) in cookies(line) {
+        if name == ours {
+            // Browsers send the more specific cookie first.
+            client.cookie.get_or_insert(value);
+        } else if name == OPT_OUT_COOKIE {
+            client.opted_out |= value == "1";
+        } else if let Some(site) = name.strip_prefix(CONSENT_COOKIE_PREFIX)
+            && let Some(state) = report::consent(value)
+            && site.len() <= MAX_SITE_ID_BYTES
+            && client.consents.len() < MAX_CONSENT_COOKIES
+        {
+            client.consents.push((site, state));
+        }
+    }
 }
 
 /// The cookies of a line, without those that are no text: other cookies of the
@@ -86,8 +107,7 @@ pub fn stored_consent(client: &Client, site: &str) -> ConsentState {
     found.map_or(ConsentState::Unstated, |(_, state)| *state)
 }
 
-fn user_agent(headers: &HeaderMap) -> Cow<'_, str> {
-    let bytes = headers.get(USER_AGENT).map(|value| value.as_bytes()).unwrap_or_default();
+fn user_agent(bytes: &[u8]) -> Cow<'_, str> {
     // Cut first: the cost of all that follows grows with the length.
     let bytes = &bytes[..bytes.len().min(MAX_USER_AGENT_BYTES)];
     let cleaned = |text: &str| cut(&clean(text), MAX_USER_AGENT_BYTES).to_owned();
@@ -101,17 +121,30 @@ fn user_agent(headers: &HeaderMap) -> Cow<'_, str> {
     }
 }
 
-/// The signal's only meaningful value, by the GPC and DNT specifications.
-fn is_one(headers: &HeaderMap, name: &HeaderName) -> bool {
-    let mut values = headers.get_all(name).iter();
-    values.next().is_some_and(|value| value.as_bytes() == b"1") && values.next().is_none()
+/// A header of which `1` is the only meaningful value, by the GPC and DNT
+/// specifications.
+#[derive(Default)]
+struct Signal {
+    lines: usize,
+    ones: usize,
+}
+
+// === impl Signal ===
+
+impl Signal {
+    fn add(&mut self, value: &HeaderValue) {
+        self.lines += 1;
+        self.ones += usize::from(value.as_bytes() == b"1");
+    }
+
+    fn is_given(&self) -> bool {
+        self.lines == 1 && self.ones == 1
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-
-    use http::HeaderValue;
 
     use super::*;
     use crate::config::Config;

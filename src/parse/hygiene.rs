@@ -165,6 +165,12 @@ fn round(name: &str, text: &str) -> Option<String> {
 /// about a text in which nothing is found; never yes about another.
 fn is_plain(text: &str) -> bool {
     let bytes = text.as_bytes();
+    // Most texts are too short for anything but an address.
+    if bytes.len() < MIN_DIGITS {
+        return bytes
+            .iter()
+            .all(|byte| !matches!(CLASSES[usize::from(*byte)], Class::Alarm | Class::Percent));
+    }
     let (mut digits, mut run, mut switches, mut hex) = (0, 0, 0, 0);
     let mut before = Class::Other;
     for (at, &byte) in bytes.iter().enumerate() {

@@ -33,7 +33,7 @@ pub mod client;
 pub mod hit;
 pub mod hygiene;
 pub mod json;
-mod link;
+pub mod link;
 pub mod page;
 pub mod query;
 pub mod report;

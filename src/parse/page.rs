@@ -140,11 +140,16 @@ fn path(encoded: Cow<'_, str>) -> Cow<'_, str> {
 /// The parameters of a query.
 fn pairs(query: Cow<'_, str>) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     let (borrowed, owned) = match query {
-        Cow::Borrowed(query) => (form_urlencoded::parse(query.as_bytes()), Vec::new()),
-        Cow::Owned(query) => {
-            (form_urlencoded::parse(b""), form_urlencoded::parse(query.as_bytes()).into_owned().collect())
-        }
+        Cow::Borrowed(query) => (query, Vec::new()),
+        Cow::Owned(query) => ("", form_urlencoded::parse(query.as_bytes()).into_owned().collect()),
     };
+    let borrowed = borrowed.split('&').filter(|pair| !pair.is_empty()).flat_map(|pair| {
+        // What holds nothing encoded is as it stands; the rest is the library's.
+        let is_plain = !pair.bytes().any(|byte| matches!(byte, b'%' | b'+'));
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let plain = is_plain.then_some((Cow::Borrowed(key), Cow::Borrowed(value)));
+        plain.or_else(|| form_urlencoded::parse(pair.as_bytes()).next())
+    });
     borrowed.chain(owned.into_iter().map(|(key, value)| (Cow::Owned(key), Cow::Owned(value))))
 }
 

@@ -15,10 +15,24 @@ pub const MAX_PARAMETERS: usize = 64;
 
 const KEYS: [&str; 10] = ["s", "u", "r", "k", "ad", "n", "t", "w", "uk", "i"];
 
+/// Part of no text.
+const NO_BYTE: u8 = 0xFF;
+/// The same as two bytes, the second [`NO_BYTE`] where there is none.
+const KEY_BYTES: [[u8; 2]; KEYS.len()] = {
+    let mut all = [[NO_BYTE; 2]; KEYS.len()];
+    let mut at = 0;
+    while at < KEYS.len() {
+        let key = KEYS[at].as_bytes();
+        all[at] = [key[0], if key.len() == 2 { key[1] } else { NO_BYTE }];
+        at += 1;
+    }
+    all
+};
+
 /// A value as it came, or where it stands decoded.
 #[derive(Clone)]
 enum Value<'a> {
-    Plain(&'a str),
+    Plain(&'a [u8]),
     Decoded(Range<usize>),
 }
 
@@ -27,12 +41,20 @@ enum Value<'a> {
 pub fn parse<'a>(query: &'a str, decoded: &'a mut Vec<u8>) -> Result<Report<'a>, Reason> {
     decoded.clear();
     let mut values: [Option<Value>; KEYS.len()] = [const { None }; KEYS.len()];
-    for (index, pair) in query.split('&').filter(|pair| !pair.is_empty()).enumerate() {
-        if index == MAX_PARAMETERS {
+    let bytes = query.as_bytes();
+    let (mut at, mut count) = (0, 0);
+    while at < bytes.len() {
+        let end = find(bytes, at, b'&');
+        let pair = &bytes[at..end];
+        at = end + 1;
+        if pair.is_empty() {
+            continue;
+        }
+        if count == MAX_PARAMETERS {
             return Err(Reason::TooLarge);
         }
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let Some(position) = KEYS.iter().position(|known| *known == key) else { continue };
+        count += 1;
+        let Some((position, value)) = known(pair) else { continue };
         if values[position].is_some() {
             return Err(Reason::BadRequest);
         }
@@ -43,11 +65,10 @@ pub fn parse<'a>(query: &'a str, decoded: &'a mut Vec<u8>) -> Result<Report<'a>,
     for (key, value) in KEYS.into_iter().zip(values) {
         let value = match value {
             None => continue,
-            Some(Value::Plain(text)) => text,
-            Some(Value::Decoded(range)) => {
-                std::str::from_utf8(&decoded[range]).map_err(|_| Reason::BadRequest)?
-            }
+            Some(Value::Plain(bytes)) => bytes,
+            Some(Value::Decoded(range)) => &decoded[range],
         };
+        let value = std::str::from_utf8(value).map_err(|_| Reason::BadRequest)?;
         match key {
             "s" => report.site = Cow::Borrowed(value),
             "u" => report.page = Some(value).filter(|page| !page.is_empty()).map(Cow::Borrowed),
@@ -71,35 +92,73 @@ fn digits(text: &str) -> Option<u32> {
     report::width(text.parse::<u32>().ok()?.into())
 }
 
+/// Where a byte is next, or the end.
+fn find(bytes: &[u8], from: usize, byte: u8) -> usize {
+    bytes[from..].iter().position(|one| *one == byte).map_or(bytes.len(), |length| from + length)
+}
+
+/// Which of [`KEYS`] a parameter has, and its value.
+fn known(pair: &[u8]) -> Option<(usize, &[u8])> {
+    let (key, value) = match *pair {
+        [key] => ([key, NO_BYTE], &[][..]),
+        [key, b'=', ref value @ ..] => ([key, NO_BYTE], value),
+        [one, two] => ([one, two], &[][..]),
+        [one, two, b'=', ref value @ ..] => ([one, two], value),
+        _ => return None,
+    };
+    KEY_BYTES.iter().position(|known| *known == key).map(|position| (position, value))
+}
+
 /// Decodes one value onto the end of `decoded`, which is made as large as the whole
 /// query needs; a `%` without two hex digits is a mistake, not a percent sign.
-fn decode<'a>(text: &'a str, most: usize, decoded: &mut Vec<u8>) -> Result<Value<'a>, Reason> {
-    let bytes = text.as_bytes();
+fn decode<'a>(bytes: &'a [u8], most: usize, decoded: &mut Vec<u8>) -> Result<Value<'a>, Reason> {
     let Some(first) = bytes.iter().position(|byte| matches!(byte, b'%' | b'+')) else {
-        return Ok(Value::Plain(text));
+        return Ok(Value::Plain(bytes));
     };
     let start = decoded.len();
     decoded.reserve(most.saturating_sub(start));
     decoded.extend_from_slice(&bytes[..first]);
-    let mut rest = &bytes[first..];
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        decoded.push(match byte {
-            b'+' => b' ',
+    let mut at = first;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'+' => decoded.push(b' '),
             b'%' => {
-                let &[high, low, ref after @ ..] = after else { return Err(Reason::BadRequest) };
-                rest = after;
-                hex(high)? << 4 | hex(low)?
+                let &[high, low] = bytes.get(at + 1..at + 3).ok_or(Reason::BadRequest)? else {
+                    return Err(Reason::BadRequest);
+                };
+                let (high, low) = (HEX[usize::from(high)], HEX[usize::from(low)]);
+                if high | low > 15 {
+                    return Err(Reason::BadRequest);
+                }
+                decoded.push(high << 4 | low);
+                at += 2;
             }
-            _ => byte,
-        });
+            _ => {
+                // Up to the next one all at once.
+                let end = bytes[at..].iter().position(|byte| matches!(byte, b'%' | b'+'));
+                let end = end.map_or(bytes.len(), |length| at + length);
+                decoded.extend_from_slice(&bytes[at..end]);
+                at = end;
+                continue;
+            }
+        }
+        at += 1;
     }
     Ok(Value::Decoded(start..decoded.len()))
 }
 
-fn hex(digit: u8) -> Result<u8, Reason> {
-    (digit as char).to_digit(16).map(|value| value as u8).ok_or(Reason::BadRequest)
-}
+/// What a hex digit stands for; more than 15 for what is none.
+const HEX: [u8; 256] = {
+    let mut values = [0xFF; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if let Some(value) = (byte as u8 as char).to_digit(16) {
+            values[byte] = value as u8;
+        }
+        byte += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {

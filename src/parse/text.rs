@@ -46,14 +46,15 @@ pub fn clean(text: &str) -> Cow<'_, str> {
 
 /// Whether a text is printable ASCII with single spaces inside: clean as it is.
 fn is_tidy_ascii(text: &str) -> bool {
-    let mut before = b' ';
-    for &byte in text.as_bytes() {
-        if !matches!(byte, b' '..=b'~') || (byte == b' ' && before == b' ') {
-            return false;
-        }
-        before = byte;
+    let bytes = text.as_bytes();
+    if bytes.first() == Some(&b' ') || bytes.last() == Some(&b' ') {
+        return false;
     }
-    before != b' ' || text.is_empty()
+    // Without an early end, so that many bytes are looked at at once.
+    let printable = bytes.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
+    let neighbours = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
+    let single = neighbours.fold(true, |all, (one, next)| all & ((*one != b' ') | (*next != b' ')));
+    printable & single
 }
 
 /// Bytes as text; what is no UTF-8 becomes U+FFFD.

@@ -23,6 +23,9 @@ pub(super) struct Helper {
     core: Arc<Core>,
     log: Log,
     building: Option<Building>,
+    /// Payloads of the group in hand that are to be hashed: in one piece, since
+    /// several thousand bytes are hashed at once.
+    payloads: Vec<u8>,
     /// The state before the group in hand, for when the disk has no room for it.
     before: Next,
 }
@@ -38,7 +41,7 @@ struct Building {
 
 impl Helper {
     pub fn new(core: Arc<Core>, log: Log, next: Next) -> Helper {
-        Helper { core, log, building: None, before: next }
+        Helper { core, log, building: None, payloads: Vec::new(), before: next }
     }
 
     pub fn run(mut self) {
@@ -102,7 +105,7 @@ impl Helper {
     /// Gives each record its checksum and each seal its content; returns the
     /// batch that is open after the group, and those sealed in it.
     fn stamp_all(
-        &self,
+        &mut self,
         group: &mut Group,
         segment: u64,
         base: u64,
@@ -124,7 +127,7 @@ impl Helper {
             if record[16] == Kind::Hit as u8 {
                 let keys = usize::from(record[17] & record::KEYS_MASK) * 8;
                 let batch = building.as_mut().expect("a hit stands in a batch");
-                batch.hasher.update(&record[body][keys..]);
+                self.payloads.extend_from_slice(&record[body][keys..]);
                 batch.meta.rows += 1;
                 batch.meta.last_lsn = lsn;
                 let offset = base + at as u64;
@@ -135,7 +138,9 @@ impl Helper {
                 let open = BatchOpen::decode(&record[body]).expect("it was encoded here");
                 building = Some(Building::new(&open, lsn));
             } else if record[16] == Kind::BatchSeal as u8 {
-                let mut meta = building.take().expect("a batch is open").finish();
+                let mut batch = building.take().expect("a batch is open");
+                batch.hash(&mut self.payloads);
+                let mut meta = batch.finish();
                 meta.token =
                     token(&self.core.shared.node, meta.id, meta.first_lsn, meta.last_lsn, &meta.content);
                 record[body].copy_from_slice(&meta.seal().encode());
@@ -143,6 +148,9 @@ impl Helper {
             }
             stamp(record, seed);
             at += total;
+        }
+        if let Some(batch) = &mut building {
+            batch.hash(&mut self.payloads);
         }
         (building, sealed)
     }
@@ -219,6 +227,11 @@ impl Helper {
 impl Building {
     pub(super) fn new(open: &BatchOpen, lsn: u64) -> Building {
         Building { meta: BatchMeta::opened(open, lsn), hasher: blake3::Hasher::new() }
+    }
+
+    fn hash(&mut self, payloads: &mut Vec<u8>) {
+        self.hasher.update(payloads);
+        payloads.clear();
     }
 
     fn finish(self) -> BatchMeta {

@@ -314,8 +314,7 @@ impl<'a> Installation<'a> {
             id: Some(id),
             ..Report::default()
         };
-        let today = pipeline::utc_day(instant(at));
-        let request = Request { client: &client, referer: None, now: instant(at), today };
+        let request = Request::new(&client, None, instant(at));
         let mut cookies = Answer::default();
         let taken =
             pipeline::take(&running.shared, &settings, 0, &running.writer, &request, &mut cookies, &report)?;
@@ -323,7 +322,7 @@ impl<'a> Installation<'a> {
         taken.ticket.await?;
         cookies.minted_is_stored = taken.minted;
         let mut reply = answer::pixel("ok");
-        answer::set_cookies(&mut reply, &cookies, &running.shared, &settings, today);
+        answer::set_cookies(&mut reply, &cookies, &running.shared, &settings, request.today);
         let lines = reply.headers().get_all(SET_COOKIE).iter();
         Ok(lines.map(|line| line.to_str().expect("text").to_owned()).collect())
     }

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use super::Channel;
 use super::Channel::{Mail, Messenger, Paid, Referral, Search, Social};
 
-type Known = (&'static str, Channel);
+pub(super) type Known = (&'static str, Channel);
 
 /// Two words to whoever cuts a medium into words.
 const E_MAIL: &[u8] = b"e-mail";

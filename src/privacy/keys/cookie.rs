@@ -24,6 +24,9 @@ pub const MAX_VALUE_BYTES: usize = 3 + 10 + 1 + 8 + 1 + 32 + 1 + 32;
 pub const MAX_AGE_MONTHS: i32 = 13;
 const VERSION: &str = "v1";
 const MAC_BYTES: usize = 16;
+const ID_BYTES: usize = 16;
+const DAY_DIGITS: usize = 8;
+const MAX_KID_DIGITS: usize = 10;
 
 /// Why a cookie's value is not accepted. The visitor gets a new cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,25 +73,33 @@ pub(super) fn sign(key: &Secret, kid: u32, id: [u8; 16], today: Date) -> String 
 }
 
 pub(super) fn parse(value: &str) -> Result<Parsed<'_>, CookieError> {
-    if value.len() > MAX_VALUE_BYTES {
-        return Err(CookieError::Form);
+    parts(value).ok_or(CookieError::Form)
+}
+
+/// Every part but KID has its length, so that the places of the dots are known.
+fn parts(value: &str) -> Option<Parsed<'_>> {
+    if value.len() > MAX_VALUE_BYTES || !value.is_ascii() {
+        return None;
     }
-    let (signed, mac) = value.rsplit_once('.').ok_or(CookieError::Form)?;
-    let mut parts = signed.split('.');
-    let (Some(VERSION), Some(kid), Some(day), Some(id), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(CookieError::Form);
-    };
-    if !digits(kid) || !digits(day) || day.len() != 8 {
-        return Err(CookieError::Form);
+    let (signed, mac) = value.split_at_checked(value.len().checked_sub(2 * MAC_BYTES + 1)?)?;
+    let (rest, id) = signed.split_at_checked(signed.len().checked_sub(2 * ID_BYTES + 1)?)?;
+    let (rest, day) = rest.split_at_checked(rest.len().checked_sub(DAY_DIGITS + 1)?)?;
+    let kid = rest.strip_prefix(VERSION)?.strip_prefix('.')?;
+    let (mac, id, day) = (mac.strip_prefix('.')?, id.strip_prefix('.')?, day.strip_prefix('.')?);
+    if kid.len() > MAX_KID_DIGITS {
+        return None;
     }
-    let number = |text: &str| text.parse::<u32>().map_err(|_| CookieError::Form);
-    let date = number(day)?;
-    let day = Date::new((date / 10_000) as i16, (date / 100 % 100) as i8, (date % 100) as i8)
-        .map_err(|_| CookieError::Form)?;
-    let id = super::secret::from_hex(id).ok_or(CookieError::Form)?;
-    Ok(Parsed { kid: number(kid)?, day, id, signed, mac })
+    let (kid, date) = (number(kid)?, number(day)?);
+    let day = Date::new((date / 10_000) as i16, (date / 100 % 100) as i8, (date % 100) as i8).ok()?;
+    Some(Parsed { kid: u32::try_from(kid).ok()?, day, id: super::secret::from_hex(id)?, signed, mac })
+}
+
+/// A number of at least one digit and of nothing else.
+fn number(text: &str) -> Option<u64> {
+    let digits = text
+        .bytes()
+        .try_fold(0, |number: u64, byte| byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0')));
+    digits.filter(|_| !text.is_empty())
 }
 
 impl Parsed<'_> {
@@ -121,10 +132,6 @@ fn mac(key: &Secret, text: &str) -> [u8; MAC_BYTES] {
     let mut mac = [0; MAC_BYTES];
     mac.copy_from_slice(&hash.as_bytes()[..MAC_BYTES]);
     mac
-}
-
-fn digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn push_hex(text: &mut String, bytes: &[u8]) {
