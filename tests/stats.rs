@@ -146,7 +146,7 @@ fn hit(
         _ => {}
     }
     let props = if random.chance(40) {
-        vec![("цена".to_owned(), random.pick(&["1", "2", ""]).to_owned())]
+        vec![("цена".into(), random.pick(&["1", "2", ""]).to_owned().into())]
     } else {
         vec![]
     };

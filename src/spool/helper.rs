@@ -5,6 +5,7 @@
 //! It alone knows the content of the open batch, so the seal records, which the
 //! hit thread appends blank, are filled in here.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +16,7 @@ use super::keeper::Job;
 use super::log::{Log, LogError};
 use super::record::{self, BatchOpen, GROUP_START, Kind, RECORD_HEADER_BYTES, padded, stamp, u32_at, u64_at};
 use super::shared::{BatchMeta, Held, token};
-use super::writer::{Core, DURABLE, FULL, Group, Next, UNAVAILABLE};
+use super::writer::{Core, DURABLE, FULL, Group, GroupState, Next, UNAVAILABLE};
 use crate::reject::Reason;
 
 /// The helper thread.
@@ -26,12 +27,15 @@ pub(super) struct Helper {
     /// Payloads of the group in hand that are to be hashed: in one piece, since
     /// several thousand bytes are hashed at once.
     payloads: Vec<u8>,
+    /// See [`Group::clear`].
+    retired: VecDeque<Arc<GroupState>>,
+    /// The batch before the last group, whose room is used again.
+    spare: Option<Building>,
     /// The state before the group in hand, for when the disk has no room for it.
     before: Next,
 }
 
 /// The open batch as far as it has been written.
-#[derive(Clone)]
 struct Building {
     meta: BatchMeta,
     hasher: blake3::Hasher,
@@ -41,7 +45,15 @@ struct Building {
 
 impl Helper {
     pub fn new(core: Arc<Core>, log: Log, next: Next) -> Helper {
-        Helper { core, log, building: None, payloads: Vec::new(), before: next }
+        Helper {
+            core,
+            log,
+            building: None,
+            payloads: Vec::new(),
+            retired: VecDeque::new(),
+            spare: None,
+            before: next,
+        }
     }
 
     pub fn run(mut self) {
@@ -73,7 +85,7 @@ impl Helper {
                     return;
                 }
             }
-            group.clear();
+            group.clear(&mut self.retired);
             empty = group;
         }
     }
@@ -92,7 +104,7 @@ impl Helper {
 
         // From here on the group is durable.
         self.core.shared.disk_full.store(false, Ordering::Relaxed);
-        self.building = building;
+        self.spare = std::mem::replace(&mut self.building, building);
         for index in &group.hits {
             group.sites[usize::from(*index)].durable();
         }
@@ -111,7 +123,7 @@ impl Helper {
         base: u64,
         seed: u32,
     ) -> (Option<Building>, Vec<BatchMeta>) {
-        let mut building = self.building.clone();
+        let mut building = Building::copied(&self.building, self.spare.take());
         let mut sealed = Vec::new();
         let mut hits = group.hits.iter();
         let mut at = 0;
@@ -227,6 +239,17 @@ impl Helper {
 impl Building {
     pub(super) fn new(open: &BatchOpen, lsn: u64) -> Building {
         Building { meta: BatchMeta::opened(open, lsn), hasher: blake3::Hasher::new() }
+    }
+
+    /// A copy, in the room of `spare`.
+    fn copied(of: &Option<Building>, spare: Option<Building>) -> Option<Building> {
+        let of = of.as_ref()?;
+        let (mut extents, mut sites) =
+            spare.map(|spare| (spare.meta.extents, spare.meta.sites)).unwrap_or_default();
+        extents.clone_from(&of.meta.extents);
+        sites.clone_from(&of.meta.sites);
+        let meta = BatchMeta { extents, sites, dead_letter: of.meta.dead_letter.clone(), ..of.meta };
+        Some(Building { meta, hasher: of.hasher.clone() })
     }
 
     fn hash(&mut self, payloads: &mut Vec<u8>) {

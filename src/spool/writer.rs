@@ -15,6 +15,7 @@
 //! holds it for a swap of buffers. A hit is counted when its group completes,
 //! whether or not anybody still holds its ticket.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -43,6 +44,9 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// A group of so many hits is not gathered any further: waiting for one more saves
 /// little by then.
 const MOST_GATHERED: usize = 256;
+/// How many states of earlier groups are kept for reuse: one or two are still seen
+/// by waiters when the next group ends.
+const RETIRED: usize = 4;
 
 const PENDING: u8 = 0;
 pub(super) const DURABLE: u8 = 1;
@@ -433,10 +437,17 @@ impl Forming {
 // === impl Group ===
 
 impl Group {
-    /// Makes it ready for reuse, keeping its buffers.
-    pub fn clear(&mut self) {
+    /// Makes it ready for reuse, keeping its buffers. Its state belongs to its waiters
+    /// until the last of them has seen it: it is `retired`, and an earlier one taken.
+    pub fn clear(&mut self, retired: &mut VecDeque<Arc<GroupState>>) {
         self.buffer.clear();
-        self.state = Arc::default();
+        let is_free =
+            retired.front_mut().is_some_and(|state| Arc::get_mut(state).is_some_and(GroupState::reset));
+        let next = if is_free { retired.pop_front() } else { None };
+        let last = std::mem::replace(&mut self.state, next.unwrap_or_default());
+        if retired.len() < RETIRED {
+            retired.push_back(last);
+        }
         self.sites.clear();
         self.hits.clear();
         self.keys.clear();
@@ -447,6 +458,12 @@ impl Group {
 // === impl GroupState ===
 
 impl GroupState {
+    /// Makes it as new, keeping its room.
+    fn reset(&mut self) -> bool {
+        *self.state.get_mut() = PENDING;
+        self.wakers.get_mut().map(Vec::clear).is_ok()
+    }
+
     /// Ends the group and wakes one waiter, who wakes the others when it comes to
     /// its ticket, or drops it ([`GroupState::pass_on`]): from their own thread that
     /// costs no system call each.
@@ -462,10 +479,12 @@ impl GroupState {
 
     /// Wakes all who still wait.
     pub fn pass_on(&self) {
-        let woken = std::mem::take(&mut *locked(&self.wakers));
-        for waker in woken.into_iter().flatten() {
+        let mut woken = std::mem::take(&mut *locked(&self.wakers));
+        for waker in woken.drain(..).flatten() {
             waker.wake();
         }
+        // Nobody waits for a group that has ended; its room is used again.
+        *locked(&self.wakers) = woken;
     }
 
     fn outcome(&self) -> Option<Result<(), Reason>> {

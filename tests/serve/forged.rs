@@ -199,7 +199,7 @@ fn read(value: &[u8], collect: &Collect) -> Option<Option<String>> {
     let mut headers = HeaderMap::new();
     let line = [b"theme=dark; metka=", value, b"; basket=7"].concat();
     headers.insert(COOKIE, HeaderValue::from_bytes(&line).ok()?);
-    Some(client(IpAddr::from([192, 0, 2, 1]), &headers, collect).cookie)
+    Some(client(IpAddr::from([192, 0, 2, 1]), &headers, collect).cookie.map(str::to_owned))
 }
 
 #[test]
