@@ -13,8 +13,9 @@
 //!
 //! Bounds: [`CACHE_ENTRIES`] answers, found by a keyed hash of the string (the
 //! string itself is kept only while it waits for the helper), about 8 MB;
-//! [`QUEUE_ENTRIES`] waiting strings. The rules take about 100 MB and are loaded
-//! by the helper when it gets its first string. Without the rules everything
+//! [`QUEUE_ENTRIES`] waiting strings. The rules take 85 MB at most: about 40 compiled,
+//! the rest what their searches keep, of which they let go now and then (`helper`).
+//! They are loaded by the helper when it gets its first string. Without the rules everything
 //! works, with the quick answers, and a warning says what is missing.
 
 mod cache;

@@ -10,10 +10,12 @@
 //! disk that failed ends the process at once ([`spool`](crate::spool) has
 //! stopped acknowledging by then) and the next start decides what is on it.
 //!
+//! - `heap`: how the allocator gives memory back
 //! - `running`: the server as the web address and the control socket see it
 //! - `storage`: brings storage up, and what needs it
 //! - `refusals`: writes what was refused, now and then
 
+mod heap;
 mod refusals;
 mod running;
 mod storage;
@@ -80,6 +82,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         bail!("no [[site]] is configured (metka.example.toml shows one; --demo brings its own)");
     }
     raise_descriptor_limit();
+    heap::give_back_large_blocks();
     backup::refuse_unfinished(&config.data_dir)?;
     create_data_dir(&config)?;
 

@@ -22,6 +22,11 @@ use super::{QUEUE_ENTRIES, Shared};
 /// agents are classified without delay.
 const BURST: Duration = Duration::from_millis(250);
 
+/// After so many answers the rules let go of what their searches keep. With it they
+/// take 85 MB whatever is sent; without, 140 MB after 30,000 different strings, and
+/// still more. Searches begin anew then, which adds a sixth to what answers cost.
+const ANSWERS_PER_FORGETTING: u32 = 1000;
+
 /// A string that wants its full answer.
 pub(super) struct Job {
     pub key: u64,
@@ -58,7 +63,7 @@ fn run(
     jobs: &Receiver<Job>,
 ) {
     let Ok(first) = jobs.recv() else { return };
-    let rules = match Rules::load(rules, crawlers) {
+    let mut rules = match Rules::load(rules, crawlers) {
         Ok(rules) => rules,
         Err(error) => {
             // The receiver is dropped: from now on the quick answers stay.
@@ -69,9 +74,14 @@ fn run(
     let mut spent = cpu_time();
     shared.helper_cpu_ns.store(nanoseconds(spent), Relaxed);
     let mut budget = Budget::new(cpu_percent, Instant::now());
-    let mut job = first;
+    let (mut job, mut answers) = (first, 0);
     loop {
         shared.cache.refine(job.key, Arc::new(rules.classify(&job.text)));
+        answers += 1;
+        if answers == ANSWERS_PER_FORGETTING {
+            rules.forget_searches();
+            answers = 0;
+        }
         shared.refined.fetch_add(1, Relaxed);
         let now = cpu_time();
         budget.spend(now.saturating_sub(spent));

@@ -69,23 +69,16 @@ impl Rules {
         if quick.bot == "empty" {
             return quick;
         }
-        let found = self.parser.parse(text);
-        let signs = Signs::of(text);
-        let is_crawler = found.device.family == SPIDER && !signs.is_cubot() && !signs.is_msie()
-            || self.crawlers.as_ref().is_some_and(|crawlers| crawlers.is_match(text.as_bytes()));
         let bot = match quick.bot {
-            "" if is_crawler => "crawler",
+            "" if self.is_crawler(text) => "crawler",
             bot => bot,
         };
+        let (found, found_os) = (self.parser.parse_user_agent(text), self.parser.parse_os(text));
         let text_of = |part: &Option<std::borrow::Cow<str>>| part.as_deref().unwrap_or_default().to_owned();
-        let browser = names::browser(&found.user_agent.family).into_owned();
+        let browser = names::browser(&found.family).into_owned();
         let (os, os_version) =
-            names::os(&found.os.family, &text_of(&found.os.major), &text_of(&found.os.minor));
-        let browser_version = names::version(&format!(
-            "{}.{}",
-            text_of(&found.user_agent.major),
-            text_of(&found.user_agent.minor)
-        ));
+            names::os(&found_os.family, &text_of(&found_os.major), &text_of(&found_os.minor));
+        let browser_version = names::version(&format!("{}.{}", text_of(&found.major), text_of(&found.minor)));
         let (browser, browser_version) = match (bot, browser.as_str()) {
             // A crawler's name is in the rules as if it were a browser.
             ("crawler", _) => (String::new(), String::new()),
@@ -94,6 +87,22 @@ impl Rules {
         };
         let (os, os_version) = if os.is_empty() { (quick.os, quick.os_version) } else { (os, os_version) };
         UserAgent { browser, browser_version, os, os_version, device: quick.device, bot }
+    }
+
+    /// Lets go of what the expressions keep from one search to the next: each has
+    /// automata that grow with the variety of the strings. What was compiled stays.
+    pub fn forget_searches(&mut self) {
+        // A clone shares the compiled expressions and begins with empty caches.
+        self.parser = self.parser.clone();
+        self.crawlers = self.crawlers.clone();
+    }
+
+    /// The patterns first, which are one search; the devices are hundreds, each of
+    /// which keeps what it met.
+    fn is_crawler(&self, text: &str) -> bool {
+        let signs = Signs::of(text);
+        self.crawlers.as_ref().is_some_and(|crawlers| crawlers.is_match(text.as_bytes()))
+            || (!signs.is_cubot() && !signs.is_msie() && self.parser.parse_device(text).family == SPIDER)
     }
 }
 

@@ -145,3 +145,31 @@ fn without_rules_everything_works_and_a_warning_says_so() {
     let error = Classifier::open(&config, &search).err().expect("absent").to_string();
     assert!(error.contains("gone.yaml"), "{error}");
 }
+
+#[test]
+fn the_rules_answer_the_same_after_they_forgot_their_searches() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let put = |name: &str, text: &str| {
+        std::fs::write(dir.path().join(name), text).expect("writable");
+        dir.path().join(name)
+    };
+    let rules = put(
+        "regexes.yaml",
+        "user_agent_parsers:\n  - regex: '(Firefox)/(\\d+)\\.(\\d+)'\nos_parsers:\n  - regex: '(Linux)'\n\
+         device_parsers:\n  - regex: '(looker)'\n    device_replacement: 'Spider'\n",
+    );
+    let crawlers = put("crawlers.json", r#"[{"pattern": "wanderer"}]"#);
+    let mut rules = Rules::load(&rules, Some(&crawlers)).expect("they load");
+    for round in 0..3 {
+        for (text, browser, bot) in [
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0", "Firefox", ""),
+            ("Mozilla/5.0 (X11; Linux x86_64) looker", "", "crawler"),
+            ("Mozilla/5.0 (X11; Linux x86_64) wanderer", "", "crawler"),
+        ] {
+            let found = rules.classify(text);
+            assert_eq!((found.browser.as_str(), found.bot), (browser, bot), "round {round}: {text}");
+            assert_eq!(found.os, "Linux", "round {round}: {text}");
+        }
+        rules.forget_searches();
+    }
+}
