@@ -1,7 +1,7 @@
 //! The requests: made once, as bytes, before the clock starts.
 //!
-//! Made-up people of documentation ranges look at pages of one clinic, with the user
-//! agents that people have, from where people come.
+//! Made-up people look at pages of one clinic, with the user agents that people have,
+//! from where people come.
 
 use super::options::Mix;
 
@@ -147,15 +147,15 @@ fn request(
     [head.as_bytes(), body].concat()
 }
 
-/// RFC 5737 and RFC 3849: two of three people come by IPv4.
+/// Made-up addresses of networks that are routed, since no others have a place: two
+/// of three people come by IPv4, each from another network.
 fn address(number: u32) -> String {
+    let spread = number.wrapping_mul(2_654_435_761);
+    let [first, second, third, _] = spread.to_be_bytes();
     match number % 3 {
-        0 => format!("2001:db8:{:x}:{:x}::1", number >> 16, number & 0xffff),
-        _ => format!(
-            "{}.{}",
-            ["192.0.2", "198.51.100", "203.0.113"][number as usize / 3 % 3],
-            number / 9 % 254 + 1
-        ),
+        0 => format!("2a02:{:x}:{second:x}{third:02x}::1", u16::from(first) << 3),
+        // Between 77.0.0.0 and 95.255.255.255, which Europe's registry has given out.
+        _ => format!("{}.{second}.{third}.{}", 77 + first % 19, number % 250 + 1),
     }
 }
 

@@ -106,7 +106,7 @@ pub fn start(dir: &std::path::Path, durability: &str) -> anyhow::Result<Server> 
 pub fn config(durability: &str) -> String {
     format!(
         "[collect]\nthreads = 1\ndurability = \"{durability}\"\nrate_limit_per_minute = 0\n\
-         rate_limit_network_per_minute = 0\nmax_new_visitors_per_address_per_day = 0\n\
+         rate_limit_network_per_minute = 0\n\
          [[site]]\nid = \"clinic\"\nhosts = [\"clinic.example\"]\n"
     )
 }
