@@ -12,7 +12,7 @@
 //! come before anything that costs; a repeated hit is recognised before a cookie
 //! is minted, so that the copy that is not kept does not take the cookie with it.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
@@ -80,6 +80,8 @@ pub struct Request<'a> {
     pub today: Date,
     user_agent: OnceCell<Arc<UserAgent>>,
     cookie: OnceCell<Option<Cookie>>,
+    /// The cookie's visitor on the site of the last hit, whose address this is.
+    visitor: Cell<(*const SiteState, u64)>,
     places: OnceCell<Guard<Arc<Places>>>,
 }
 
@@ -263,7 +265,11 @@ fn put_visitor(passage: &mut Passage) -> Result<(), Reason> {
         let read = || keys.read_cookie(value, today).inspect_err(|_| passage.shared.cookie_refused()).ok();
         if let Some(cookie) = request.cookie.get_or_init(read) {
             passage.identity.kind = IdentityKind::Cookie;
-            let visitor = keys.cookie_visitor(&site.site.id, &cookie.id);
+            let visitor = match request.visitor.get() {
+                (last, visitor) if std::ptr::eq(last, &**site) => visitor,
+                _ => keys.cookie_visitor(&site.site.id, &cookie.id),
+            };
+            request.visitor.set((&**site, visitor));
             passage.identity.visitor = visitor;
             passage.newcomer = (cookie.day >= today).then_some(Newcomer::Cookie(visitor));
             return Ok(());
@@ -429,6 +435,7 @@ impl<'a> Request<'a> {
             today: utc_day(now),
             user_agent: OnceCell::new(),
             cookie: OnceCell::new(),
+            visitor: Cell::new((std::ptr::null(), 0)),
             places: OnceCell::new(),
         }
     }

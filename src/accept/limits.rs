@@ -27,13 +27,13 @@ pub const BACKLOG: i32 = 4096;
 /// The bounds that tests shorten.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// A request's head must arrive within this; also how long an idle
-    /// connection is kept. Longer than the 15 s between the pixel's retries.
+    /// A request's head must arrive within this after the connection was opened or
+    /// the last answer made; so an idle connection is kept for as long, and one whose
+    /// answers are not read. Longer than the 15 s between the pixel's retries.
     pub head_read: Duration,
     /// A request's body must arrive within this.
     pub body_read: Duration,
-    /// A connection without any progress in requests is closed after this:
-    /// whoever does not read answers holds memory.
+    /// A request must be answered within this, or its connection is closed.
     pub stall: Duration,
     /// Open connections of one thread; about 10 KB each.
     pub connections_per_thread: usize,

@@ -92,12 +92,14 @@ fn read_cookies<'a>(line: &'a [u8], ours: &str, client: &mut Client<'a>) {
     }
 }
 
-/// The cookies of a line, without those that are no text: other cookies of the
-/// site's domain may be in any encoding, and ours are read beside them.
+/// The cookies of a line. Other cookies of the site's domain may be in any encoding:
+/// names that are no text are nobody's here, and a value that is none is one that
+/// nobody ever gave out.
 fn cookies(line: &[u8]) -> impl Iterator<Item = (&str, &str)> {
     line.split(|byte| *byte == b';').filter_map(|pair| {
-        let (name, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
-        Some((name.trim(), value.trim()))
+        let (name, value) = pair.split_at(pair.iter().position(|byte| *byte == b'=')?);
+        let value = std::str::from_utf8(&value[1..]).unwrap_or("\u{FFFD}");
+        Some((std::str::from_utf8(name).ok()?.trim(), value.trim()))
     })
 }
 

@@ -94,6 +94,9 @@ impl Kind {
 /// Cleaned, scrubbed, cut: what is stored of a text that has a `name` (of its
 /// property or parameter; else empty).
 pub fn kept<'a>(name: &str, text: &'a str, bytes: usize) -> Cow<'a, str> {
+    if is_short_and_clean(text) && text.len() <= bytes {
+        return Cow::Borrowed(text);
+    }
     let kept = |scrubbed: &str| finish(scrubbed, text.len(), bytes).trim_end().len();
     match clean(seen(text)) {
         Cow::Borrowed(cleaned) => shorten(scrub_named(name, cleaned), kept),
@@ -200,6 +203,23 @@ fn is_plain(text: &str) -> bool {
         before = class;
     }
     true
+}
+
+/// Whether a text is clean as it is and too short for anything but an e-mail address,
+/// which it does not hold: what most texts are. It says no about many others like it.
+fn is_short_and_clean(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    if bytes.len() >= MIN_TOKEN || bytes.first() == Some(&b' ') || bytes.last() == Some(&b' ') {
+        return false;
+    }
+    let (mut digits, mut others, mut before) = (0, 0, 0);
+    for &byte in bytes {
+        digits += usize::from(byte.is_ascii_digit());
+        others |= usize::from(!matches!(byte, b' '..=b'~') | matches!(byte, b'@' | b'%'));
+        others |= usize::from((byte == b' ') & (before == b' '));
+        before = byte;
+    }
+    others == 0 && digits < MIN_DIGITS
 }
 
 /// What a byte may be part of.

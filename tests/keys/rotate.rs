@@ -55,7 +55,9 @@ fn rotation_under_load_loses_no_hit_replaces_no_cookie_and_keeps_old_addresses_r
             // Each visitor has a hit under way all the time; how many end meanwhile is the disk's affair.
             during += sent.load(SeqCst) - before;
         }
-        wait_for("load after the last", || (sent.load(SeqCst) >= rounds * hits_a_round).then_some(()));
+        // However many came while the last command ran, some begin after it.
+        let enough = (rounds * hits_a_round).max(sent.load(SeqCst) + 2 * VISITORS as u64);
+        wait_for("load after the last", || (sent.load(SeqCst) >= enough).then_some(()));
         stop.store(true, SeqCst);
     });
     let sent = sent.load(SeqCst) + VISITORS as u64;

@@ -108,10 +108,13 @@ fn one_http2_connection_carries_many_requests_at_once_and_their_bodies() {
         for number in 1..REQUESTS {
             tasks.spawn(ask(number));
         }
-        tasks.join_all().await
+        let answered = tasks.join_all().await;
+        // While the client still holds it.
+        assert_eq!(collector.shared.counts().connections, 1);
+        drop(sender);
+        answered
     });
     assert_eq!(answered, vec![StatusCode::ACCEPTED; REQUESTS]);
-    assert_eq!(collector.shared.counts().connections, 1);
     let mut paths: Vec<String> =
         collector.finish().iter().map(|row| row["path"].as_str().expect("a path").to_owned()).collect();
     paths.sort();

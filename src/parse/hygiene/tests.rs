@@ -140,6 +140,14 @@ proptest! {
     ))]
 
     #[test]
+    fn what_is_passed_at_once_would_stay_as_it_is(text in "[ -~я]{0,18}") {
+        if is_short_and_clean(&text) {
+            prop_assert_eq!(scrub(&text), text.as_str());
+            prop_assert_eq!(clean(&text), text.as_str());
+        }
+    }
+
+    #[test]
     fn any_text_is_scrubbed_once_and_for_all(text in any::<String>()) {
         check(&text)?;
     }
