@@ -275,8 +275,11 @@ impl Server {
         let watch = &*watched.watch;
         let service = service_fn(|request: Request<Incoming>| {
             watch.note(true);
+            // At once and not when polled: hyper reads on into the buffer that a request
+            // which still lives holds, and would have to get another one.
+            let routed = self.begin(peer, request);
             async move {
-                let answer = self.answer(peer, request).await;
+                let answer = self.finish(peer, routed).await;
                 watch.note(false);
                 Ok::<Answer, Infallible>(answer)
             }
@@ -286,6 +289,9 @@ impl Server {
             .max_header_size(MAX_HEAD_BYTES)
             .max_buf_size(MAX_BUFFER_BYTES)
             .keep_alive(true)
+            // Who has said all and waits for the answer gets it; and nobody looks for an
+            // end in the middle of a request.
+            .half_close(true)
             // Answers are small: copied into one piece they leave sooner.
             .writev(false)
             .serve_connection(TokioIo::new(stream), service);
@@ -314,18 +320,32 @@ impl Server {
     }
 
     async fn answer(&self, peer: IpAddr, request: Request<Incoming>) -> Answer {
-        let context = Context {
+        self.finish(peer, self.begin(peer, request)).await
+    }
+
+    fn context(&self, peer: IpAddr) -> Context<'_> {
+        Context {
             shared: &self.shared,
             writer: &self.writer,
             thread: self.thread,
             peer,
             gathered: &self.gathered,
-        };
-        let answered = match catch_unwind(AssertUnwindSafe(|| route(context, request))) {
+        }
+    }
+
+    /// Does what can be done at once.
+    fn begin(&self, peer: IpAddr, request: Request<Incoming>) -> Result<Routed<'_>, Panicked> {
+        let context = self.context(peer);
+        catch_unwind(AssertUnwindSafe(|| route(context, request))).map_err(|_| Panicked)
+    }
+
+    /// Waits for the rest.
+    async fn finish(&self, peer: IpAddr, begun: Result<Routed<'_>, Panicked>) -> Answer {
+        let answered = match begun {
             Ok(Routed::Answered(answer)) => Ok(answer),
-            Ok(Routed::Pixel(waiting)) => CatchPanic(pin!(waiting.answer(&context))).await,
+            Ok(Routed::Pixel(waiting)) => CatchPanic(pin!(waiting.answer(&self.context(peer)))).await,
             Ok(Routed::Event(answer)) => CatchPanic(answer).await,
-            Err(_) => Err(Panicked),
+            Err(Panicked) => Err(Panicked),
         };
         let mut answer = answered.unwrap_or_else(|Panicked| {
             self.shared.panics.fetch_add(1, Relaxed);

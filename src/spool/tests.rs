@@ -243,6 +243,47 @@ fn a_batch_ends_with_its_time_its_rows_or_its_month() {
     assert_ne!((first.id, &first.token), (second.id, &second.token));
 }
 
+/// How many groups were written to the spool's last segment.
+fn groups(dir: &Path) -> usize {
+    let (_, path) = walk::segment_files(&dir.join("00")).expect("it lists").pop().expect("there is one");
+    let file = std::fs::File::open(&path).expect("it opens");
+    let header = scan::read_header(&file).expect("it reads").expect("it is a segment");
+    let mut groups = 0;
+    scan::scan(&file, &header, |found| {
+        if let scan::Found::Record { record, .. } = found {
+            groups += usize::from(record.flags & record::GROUP_START != 0);
+        }
+    })
+    .expect("it reads");
+    groups
+}
+
+#[test]
+fn what_is_gathered_goes_to_the_disk_together_when_it_is_flushed_or_at_the_seal() {
+    let dir = scratch();
+    let rig = Rig::open(options(dir.path()), Tuning::default());
+    let gather = |rig: &Rig, text: &str| {
+        rig.site.arrived();
+        let gathered = rig.writer.gather(&rig.site, MONTH, &[], |_, out| {
+            out.extend_from_slice(&payload("clinic", text));
+        });
+        gathered.expect("there is room")
+    };
+    let tickets = ["a", "b", "c"].map(|text| gather(&rig, text));
+    rig.writer.flush();
+    tickets.into_iter().for_each(|ticket| block_on(ticket).expect("it is durable"));
+    assert_eq!(groups(dir.path()), 1);
+    rig.keep("d").expect("it is kept");
+    assert_eq!(groups(dir.path()), 2);
+    assert_eq!(rig.finish(), ["a", "b", "c", "d"]);
+
+    let dir = scratch();
+    let soon = Options { seal_interval: Duration::from_millis(5), ..options(dir.path()) };
+    let rig = Rig::open(soon, Tuning::default());
+    block_on(gather(&rig, "never flushed")).expect("it is durable");
+    assert_eq!(rig.finish(), ["never flushed"]);
+}
+
 #[test]
 fn a_batch_is_out_once_at_a_time_and_keeps_its_token_over_restarts() {
     let dir = scratch();

@@ -1,5 +1,7 @@
 //! Connections: keep-alive, time-outs, smuggling, drain, a full spool, CORS.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use metka::accept::Limits;
@@ -68,6 +70,19 @@ fn whoever_does_not_read_answers_is_closed() {
     assert!(blocked, "the server took 100,000 requests whose answers nobody read");
     assert_eq!(exchange(collector.address, &get(HIT, &[])).header("x-metka"), Some("ok"));
     wait_until(|| collector.shared.counts().connections == 0);
+}
+
+#[test]
+fn whoever_ends_their_side_after_the_request_is_answered() {
+    let collector = Collector::start(&unlimited(), Limits::default());
+    let mut stream = TcpStream::connect(collector.address).expect("the collector accepts connections");
+    stream.write_all(&get(HIT, &[])).expect("it is sent");
+    stream.shutdown(Shutdown::Write).expect("it is ended");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("the whole answer");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("x-metka: ok"), "{answer}");
+    assert_eq!(collector.finish().len(), 1);
 }
 
 #[test]
