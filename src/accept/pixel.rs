@@ -33,14 +33,13 @@ pub struct Waiting {
     cookies: Cookies,
 }
 
-/// Takes the hit in a request's query, which is not longer than its target of
-/// `length` bytes; or the answer, where the hit is refused at once.
+/// Takes the hit in the query of a request whose whole target has `length` bytes.
 pub fn pixel(
     context: &Context<'_>,
     settings: &Arc<Settings>,
     head: &Parts,
     length: usize,
-) -> Result<Waiting, Answer> {
+) -> Result<Waiting, Reason> {
     let client = parse::client::client(context.peer, &head.headers, &settings.config.collect);
     let request = pipeline::Request::new(&client, referer(&head.headers), context.now());
     let mut cookies = Cookies::default();
@@ -54,7 +53,7 @@ pub fn pixel(
         Ok(report) => context.take(settings, &request, &mut cookies, report),
         Err(reason) => Err(context.refuse_unread(settings, &client.ip, *reason)),
     };
-    let taken = taken.map_err(|reason| answer::pixel(reason.name()))?;
+    let taken = taken?;
     cookies.minted_is_stored = taken.minted;
     Ok(Waiting {
         ticket: taken.ticket,

@@ -63,7 +63,7 @@ where
         return if matches!(head.method, Method::GET | Method::HEAD) {
             match pixel::pixel(&context, &settings, &head, length) {
                 Ok(waiting) => Routed::Pixel(waiting),
-                Err(answer) => Routed::Answered(answer),
+                Err(reason) => Routed::Answered(answer::pixel(reason.name())),
             }
         } else {
             Routed::Answered(answer::close(answer::method_not_allowed("GET, HEAD")))
