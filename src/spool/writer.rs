@@ -282,6 +282,9 @@ impl Core {
         }
         if forming.next.batch.is_none() {
             forming.open_batch(shared, self.spool, month);
+            // It is to be sealed in time, whoever flushes: a helper that sleeps does not
+            // know yet when that is.
+            self.wake_helper(&mut forming);
         }
         forming.push(site, keys, encode)?;
         let ticket = Ticket { group: forming.group.state.clone(), slot: None };
@@ -297,6 +300,10 @@ impl Core {
 
     fn ask(&self, forming: &mut Forming) {
         forming.asked = true;
+        self.wake_helper(forming);
+    }
+
+    fn wake_helper(&self, forming: &mut Forming) {
         if forming.idle {
             forming.idle = false;
             self.wake.notify_one();
