@@ -7,7 +7,8 @@
 //! one in ten is refused. One passage in 64 is timed, so 64 rounds are about a
 //! thousand timings of each step. A round before them is not counted: its first
 //! hit makes the day's salt, and caches are empty. The hits are not waited for on
-//! the disk (`durability = "write"`): no step does that. There is no geo database.
+//! the disk (`durability = "write"`): no step does that. The
+//! addresses are of documentation, which have no place and are not looked up.
 
 use std::collections::BTreeMap;
 
