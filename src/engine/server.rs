@@ -61,6 +61,9 @@ const ROOM_BYTES: usize = 64 << 20;
 const ALIVE_BYTES: usize = 4 << 20;
 /// As if the engine used half of the machine's memory more (1000 would be all of it).
 const OOM_SCORE: i32 = 500;
+/// A tenth of what a thread of the collector gets of a core that both want: enough for a heartbeat
+/// in time when hits take all they can.
+const NICENESS: i32 = 10;
 
 struct Server {
     core: Core,
@@ -85,6 +88,7 @@ pub fn run(options: EngineOptions) -> Result<(), EngineError> {
     let (end, ended) = watch::channel(false);
     let end = Arc::new(end);
     if options.parent_pipe {
+        yield_to_the_collector();
         watch_pipe(input, Arc::clone(&end))?;
     }
     // The library first: without it nothing on the disk need change.
@@ -136,6 +140,14 @@ fn offer_to_the_oom_killer() {
         && let Err(error) = write()
     {
         eprintln!("engine: {path} stays as it is: {error}");
+    }
+}
+
+/// Merges and questions can wait, a hit that is late is lost to its page. Threads
+/// inherit this, so it comes before there is a second one.
+fn yield_to_the_collector() {
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        eprintln!("engine: its priority stays as it is: {error}");
     }
 }
 

@@ -229,13 +229,22 @@ fn the_end_waits_for_statements_under_way() {
 }
 
 #[test]
-fn the_engine_ends_when_its_parents_pipe_closes() {
+fn the_engine_yields_to_its_parent_and_ends_when_its_pipe_closes() {
     let directory = tempfile::tempdir().unwrap();
     let mut child =
         harness::command(directory.path()).arg("--parent-pipe").stdin(Stdio::piped()).spawn().unwrap();
     let socket = directory.path().join("engine.sock");
     wait("the socket", || socket.exists().then_some(()));
     assert!(child.try_wait().unwrap().is_none());
+    let parent = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let yields = (nice(&parent) + 10).min(19);
+    for task in std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap() {
+        let Ok(stat) = std::fs::read_to_string(task.unwrap().path().join("stat")) else { continue };
+        // The library's thread that watches the memory sets its own, where it may.
+        if !stat.contains("(MemoryWorker)") {
+            assert_eq!(nice(&stat), yields, "{stat}");
+        }
+    }
     drop(child.stdin.take());
     let status = wait("the end", || child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
@@ -260,4 +269,10 @@ fn an_engine_without_memory_says_that_it_is_not_alive() {
         std::process::Command::new("prlimit").args(["--pid", &pid.to_string(), &limit]).status().unwrap();
     assert!(set.success());
     assert_eq!(alive(&secret).exception().0, Some("173"));
+}
+
+/// Of a thread's `stat`: the 19th field, the name in parentheses being the second.
+fn nice(stat: &str) -> i32 {
+    let (_, rest) = stat.rsplit_once(") ").unwrap();
+    rest.split_whitespace().nth(16).unwrap().parse().unwrap()
 }
