@@ -17,6 +17,7 @@ use super::answer::{self, Answer};
 use super::privacy_words::{ENGLISH, RUSSIAN, Words};
 use super::route::Context;
 use crate::config::{Consent, Fields, IpStorage, Site};
+use crate::html::escape;
 use crate::identify::consent::{OptOut, forget_visitor, opt_out_cookie};
 use crate::identify::sites::SiteState;
 use crate::parse;
@@ -180,21 +181,6 @@ fn recorded(words: &Words, site: &Site) -> Vec<&'static str> {
         }
     }
     lines
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -64,8 +64,17 @@ impl Helper {
             if forming.closing {
                 forming.seal();
             }
+            let rolling = std::mem::take(&mut forming.rolling);
             if forming.group.buffer.is_empty() {
-                return;
+                if forming.closing {
+                    return;
+                }
+                let first_lsn = forming.next.lsn;
+                drop(forming);
+                if rolling && !self.close_segment(first_lsn) {
+                    return;
+                }
+                continue;
             }
             let mut group = std::mem::replace(&mut forming.group, empty);
             let after = forming.next.clone();
@@ -87,6 +96,25 @@ impl Helper {
             }
             group.clear(&mut self.retired);
             empty = group;
+            if rolling && !self.close_segment(self.before.lsn) {
+                return;
+            }
+        }
+    }
+
+    /// Begins another segment, in which `first_lsn` will be the first. Says whether
+    /// to go on. Without room for one the old segment stays, and whoever asked waits.
+    fn close_segment(&mut self, first_lsn: u64) -> bool {
+        match self.log.close_segment(first_lsn) {
+            Ok(()) => true,
+            Err(LogError::NoSpace) => {
+                tracing::warn!("a segment of the spool cannot be closed: there is no room for the next");
+                true
+            }
+            Err(LogError::Fatal(why)) => {
+                self.poison(&mut Group::default(), why);
+                false
+            }
         }
     }
 

@@ -62,6 +62,14 @@ impl Log {
         }
     }
 
+    /// Begins another segment, unless nothing was written to this one yet.
+    pub fn close_segment(&mut self, first_lsn: u64) -> Result<(), LogError> {
+        match &self.current {
+            Some(current) if current.offset > SEGMENT_HEADER_BYTES as u64 => self.roll(first_lsn),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes a group, for which there is room, and makes it durable.
     pub fn write(&mut self, group: &[u8]) -> Result<(), LogError> {
         let disk = &*self.shared.disk;

@@ -40,9 +40,9 @@ const READ_RETRY: Duration = Duration::from_secs(1);
 /// Where sealed batches come out. Cheap to clone.
 #[derive(Clone)]
 pub struct Outlet {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// The spools that are written to, for notes in their logs.
-    cores: Arc<[Arc<Core>]>,
+    pub(super) cores: Arc<[Arc<Core>]>,
 }
 
 /// A batch of which storage has said that it has it, to be counted there.
@@ -316,6 +316,21 @@ impl Outlet {
         let mut letters = super::inspect::dead_letters(&self.shared.dir)?;
         letters.retain(|letter| !counted.contains(&letter.id));
         Ok(letters)
+    }
+
+    /// Has the open batches sealed now, before their time.
+    pub fn seal(&self) {
+        self.cores.iter().for_each(|core| core.seal_now());
+    }
+
+    /// Whether anything that was durable before `before_ms` has not been taken by
+    /// storage yet; dead letters, which never will be, apart.
+    pub fn has_waiting(&self, before_ms: u64) -> bool {
+        self.shared.books.values().any(|book| {
+            let state = book.state();
+            let open = state.open.is_some_and(|(_, opened_ms)| opened_ms <= before_ms);
+            open || state.batches.values().any(|held| held.waits() && held.meta.opened_ms <= before_ms)
+        })
     }
 
     /// Whether dead letters wait to be sent again.

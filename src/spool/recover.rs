@@ -230,6 +230,7 @@ fn start(
         keeper: jobs,
         totals: Mutex::new(totals),
         settle: tuning.settle,
+        flushed: Mutex::default(),
         disk_full: AtomicBool::new(false),
         holds: AtomicU32::new(0),
         tombstones: RwLock::new(Arc::new(tombstones)),

@@ -50,6 +50,8 @@ pub(super) struct Shared {
     pub totals: Mutex<BTreeMap<String, u64>>,
     /// How long a verified batch stays in the spool after its acknowledgement.
     pub settle: Duration,
+    /// What storage acknowledged before this has been written down by its machine.
+    pub flushed: Mutex<Option<Instant>>,
     /// The disk had no room for the last group.
     pub disk_full: AtomicBool,
     /// While anybody holds this, no segment is released.
@@ -103,6 +105,15 @@ pub(super) struct Segment {
     /// earlier segment's.
     pub last_batch: u32,
     pub has_keys: bool,
+}
+
+/// How long verified batches are kept.
+#[derive(Clone, Copy)]
+pub(super) struct Settling {
+    /// So long after their acknowledgement,
+    after: Duration,
+    /// or until this, if they were acknowledged before it.
+    flushed: Option<Instant>,
 }
 
 /// A sealed batch, and how far it has come.
@@ -261,10 +272,14 @@ impl Held {
     }
 
     /// Whether the spool may forget it.
-    fn is_done(&self, settle: Duration) -> bool {
+    fn is_done(&self, settling: Settling) -> bool {
         match self.stage {
             Stage::Waiting | Stage::Acknowledged { .. } => false,
-            Stage::Verified { at, .. } => !self.leased && at.elapsed() >= settle,
+            Stage::Verified { at, .. } => {
+                let settled =
+                    at.elapsed() >= settling.after || settling.flushed.is_some_and(|flushed| at < flushed);
+                !self.leased && settled
+            }
             Stage::Dead => true,
         }
     }
@@ -274,11 +289,11 @@ impl Held {
 
 impl BookState {
     /// The position, as if the batch `also` had come to that stage.
-    pub fn mark(&self, also: Option<(u32, Stage)>, settle: Duration) -> Mark {
+    pub fn mark(&self, also: Option<(u32, Stage)>, settling: Settling) -> Mark {
         let open = self.open.map_or(self.next_batch, |(number, _)| number);
         let kept = self.batches.iter().find(|(number, held)| {
             let also = also.filter(|(of, _)| of == *number);
-            !also.map_or_else(|| held.is_done(settle), |(_, stage)| stage == Stage::Dead)
+            !also.map_or_else(|| held.is_done(settling), |(_, stage)| stage == Stage::Dead)
         });
         let floor = kept.map_or(open, |(number, _)| open.min(*number));
         let mut mark = Mark {
@@ -332,9 +347,10 @@ impl Shared {
     }
 
     /// How long verified batches are kept now: the full time while there is room.
-    pub fn settle_now(&self) -> Duration {
+    pub fn settling(&self) -> Settling {
         let pressed = self.disk_full.load(Relaxed) || self.used.load(Relaxed) > self.max_bytes / 2;
-        if pressed { Duration::ZERO } else { self.settle }
+        let after = if pressed { Duration::ZERO } else { self.settle };
+        Settling { after, flushed: *locked(&self.flushed) }
     }
 
     /// Writes the checkpoint as if the batch `also`, or the dead letter `replayed`, had
@@ -346,11 +362,11 @@ impl Shared {
         also: Option<(u16, u32, Stage)>,
         replayed: Option<(u64, Stage)>,
     ) -> Result<BTreeMap<u16, u32>, SpoolError> {
-        let settle = self.settle_now();
+        let settling = self.settling();
         let mut checkpoint = Checkpoint::default();
         for (spool, book) in &self.books {
             let also = also.filter(|(of, ..)| of == spool).map(|(_, number, stage)| (number, stage));
-            checkpoint.spools.insert(*spool, book.state().mark(also, settle));
+            checkpoint.spools.insert(*spool, book.state().mark(also, settling));
         }
         let counted = |(id, held): (&u64, &Held)| match replayed.filter(|(of, _)| of == id) {
             Some((_, stage)) => stage != Stage::Dead,
@@ -396,11 +412,11 @@ impl Shared {
 
     /// After a checkpoint with these floors.
     pub fn release(&self, floors: BTreeMap<u16, u32>) {
-        let settle = self.settle_now();
+        let settling = self.settling();
         locked(&self.replays).retain(|id, held| {
             // The checkpoint names it until a later one is written: a restart in between
             // finds no file, or counts its rows once more.
-            let done = held.is_done(settle) && self.holds.load(Relaxed) == 0;
+            let done = held.is_done(settling) && self.holds.load(Relaxed) == 0;
             !done || self.remove_dead_letter(*id).is_err()
         });
         for (spool, floor) in &floors {

@@ -4,6 +4,7 @@ mod damage;
 mod disks;
 mod faults;
 mod power;
+mod purge;
 mod recorded;
 mod stages;
 

@@ -43,7 +43,7 @@ pub struct Tombstone {
 }
 
 /// Who it is about: the keyed hash that rows hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// A row's `visitor`, `minted` or `before`.
     Visitor(u64),

@@ -91,6 +91,8 @@ pub(super) struct Forming {
     /// The helper sleeps and must be woken.
     pub idle: bool,
     pub closing: bool,
+    /// The segment is to be closed: [`Core::close_segment`].
+    pub rolling: bool,
     pub poisoned: bool,
     /// The disk was full; not tried again before this.
     pub full_until: Option<Instant>,
@@ -141,6 +143,7 @@ impl Writer {
                 asked: false,
                 idle: false,
                 closing: false,
+                rolling: false,
                 poisoned: false,
                 full_until: None,
             }),
@@ -310,6 +313,22 @@ impl Core {
         }
     }
 
+    /// Asks the helper to seal the open batch now.
+    pub fn seal_now(&self) {
+        let mut forming = self.forming();
+        if let Some(batch) = &mut forming.next.batch {
+            batch.deadline = Instant::now();
+            self.wake_helper(&mut forming);
+        }
+    }
+
+    /// Asks the helper to seal the open batch and to begin another segment.
+    pub fn close_segment(&self) {
+        let mut forming = self.forming();
+        forming.rolling = true;
+        self.wake_helper(&mut forming);
+    }
+
     /// Notes in the log how far a batch has come. Rides with the next group: the
     /// checkpoint is what counts, this is for a reader who has lost it.
     pub fn note(&self, kind: Kind, id: u64, flags: u8) {
@@ -335,13 +354,14 @@ impl Core {
             let full = forming.full_until.filter(|until| now < *until);
             if full.is_none() {
                 forming.full_until = None;
-                if forming.next.batch.as_ref().is_some_and(|batch| now >= batch.deadline) {
+                let is_due = |batch: &OpenBatch| forming.rolling || now >= batch.deadline;
+                if forming.next.batch.as_ref().is_some_and(is_due) {
                     forming.seal();
                 }
             }
             // An acknowledgement alone is not worth a sync: it rides along.
             let is_asked = forming.asked && !forming.group.hits.is_empty();
-            if is_asked || forming.group.due || forming.closing {
+            if is_asked || forming.group.due || forming.closing || (forming.rolling && full.is_none()) {
                 forming.asked = false;
                 return forming;
             }

@@ -12,6 +12,7 @@ use super::answer::{self, Answer};
 use super::routes::Asked;
 use super::running::Probe;
 use crate::headers::{Kind, protect};
+use crate::html::escape;
 
 pub async fn hit(asked: Asked) -> Answer {
     let wanted = asked.parameter("site_id");
@@ -71,19 +72,6 @@ fn describe(name: &str, value: &Value, rows: &mut String) {
             ));
         }
     }
-}
-
-fn escape(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, letter| {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            other => out.push(other),
-        }
-        out
-    })
 }
 
 #[cfg(test)]
