@@ -24,6 +24,7 @@ use super::filter::{Condition, Filter, Operator};
 use super::names::{Bucket, Dimension, EventField, Metric, VisitField};
 use super::parse::{Column, Direction, Query};
 use super::person::{person, with};
+use super::visible::Visible;
 use crate::event::Kind;
 use crate::identify::visit::TIMEOUT_MS;
 use crate::store::Param;
@@ -54,7 +55,7 @@ pub struct Statements {
 /// The inside: which stored fields travel along, and the values so far.
 struct Builder<'a> {
     query: &'a Query,
-    database: &'a str,
+    visible: Visible<'a>,
     fields: Vec<String>,
     params: Vec<(String, Param)>,
 }
@@ -77,45 +78,51 @@ enum Of {
     Entry,
 }
 
-/// Compiles for the tables in `database`.
-pub fn compile(query: &Query, database: &str) -> Statements {
+/// Compiles for these rows.
+pub fn compile(query: &Query, visible: Visible<'_>) -> Statements {
     let whole = Query { dimensions: Vec::new(), order: Vec::new(), ..query.clone() };
     Statements {
-        rows: Builder::new(query, database).rows(Some((query.limit, query.offset))),
+        rows: Builder::new(query, visible).rows(Some((query.limit, query.offset))),
         total_rows: query.include.total_rows.then(|| {
-            let Statement { sql, params } = Builder::new(query, database).rows(None);
+            let Statement { sql, params } = Builder::new(query, visible).rows(None);
             Statement { sql: format!("SELECT count() FROM (\n{sql}\n)"), params }
         }),
         total_visitors: query.metrics.contains(&Metric::Percentage).then(|| {
             let visitors = Query { metrics: vec![Metric::Visitors], ..whole };
-            Builder::new(&visitors, database).rows(None)
+            Builder::new(&visitors, visible).rows(None)
         }),
     }
 }
 
 /// The persons with a hit since `since` (milliseconds).
-pub fn live(site: &str, since: i64, to: i64, database: &str) -> Statement {
+pub fn live(site: &str, since: i64, to: i64, visible: Visible<'_>) -> Statement {
     let params = vec![
         ("site".to_owned(), Param::Text(site.to_owned())),
         ("since".to_owned(), Param::Number(since)),
         ("to".to_owned(), Param::Number(to)),
     ];
-    let condition = "site = {site:String} AND bot = '' AND time > fromUnixTimestamp64Milli({since:Int64}) \
-                     AND time <= fromUnixTimestamp64Milli({to:Int64})";
+    let condition = format!(
+        "site = {{site:String}} AND bot = '' AND time > fromUnixTimestamp64Milli({{since:Int64}}) \
+         AND time <= fromUnixTimestamp64Milli({{to:Int64}}){}",
+        visible.condition()
+    );
     let sql = format!(
         "{with}\nSELECT uniqExact({person})\nFROM {database}.hits\nWHERE {condition}",
-        with = with(database, condition),
-        person = person(database)
+        with = with(visible, &condition),
+        person = person(visible),
+        database = visible.database,
     );
     Statement { sql, params }
 }
 
 /// The time of the site's first hit; of the marked ones too with `bots`.
-pub fn first_hit(site: &str, bots: Bots, database: &str) -> Statement {
+pub fn first_hit(site: &str, bots: Bots, visible: Visible<'_>) -> Statement {
     Statement {
         sql: format!(
-            "SELECT count(), toUnixTimestamp64Milli(min(time)) FROM {database}.hits WHERE site = {{site:String}}{}",
-            bots.condition()
+            "SELECT count(), toUnixTimestamp64Milli(min(time)) FROM {}.hits WHERE site = {{site:String}}{}{}",
+            visible.database,
+            bots.condition(),
+            visible.condition()
         ),
         params: vec![("site".to_owned(), Param::Text(site.to_owned()))],
     }
@@ -135,7 +142,7 @@ impl Bots {
 // === impl Builder ===
 
 impl<'a> Builder<'a> {
-    fn new(query: &'a Query, database: &'a str) -> Self {
+    fn new(query: &'a Query, visible: Visible<'a>) -> Self {
         let range = &query.range;
         let number = |name: &str, value: i64| (name.to_owned(), Param::Number(value));
         let text = |name: &str, value: &str| (name.to_owned(), Param::Text(value.to_owned()));
@@ -147,7 +154,7 @@ impl<'a> Builder<'a> {
             number("look_to", range.to.saturating_add(LOOK_AROUND_MS)),
             text("zone", range.zone.iana_name().unwrap_or("UTC")),
         ];
-        Builder { query, database, fields: Vec::new(), params }
+        Builder { query, visible, fields: Vec::new(), params }
     }
 
     /// The statement, with `page` as limit and offset.
@@ -255,8 +262,9 @@ impl<'a> Builder<'a> {
         let fields: String = self.fields.iter().map(|field| format!(", {field}")).collect();
         let condition = format!(
             "site = {{site:String}}{} AND time >= fromUnixTimestamp64Milli({{look_from:Int64}}) \
-             AND time < fromUnixTimestamp64Milli({{look_to:Int64}})",
-            self.query.bots().condition()
+             AND time < fromUnixTimestamp64Milli({{look_to:Int64}}){}",
+            self.query.bots().condition(),
+            self.visible.condition()
         );
         format!(
             "SELECT person, n, v, v[1] AS e, arrayLast(y -> y.4 <= 2, v) AS l,
@@ -278,9 +286,9 @@ WHERE {condition}
 GROUP BY person
 )
 ARRAY JOIN visits AS v, arrayEnumerate(visits) AS n",
-            with = with(self.database, &condition),
-            person = person(self.database),
-            database = self.database,
+            with = with(self.visible, &condition),
+            person = person(self.visible),
+            database = self.visible.database,
         )
     }
 

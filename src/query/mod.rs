@@ -36,6 +36,7 @@ pub mod names;
 pub mod parse;
 mod person;
 pub mod range;
+pub mod visible;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -43,6 +44,7 @@ use serde_json::{Map, Value, json};
 pub use compile::{Statement, Statements, compile};
 pub use names::{Dimension, Metric};
 pub use parse::{Query, parse};
+pub use visible::Visible;
 
 use crate::config::Site;
 use crate::store::{Limits, Storage, StorageError};
@@ -86,8 +88,9 @@ pub async fn run(
     now: Timestamp,
 ) -> Result<Value, QueryError> {
     let mut query = parse(question, site, now).map_err(QueryError::Invalid)?;
+    let visible = visible(storage, site).await?;
     if query.range.all
-        && let Some(first) = first_hit(storage, &query).await?
+        && let Some(first) = first_hit(storage, &query, visible).await?
     {
         query.begin_with(first);
     }
@@ -100,7 +103,7 @@ pub async fn run(
         ),
         _ => None,
     };
-    let statements = compile(&query, storage.database());
+    let statements = compile(&query, visible);
     let rows = ask(storage, &statements.rows).await?;
     let total_rows = match &statements.total_rows {
         Some(statement) => Some(number(&ask(storage, statement).await?)),
@@ -128,7 +131,7 @@ pub async fn run(
 /// The persons with a hit in the last five minutes.
 pub async fn live(storage: &Storage, site: &Site, now: Timestamp) -> Result<u64, QueryError> {
     let now = now.as_millisecond();
-    let statement = compile::live(&site.id, now - LIVE_MS, now, storage.database());
+    let statement = compile::live(&site.id, now - LIVE_MS, now, visible(storage, site).await?);
     Ok(number(&ask(storage, &statement).await?))
 }
 
@@ -137,8 +140,20 @@ pub fn asks_for_bots(question: &Value) -> bool {
     question["include"]["bots"] == Value::Bool(true)
 }
 
-async fn first_hit(storage: &Storage, query: &Query) -> Result<Option<i64>, QueryError> {
-    let rows = ask(storage, &compile::first_hit(&query.site, query.bots(), storage.database())).await?;
+/// Which rows there are for a question that is asked now.
+async fn visible<'a>(storage: &'a Storage, site: &Site) -> Result<Visible<'a>, QueryError> {
+    Ok(match storage.has_blocks(&site.id).await? {
+        true => Visible::unblocked(storage.database()),
+        false => Visible::all(storage.database()),
+    })
+}
+
+async fn first_hit(
+    storage: &Storage,
+    query: &Query,
+    visible: Visible<'_>,
+) -> Result<Option<i64>, QueryError> {
+    let rows = ask(storage, &compile::first_hit(&query.site, query.bots(), visible)).await?;
     Ok(rows.first().and_then(|row| match row.as_slice() {
         [count, first] if count.as_u64() > Some(0) => first.as_i64(),
         _ => None,

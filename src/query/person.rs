@@ -1,6 +1,6 @@
 //! Whose hit it is: the SQL for the person of a hit.
 //!
-//! In: which hits are looked at (a condition). Out: a `WITH` clause and, for use
+//! In: which hits are looked at (a condition) among those that are [`Visible`]. Out: a `WITH` clause and, for use
 //! below it, the expression of the person. The definition is in
 //! [`crate::identify::visit`]; here is how it is computed:
 //!
@@ -22,10 +22,12 @@
 //! both hashes of a pair have hits in the range, the last hit before midnight and
 //! the first after it are in it, and these decide.
 
+use super::visible::Visible;
 use crate::identify::visit::TIMEOUT_MS;
 
 /// The `WITH` clause, for hits under `condition`.
-pub fn with(database: &str, condition: &str) -> String {
+pub fn with(visible: Visible<'_>, condition: &str) -> String {
+    let (database, unblocked) = (visible.database, visible.condition());
     format!(
         "WITH RECURSIVE
 near AS (
@@ -37,7 +39,7 @@ hashes AS (
     SELECT visitor, before, time FROM near
     WHERE minted = 0 OR minted NOT IN (
         SELECT visitor FROM {database}.hits
-        WHERE site = {{site:String}} AND identity = 'cookie' AND visitor IN (SELECT minted FROM near))
+        WHERE site = {{site:String}} AND identity = 'cookie' AND visitor IN (SELECT minted FROM near){unblocked})
 ),
 pairs AS (
     SELECT today, argMin(earlier, first) AS earlier
@@ -65,12 +67,13 @@ chain AS (
 
 /// The person of a hit, under [`with`]. (`transform` takes no empty array, so the
 /// links end with 0, which is nobody's hash.)
-pub fn person(database: &str) -> String {
-    format!("if({}, minted, transform(visitor, links.1, links.2, visitor))", adopted(database))
+pub fn person(visible: Visible<'_>) -> String {
+    format!("if({}, minted, transform(visitor, links.1, links.2, visitor))", adopted(visible))
 }
 
-fn adopted(database: &str) -> String {
+fn adopted(visible: Visible<'_>) -> String {
+    let (database, unblocked) = (visible.database, visible.condition());
     format!(
-        "minted != 0 AND minted IN (SELECT visitor FROM {database}.hits WHERE site = {{site:String}} AND identity = 'cookie')"
+        "minted != 0 AND minted IN (SELECT visitor FROM {database}.hits WHERE site = {{site:String}} AND identity = 'cookie'{unblocked})"
     )
 }

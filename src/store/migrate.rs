@@ -15,6 +15,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 2, name: "erase_queue", text: include_str!("../../schema/0002_erase_queue.sql") },
     Migration { number: 3, name: "before", text: include_str!("../../schema/0003_before.sql") },
     Migration { number: 4, name: "refusals", text: include_str!("../../schema/0004_refusals.sql") },
+    Migration { number: 5, name: "blocked", text: include_str!("../../schema/0005_blocked.sql") },
 ];
 
 /// The number of the last migration.

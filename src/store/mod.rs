@@ -14,10 +14,12 @@
 //! It does not retry: the shipper and the callers of questions decide that.
 
 mod batches;
+mod blocks;
 mod connect;
 mod erase;
 pub mod error;
 pub mod migrate;
+mod queue;
 pub mod refusals;
 pub mod row;
 
@@ -29,6 +31,7 @@ use clickhouse::Client;
 use serde::Serialize;
 
 pub use batches::{Asked, Held};
+pub use blocks::{Block, MAX_BLOCKS};
 pub use error::StorageError;
 
 /// The settings of every insert. One batch is one block is one part, so that
@@ -232,12 +235,25 @@ impl Storage {
 
     /// Runs a statement that changes something. Returns when it is done.
     pub async fn execute(&self, sql: &str, params: &[(String, Param)]) -> Result<(), StorageError> {
+        self.execute_with(sql, params, &[]).await
+    }
+
+    /// [`Storage::execute`] under further settings.
+    async fn execute_with(
+        &self,
+        sql: &str,
+        params: &[(String, Param)],
+        settings: &[(&str, &str)],
+    ) -> Result<(), StorageError> {
         let mut query = self
             .client
             .query_raw(sql)
             .with_setting("wait_end_of_query", "1")
             .with_setting("mutations_sync", "2")
             .with_setting("alter_sync", "2");
+        for (name, value) in settings {
+            query = query.with_setting(*name, *value);
+        }
         for (name, value) in params {
             query = query.param(name, value);
         }

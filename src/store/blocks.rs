@@ -1,0 +1,143 @@
+//! The table `blocked`: whose rows are in no number, though they are stored.
+//!
+//! In: subjects of a site. Out: from the return on no question sees a row that one
+//! of them covers, whenever it came or comes ([`crate::query`] asks for that);
+//! after [`Storage::unblock`] all do again.
+//!
+//! A blocked row is kept for the time of the check, whatever its term: `hold` is
+//! set on it, which stops the terms of the schema and of retention. That is a
+//! mutation, so it follows the block; rows that come later get theirs by
+//! [`Storage::hold_blocked`], which is to run more often than the shortest term, a day.
+//! A hold ends with the last block that covers the row.
+
+use std::time::Duration;
+
+use super::queue::{Queue, covered, random, subject};
+use super::{Limits, Param, Storage, StorageError};
+use crate::spool::{Subject, Tombstone};
+
+/// Looking at a table of a few rows; the answer decides whether a question can be asked.
+const LOOK: Duration = Duration::from_secs(5);
+/// The most blocks of all sites together: each question reads those of its site, and their copy is one file.
+pub const MAX_BLOCKS: usize = 50_000;
+
+/// A subject whose rows are in no number.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Block {
+    pub site: String,
+    pub subject: Subject,
+}
+
+// === impl Storage ===
+
+impl Storage {
+    /// Whether anybody is blocked on the site.
+    pub async fn has_blocks(&self, site: &str) -> Result<bool, StorageError> {
+        let sql = format!("SELECT count() FROM {}.blocked WHERE site = {{site:String}}", self.database());
+        let params = [("site".to_owned(), Param::Text(site.to_owned()))];
+        let limits = Limits { time: LOOK, ..Limits::default() };
+        let rows = self.json(&sql, &params, &limits).await?;
+        Ok(rows.first().and_then(|row| row.first()?.as_u64()) > Some(0))
+    }
+
+    /// All who are blocked, in order.
+    pub async fn blocks(&self) -> Result<Vec<Block>, StorageError> {
+        let sql = format!(
+            "SELECT DISTINCT site, toInt8(kind), subject FROM {}.blocked ORDER BY ALL",
+            self.database()
+        );
+        let rows = self.json(&sql, &[], &Limits::default()).await?;
+        let mut blocks: Vec<Block> = rows.iter().filter_map(|row| block(row)).collect();
+        if blocks.len() != rows.len() {
+            return Err(StorageError::Unreadable("a row of blocked is not one".to_owned()));
+        }
+        blocks.sort();
+        Ok(blocks)
+    }
+
+    /// Blocks these; those that are blocked stay so. Returns before the rows are held.
+    pub async fn block(&self, blocks: &[Block], since_ms: i64) -> Result<(), StorageError> {
+        let _queue = Queue::open(self).await;
+        let known = self.blocks().await?;
+        let new: Vec<&Block> = blocks.iter().filter(|block| known.binary_search(block).is_err()).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let mut payload = Vec::new();
+        for block in new {
+            subject(&block.site, block.subject, &mut payload);
+            payload.extend_from_slice(&since_ms.to_le_bytes());
+        }
+        let token = format!("block-{}", random());
+        self.insert_into("blocked", &["site", "kind", "subject", "since"], &token, payload.into()).await
+    }
+
+    /// Ends these blocks, and the holds that only they gave.
+    pub async fn unblock(&self, blocks: &[Block]) -> Result<(), StorageError> {
+        let queue = Queue::open(self).await;
+        let queued: Vec<Tombstone> = blocks
+            .iter()
+            .map(|block| Tombstone {
+                site: block.site.clone(),
+                subject: block.subject,
+                before_ms: 0,
+                made_ms: 0,
+            })
+            .collect();
+        let database = self.database();
+        let job = async {
+            let listed =
+                format!("(site, kind, subject) IN (SELECT site, kind, subject FROM {database}.erase_queue)");
+            let count = format!("SELECT count() FROM {database}.blocked WHERE {listed}");
+            if self.number(&count, &[]).await? > 0 {
+                self.execute(&format!("ALTER TABLE {database}.blocked DELETE WHERE {listed}"), &[]).await?;
+            }
+            let freed = format!(
+                "hold AND {} AND NOT {}",
+                covered(database, "erase_queue", ""),
+                covered(database, "blocked", "")
+            );
+            self.set_hold(false, &freed).await
+        };
+        if !queued.is_empty() {
+            queue.with(&queued.iter().collect::<Vec<_>>(), job).await?;
+            self.wait_for_old_parts().await?;
+        }
+        Ok(())
+    }
+
+    /// Sets `hold` on every blocked row that does not have it, and says how many.
+    pub async fn hold_blocked(&self) -> Result<u64, StorageError> {
+        let _queue = Queue::open(self).await;
+        let condition = format!("NOT hold AND {}", covered(self.database(), "blocked", ""));
+        self.set_hold(true, &condition).await
+    }
+
+    async fn set_hold(&self, hold: bool, condition: &str) -> Result<u64, StorageError> {
+        let database = self.database();
+        let count = format!("SELECT count() FROM {database}.hits WHERE {condition}");
+        let rows = self.number(&count, &[]).await?;
+        if rows > 0 {
+            let sql = format!("ALTER TABLE {database}.hits UPDATE hold = {hold} WHERE {condition}");
+            self.execute(&sql, &[]).await?;
+            let left = self.number(&count, &[]).await?;
+            if left > 0 {
+                return Err(StorageError::Unreadable(format!(
+                    "{left} of {rows} rows did not take hold = {hold}"
+                )));
+            }
+        }
+        Ok(rows)
+    }
+}
+
+fn block(row: &[serde_json::Value]) -> Option<Block> {
+    let [site, kind, hash] = row else { return None };
+    let hash = hash.as_u64()?;
+    let subject = match kind.as_i64()? {
+        1 => Subject::Visitor(hash),
+        2 => Subject::UserKey(hash),
+        _ => return None,
+    };
+    Some(Block { site: site.as_str()?.to_owned(), subject })
+}
