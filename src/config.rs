@@ -60,6 +60,7 @@ pub struct Config {
     pub enrich: Enrich,
     pub keys: Keys,
     pub backup: Backup,
+    pub operator: Operator,
     pub sites: Vec<Site>,
 }
 
@@ -210,6 +211,18 @@ pub struct Backup {
     pub dir: PathBuf,
     /// A backup older than this is destroyed.
     pub max_age_days: u32,
+}
+
+/// `[operator]`: whose data it is by law, for acts and notices.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Operator {
+    pub name: String,
+    pub address: String,
+    /// Who processes on the operator's behalf; empty when nobody does.
+    pub processor: String,
+    pub processor_address: String,
+    /// Name and post of whoever signs acts.
+    pub official: String,
 }
 
 /// One `[[site]]`.
@@ -474,6 +487,16 @@ impl Config {
         };
         section.finish(&mut mistakes);
 
+        let mut section = root.section("operator");
+        let operator = Operator {
+            name: section.line("name"),
+            address: section.line("address"),
+            processor: section.line("processor"),
+            processor_address: section.line("processor_address"),
+            official: section.line("official"),
+        };
+        section.finish(&mut mistakes);
+
         let mut sites = Vec::new();
         for section in root.sections("site") {
             sites.push(Site::read(section, &mut mistakes));
@@ -502,6 +525,7 @@ impl Config {
                 enrich,
                 keys,
                 backup,
+                operator,
                 sites,
             };
             Ok((config, keys_asked))

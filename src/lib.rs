@@ -25,6 +25,7 @@
 //! - [`refusals`]: what was refused, summed by hour and reason
 //! - [`count`]: received = stored + waiting + in flight + refused, per site
 //! - [`privacy`]: the key ring, client addresses, hashes; later the officer's jobs
+//! - [`subject`]: what is done to one person's data: find, export, block, erase
 //! - [`spool`]: the durable log that an answer waits for
 //! - [`ship`]: sealed batches go to storage, once each
 //! - [`store`]: ClickHouse: endpoint, migrations, the row and its encoding
@@ -34,6 +35,7 @@
 //! - [`web`]: dashboard, sign-in, API, metrics
 //! - [`demo`]: a made-up clinic with some months of made-up visitors
 //! - [`assets`]: the files embedded in the binary
+//! - [`html`]: text on a page
 //! - [`search`]: where the files that npm brings are found
 //! - [`serve`]: all of the above, started and stopped in order
 //! - [`control`]: how commands reach a running server
@@ -52,6 +54,7 @@ pub mod engine;
 pub mod enrich;
 pub mod event;
 pub mod headers;
+pub mod html;
 pub mod identify;
 pub mod log;
 pub mod mark;
@@ -66,5 +69,6 @@ pub mod serve;
 pub mod ship;
 pub mod spool;
 pub mod store;
+pub mod subject;
 pub mod tls;
 pub mod web;

@@ -14,6 +14,9 @@ use toml::{Table, Value};
 use super::{ENVIRONMENT_PREFIX, Fields, MAX_SITE_ID_BYTES, Network, PathRules, TlsFiles};
 use crate::parse::client::is_https;
 
+/// A text that stands in documents fits on a page's line or three.
+const MAX_LINE_BYTES: usize = 500;
+
 /// The keys outside of any section.
 const TOP_LEVEL_KEYS: [&str; 1] = ["data_dir"];
 
@@ -183,6 +186,15 @@ impl Section {
 
     pub(super) fn string(&mut self, key: &str, default: &str) -> String {
         self.text(key).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// A text of one line as it stands in documents; empty when it is not given.
+    pub(super) fn line(&mut self, key: &str) -> String {
+        let text = self.string(key, "");
+        if text.len() > MAX_LINE_BYTES || text.chars().any(char::is_control) {
+            self.mistake(key, format_args!("expected one line of at most {MAX_LINE_BYTES} bytes"));
+        }
+        text
     }
 
     pub(super) fn strings(&mut self, key: &str) -> Vec<String> {

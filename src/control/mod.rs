@@ -11,6 +11,7 @@
 //! | `POST /spool/replay` | `{"id": HEX or null}`: dead letters are sent again: `{"replayed":n,"dead":[…]}` |
 //! | `POST /keys` | `{"master_key_file": FILE or null}`: the key ring is read again; or a master key that it is about to be wrapped under is |
 //! | `POST /backup` | `{"to": DIR}`: makes a backup there and answers when it is checked |
+//! | `POST /subject` | what is to be done about one person ([`crate::subject::job`]) |
 //! | `POST /demo/remove` | `{"removed":n}` |
 //!
 //! Errors are `{"error": text}` with a status of 400 for a wrong question and
@@ -138,6 +139,17 @@ async fn answer(state: &State, request: Request<Incoming>) -> Answer {
                 Err(error) => Err((StatusCode::BAD_REQUEST, error)),
             }
         }
+        (&Method::POST, "/subject") => match read(body).await.and_then(|asked| {
+            serde_json::from_value(asked).map_err(|error| format!("the job cannot be read: {error}"))
+        }) {
+            Ok(asked) => state.running.subject(asked).await.map_err(|error| {
+                let of_the_question = error.is_of_the_question();
+                let status =
+                    if of_the_question { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR };
+                (status, error.to_string())
+            }),
+            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        },
         (&Method::POST, "/demo/remove") => match state.archive() {
             Some(archive) => {
                 archive.remove_demo().await.map(|removed| json!({ "removed": removed })).map_err(refused)

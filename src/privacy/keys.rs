@@ -88,6 +88,15 @@ pub struct KeyRing {
     changing: Mutex<Changing>,
 }
 
+/// What one address is stored as.
+#[derive(Default)]
+pub struct Forms {
+    /// As [`KeyRing::protect`] gives it: the bytes, and the key's id.
+    pub stored: Vec<([u8; 16], u32)>,
+    /// How many months' keys are destroyed: what they protected cannot be found.
+    pub destroyed: usize,
+}
+
 /// What may be known about a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyInfo {
@@ -258,6 +267,23 @@ impl KeyRing {
         let mut bytes = address.to_bytes();
         key.cipher.encrypt_ip16(&mut bytes);
         (bytes, key.id)
+    }
+
+    /// All that the address may be stored as: under each month's keys that are left.
+    pub fn forms_of(&self, ip: &ClientIp, how: IpStorage) -> Forms {
+        let address = match how {
+            IpStorage::Encrypted => *ip,
+            IpStorage::Truncated => ip.truncated(),
+            IpStorage::None => return Forms::default(),
+        };
+        let ring = self.ring.load();
+        let stored = ring.addresses.iter().map(|key| {
+            let mut bytes = address.to_bytes();
+            key.cipher.encrypt_ip16(&mut bytes);
+            (bytes, key.id)
+        });
+        let is_gone = |key: &&KeyInfo| key.purpose == Purpose::Ip && !key.destroyed.is_empty();
+        Forms { stored: stored.collect(), destroyed: ring.listed.iter().filter(is_gone).count() }
     }
 
     /// The address behind a stored one; `None` if its key has been destroyed.

@@ -15,6 +15,8 @@ use crate::config::Config;
 use crate::demo;
 use crate::enrich::Attribution;
 use crate::spool::{Backlog, Outlet};
+use crate::subject::job::Asked;
+use crate::subject::{Office, SubjectError};
 use crate::web::running::{Answering, EngineStatus, Probe, Replayed, Running, StepCount};
 
 /// How often a flush looks whether storage has everything.
@@ -131,6 +133,13 @@ impl Running for Server {
         })
     }
 
+    fn subject(&self, asked: Asked) -> Answering<'_, Result<Value, SubjectError>> {
+        let office = self.office();
+        // To its end, also when whoever asked goes away.
+        let done = tokio::spawn(async move { office.answer(asked, jiff::Timestamp::now()).await });
+        Box::pin(async move { done.await.map_err(|error| SubjectError::Thread(error.to_string()))? })
+    }
+
     fn flush(&self) -> Answering<'_, Result<(), String>> {
         Box::pin(async move {
             let sums = || {
@@ -151,6 +160,20 @@ impl Running for Server {
                 format!("storage did not take all that waits within {} s", FLUSH_TIMEOUT.as_secs())
             })
         })
+    }
+}
+
+// === impl Server, for itself ===
+
+impl Server {
+    /// Who does what is asked about one person, under the configuration in force.
+    fn office(&self) -> Office {
+        Office {
+            config: self.config.load_full(),
+            keys: self.shared.keys.clone(),
+            storage: self.storage.store(),
+            outlet: self.outlet.clone(),
+        }
     }
 }
 

@@ -14,6 +14,8 @@ use serde_json::Value;
 use crate::config::Site;
 use crate::enrich::Attribution;
 use crate::spool::{Backlog, DeadLetter};
+use crate::subject::SubjectError;
+use crate::subject::job::Asked;
 
 /// What an asynchronous method of a trait object returns.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -93,6 +95,10 @@ pub trait Running: Send + Sync {
     /// Visitor cookies that were forged, altered, too old, or of a destroyed key.
     fn cookies_refused(&self) -> u64 {
         0
+    }
+    /// Does something to one person's data, to its end.
+    fn subject(&self, _asked: Asked) -> Answering<'_, Result<Value, SubjectError>> {
+        Box::pin(async { Err(SubjectError::Thread("this server does nothing of the kind".to_owned())) })
     }
     /// Sends one dead letter again, or all; returns when storage has answered for each.
     fn replay(&self, only: Option<u64>) -> Answering<'_, Result<Replayed, String>>;

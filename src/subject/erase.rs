@@ -1,0 +1,255 @@
+//! An erasure: a person is in no file any more.
+//!
+//! ```text
+//! 1. what waits is stored, rows are counted, the order is written down   DATA/rights/erasing.json
+//! 2. tombstones, here and beside the backups                             no row comes (back) from now on
+//! 3. the spool's segments are closed, and settle                         what was on its way is in storage
+//! 4. rows are deleted in storage                                         mutation; parts gone, detached ones too
+//! 5. dead letters are written again without the rows
+//! 6. storage's disk is synced, the spool lets its segments go            overwritten with zeros
+//! 7. blocks of the person end; nothing is left: counted
+//! 8. the act is written, the order removed                               DATA/rights/acts/
+//! ```
+//!
+//! Each step may run twice, so an order that is there at a start is carried out
+//! from step 2 on. At each start the tombstones in force are also applied to storage
+//! again ([`Office::recheck`]): ClickHouse may lose an acknowledged deletion when the
+//! machine loses its power.
+//!
+//! Many people go in one order, and cost little more than one.
+//!
+//! What is left for a time, or cannot be looked into, the act says: backups, which end
+//! with their age and know the tombstones, and files of the spool that were set
+//! aside as damaged. With an outside ClickHouse the spool keeps its files for
+//! [`SETTLE`], since its disk cannot be synced from here.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use super::act::Act;
+use super::block::blocks;
+use super::find::{COVERED, params};
+use super::{Office, PATIENCE, POLL, Person, SubjectError, blocking};
+use crate::spool::{SETTLE, Tombstone};
+use crate::web::file;
+
+/// An order that has not been carried out.
+const FILE_NAME: &str = "erasing.json";
+const FILE_VERSION: u32 = 1;
+/// The most people in one order: the file stays below the bound of private files.
+pub const MAX_ORDERS: usize = 5000;
+
+/// One at a time: they close the spool's segments and use one table.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// Whom to erase, and why.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    pub person: Person,
+    /// The number of the request in the register.
+    pub request: Option<String>,
+    /// The legal reason, in words.
+    pub reason: String,
+    /// Who destroys: name and post.
+    pub by: String,
+}
+
+/// The file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Job {
+    version: u32,
+    /// Rows received before this go, in milliseconds since 1970.
+    before_ms: i64,
+    orders: Vec<Counted>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Counted {
+    order: Order,
+    rows: u64,
+}
+
+// === impl Office ===
+
+impl Office {
+    /// Erases them all. The acts are in the order of the orders.
+    pub async fn erase(&self, orders: Vec<Order>, now: Timestamp) -> Result<Vec<Act>, SubjectError> {
+        if orders.len() > MAX_ORDERS {
+            return Err(SubjectError::TooManyOrders(orders.len()));
+        }
+        let _alone = ALONE.lock().await;
+        // One that did not come to its end goes first: there is one file.
+        self.carry_out_left().await?;
+        let before_ms = now.as_millisecond();
+        self.caught_up(before_ms).await?;
+        let mut counted = Vec::with_capacity(orders.len());
+        for order in orders {
+            let rows = self.rows_before(&order.person, before_ms).await?;
+            counted.push(Counted { order, rows });
+        }
+        let job = Job { version: FILE_VERSION, before_ms, orders: counted };
+        let (path, bytes) = (self.dir().join(FILE_NAME), serde_json::to_vec(&job).expect("plain values"));
+        blocking(move || file::replace(&path, &bytes).map_err(|source| SubjectError::File { path, source }))
+            .await?;
+        self.carry_out(job).await
+    }
+
+    /// At a start, when storage is there: ends what was begun, and deletes again what a
+    /// tombstone in force covers. Says how many rows there were.
+    pub async fn recheck(&self) -> Result<u64, SubjectError> {
+        let _alone = ALONE.lock().await;
+        self.carry_out_left().await?;
+        let tombstones = self.outlet.tombstones();
+        Ok(self.storage.erase(tombstones.list()).await?)
+    }
+
+    async fn carry_out_left(&self) -> Result<(), SubjectError> {
+        let path = self.dir().join(FILE_NAME);
+        let job = blocking(move || read(path)).await?;
+        if let Some(job) = job {
+            tracing::warn!(people = job.orders.len(), "an erasure that was begun is carried out");
+            self.carry_out(job).await?;
+        }
+        Ok(())
+    }
+
+    /// Steps 2 to 8.
+    async fn carry_out(&self, job: Job) -> Result<Vec<Act>, SubjectError> {
+        let mut tombstones = Vec::new();
+        for one in &job.orders {
+            for subject in one.order.person.subjects()? {
+                let site = one.order.person.site.clone();
+                let made_ms = job.before_ms;
+                tombstones.push(Tombstone { site, subject, before_ms: job.before_ms, made_ms });
+            }
+        }
+        let (outlet, mine) = (self.outlet.clone(), tombstones.clone());
+        let mirror = self.config.backup.dir.join("tombstones");
+        blocking(move || {
+            if let Some(dir) = mirror.parent() {
+                file::private_directory(dir)
+                    .map_err(|source| SubjectError::File { path: dir.to_owned(), source })?;
+            }
+            Ok(outlet.erase(&mine, &[mirror])?)
+        })
+        .await?;
+
+        let closed = self.outlet.close_segments();
+        let these = closed.clone();
+        self.wait(PATIENCE, SubjectError::Waiting, move |office| Ok(office.outlet.is_settled(&these)))
+            .await?;
+        let deleted = self.storage.erase(&tombstones).await?;
+        let outlet = self.outlet.clone();
+        let letters = blocking(move || Ok(outlet.purge_dead_letters()?)).await?;
+        let patience = match self.sync_storage().await? {
+            Some(at) => {
+                self.outlet.flushed(at);
+                PATIENCE
+            }
+            None => SETTLE + PATIENCE,
+        };
+        self.wait(patience, SubjectError::Spool, move |office| {
+            Ok(office.outlet.is_released(&closed)? && office.outlet.dead_letters_leaving() == 0)
+        })
+        .await?;
+
+        let mut blocked = Vec::new();
+        for one in &job.orders {
+            blocked.extend(blocks(&one.order.person)?);
+        }
+        self.end_blocks(blocked).await?;
+        let outlet = self.outlet.clone();
+        let quarantined = blocking(move || Ok(outlet.quarantined()?)).await?;
+        tracing::info!(
+            people = job.orders.len(),
+            rows = deleted,
+            rows_in_dead_letters = letters,
+            files_set_aside = quarantined,
+            "an erasure is carried out"
+        );
+        let mut acts = Vec::with_capacity(job.orders.len());
+        for one in job.orders {
+            let left = self.rows_before(&one.order.person, job.before_ms).await?;
+            if left > 0 {
+                return Err(SubjectError::Left { rows: left, of: one.rows });
+            }
+            acts.push(Act::new(&self.config, one.order, one.rows, quarantined, Timestamp::now()));
+        }
+        let (dir, written) = (self.dir(), acts.clone());
+        blocking(move || {
+            for act in &written {
+                act.write(&dir)?;
+            }
+            let path = dir.join(FILE_NAME);
+            std::fs::remove_file(&path)
+                .and_then(|()| File::open(&dir)?.sync_all())
+                .map_err(|source| SubjectError::File { path, source })
+        })
+        .await?;
+        Ok(acts)
+    }
+
+    async fn rows_before(&self, person: &Person, before_ms: i64) -> Result<u64, SubjectError> {
+        let sql = format!(
+            "SELECT count() FROM {}.hits WHERE site = {{site:String}} \
+             AND time < fromUnixTimestamp64Milli(toInt64({before_ms}), 'UTC') AND {COVERED}",
+            self.storage.database()
+        );
+        Ok(self.storage.number(&sql, &params(person)?).await?)
+    }
+
+    /// Has the embedded engine's disk written down; says since when that holds.
+    async fn sync_storage(&self) -> Result<Option<Instant>, SubjectError> {
+        if !self.config.storage.url.is_empty() {
+            return Ok(None);
+        }
+        let path = self.config.data_dir.clone();
+        blocking(move || {
+            let at = Instant::now();
+            File::open(&path)
+                .and_then(|dir| Ok(rustix::fs::syncfs(dir)?))
+                .map_err(|source| SubjectError::File { path, source })?;
+            Ok(Some(at))
+        })
+        .await
+    }
+
+    /// Looks, off the runtime's threads, until it is so.
+    async fn wait(
+        &self,
+        patience: Duration,
+        late: SubjectError,
+        so: impl Fn(&Office) -> Result<bool, SubjectError> + Clone + Send + 'static,
+    ) -> Result<(), SubjectError> {
+        let until = async {
+            loop {
+                let (office, so) = (self.clone(), so.clone());
+                if blocking(move || so(&office)).await? {
+                    return Ok(());
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(patience, until).await.unwrap_or(Err(late))
+    }
+}
+
+fn read(path: PathBuf) -> Result<Option<Job>, SubjectError> {
+    let Some(bytes) =
+        file::read(&path).map_err(|source| SubjectError::File { path: path.clone(), source })?
+    else {
+        return Ok(None);
+    };
+    let job: Job = serde_json::from_slice(&bytes)
+        .map_err(|error| SubjectError::Format { path: path.clone(), what: error.to_string() })?;
+    match job.version {
+        FILE_VERSION => Ok(Some(job)),
+        version => Err(SubjectError::Format { path, what: format!("version {version}") }),
+    }
+}

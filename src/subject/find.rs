@@ -1,0 +1,210 @@
+//! Who is meant, and what is held of them.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::{Hash, MAX_SUBJECTS, Office, Person, SubjectError, Who};
+use crate::config::{IpStorage, Site};
+use crate::event::MAX_USER_KEY_BYTES;
+use crate::privacy::address::ClientIp;
+use crate::privacy::keys::{Cookie, CookieError};
+use crate::spool::Subject;
+use crate::store::{Limits, Param};
+
+/// A row of `hits` that belongs to one of the subjects in `{visitors}` and `{user_keys}`.
+pub(super) const COVERED: &str = "(visitor IN {visitors:Array(UInt64)} OR minted IN {visitors:Array(UInt64)} \
+     OR before IN {visitors:Array(UInt64)} OR user_key IN {user_keys:Array(UInt64)})";
+
+/// What is held of a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Held {
+    #[serde(flatten)]
+    pub person: Person,
+    pub rows: u64,
+    /// When the first and the last hit came, RFC 3339; none without rows.
+    pub first: Option<String>,
+    pub last: Option<String>,
+    /// Whether a block covers them.
+    pub blocked: bool,
+}
+
+// === impl Office ===
+
+impl Office {
+    /// Who that is on a site.
+    pub async fn person(&self, site: &str, who: &Who, now: Timestamp) -> Result<Person, SubjectError> {
+        let site = self.site(site)?;
+        self.caught_up(now.as_millisecond()).await?;
+        let (subjects, notes) = match who {
+            Who::Cookie(value) => self.by_cookie(site, value)?,
+            Who::User(key) => self.by_user_key(site, key).await?,
+            Who::Address { ip, from, to } => self.by_address(site, ip, from, to).await?,
+        };
+        Ok(Person { site: site.id.clone(), subjects: subjects.into_iter().map(Hash::of).collect(), notes })
+    }
+
+    /// What storage holds of a person.
+    pub async fn held(&self, person: Person) -> Result<Held, SubjectError> {
+        let params = params(&person)?;
+        let sql = format!(
+            "SELECT count(), toUnixTimestamp64Milli(min(time)), toUnixTimestamp64Milli(max(time)) \
+             FROM {}.hits WHERE site = {{site:String}} AND {COVERED}",
+            self.storage.database()
+        );
+        let rows = self.storage.json(&sql, &params, &Limits::default()).await?;
+        let number =
+            |column: usize| rows.first().and_then(|row| row.get(column)?.as_i64()).unwrap_or_default();
+        let count = number(0).cast_unsigned();
+        let instant = |column| {
+            let moment = Timestamp::from_millisecond(number(column)).unwrap_or_default();
+            (count > 0).then(|| moment.to_string())
+        };
+        let subjects = person.subjects()?;
+        let blocks = self.storage.blocks().await?;
+        let blocked = !subjects.is_empty()
+            && subjects.iter().all(|subject| {
+                blocks.iter().any(|block| block.site == person.site && block.subject == *subject)
+            });
+        Ok(Held { person, rows: count, first: instant(1), last: instant(2), blocked })
+    }
+
+    fn by_cookie(&self, site: &Site, value: &str) -> Result<(Vec<Subject>, Vec<String>), SubjectError> {
+        let cookie = self.read_cookie(value)?;
+        let visitor = self.keys.cookie_visitor(&site.id, &cookie.id);
+        let notes = vec![
+            "hits without this cookie cannot be found by it: the salts that named their visitors are \
+             destroyed after two days"
+                .to_owned(),
+        ];
+        Ok((vec![Subject::Visitor(visitor)], notes))
+    }
+
+    /// A cookie that is too old to be used still names whose it is.
+    fn read_cookie(&self, value: &str) -> Result<Cookie, CookieError> {
+        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+        match self.keys.read_cookie(value, today) {
+            Err(CookieError::TooOld) => {
+                let day = value.split('.').nth(2).and_then(|day| Date::strptime("%Y%m%d", day).ok());
+                self.keys.read_cookie(value, day.ok_or(CookieError::Form)?)
+            }
+            read => read,
+        }
+    }
+
+    async fn by_user_key(&self, site: &Site, key: &str) -> Result<(Vec<Subject>, Vec<String>), SubjectError> {
+        if key.is_empty() || key.len() > MAX_USER_KEY_BYTES {
+            return Err(SubjectError::UserKey);
+        }
+        let hash = self.keys.user_key_hash(&site.id, key);
+        let sql = format!(
+            "SELECT visitor, countIf(user_key != 0 AND user_key NOT IN {{user_keys:Array(UInt64)}}) \
+             FROM {database}.hits WHERE site = {{site:String}} AND identity = 'cookie' AND visitor IN \
+             (SELECT visitor FROM {database}.hits WHERE site = {{site:String}} AND identity = 'cookie' \
+              AND user_key IN {{user_keys:Array(UInt64)}}) \
+             GROUP BY visitor ORDER BY visitor LIMIT {}",
+            MAX_SUBJECTS + 1,
+            database = self.storage.database()
+        );
+        let params = [text("site", &site.id), ("user_keys".to_owned(), Param::Numbers(vec![hash]))];
+        let rows = self.storage.json(&sql, &params, &Limits::default()).await?;
+        if rows.len() > MAX_SUBJECTS {
+            return Err(SubjectError::TooMany);
+        }
+        let mut subjects = vec![Subject::UserKey(hash)];
+        let mut shared = 0;
+        for row in &rows {
+            match (row.first().and_then(|visitor| visitor.as_u64()), row.get(1).and_then(|n| n.as_u64())) {
+                (Some(visitor), Some(0)) => subjects.push(Subject::Visitor(visitor)),
+                _ => shared += 1,
+            }
+        }
+        let mut notes = Vec::new();
+        if shared > 0 {
+            notes.push(format!(
+                "{shared} browsers were used with another user key too: of them only the hits with this one are meant"
+            ));
+        }
+        Ok((subjects, notes))
+    }
+
+    async fn by_address(
+        &self,
+        site: &Site,
+        ip: &str,
+        from: &str,
+        to: &str,
+    ) -> Result<(Vec<Subject>, Vec<String>), SubjectError> {
+        let address = ClientIp::parse(ip).ok_or(SubjectError::Address)?;
+        let from: Timestamp = from.parse().map_err(|_| SubjectError::Instant("from"))?;
+        let to: Timestamp = to.parse().map_err(|_| SubjectError::Instant("to"))?;
+        if from >= to {
+            return Err(SubjectError::Range);
+        }
+        let mut notes = Vec::new();
+        match site.ip {
+            IpStorage::None => notes.push("this site stores no addresses".to_owned()),
+            IpStorage::Truncated => {
+                notes.push(
+                    "this site stores networks: everybody of the address's network is meant".to_owned(),
+                );
+            }
+            IpStorage::Encrypted => {}
+        }
+        let forms = self.keys.forms_of(&address, site.ip);
+        if forms.destroyed > 0 {
+            notes.push(format!(
+                "{} keys of addresses are destroyed: addresses of their months cannot be found",
+                forms.destroyed
+            ));
+        }
+        notes.push("an address may have had several users, and ends with its term".to_owned());
+        let sql = format!(
+            "SELECT DISTINCT visitor FROM {}.hits WHERE site = {{site:String}} \
+             AND time >= fromUnixTimestamp64Milli({{from:Int64}}) AND time < fromUnixTimestamp64Milli({{to:Int64}}) \
+             AND ip_key != 0 AND concat(hex(ip), '-', toString(ip_key)) IN {{forms:Array(String)}} \
+             ORDER BY visitor LIMIT {}",
+            self.storage.database(),
+            MAX_SUBJECTS + 1
+        );
+        let params = [
+            text("site", &site.id),
+            ("from".to_owned(), Param::Number(from.as_millisecond())),
+            ("to".to_owned(), Param::Number(to.as_millisecond())),
+            ("forms".to_owned(), Param::Texts(forms.stored.iter().map(form).collect())),
+        ];
+        let rows = self.storage.json(&sql, &params, &Limits::default()).await?;
+        if rows.len() > MAX_SUBJECTS {
+            return Err(SubjectError::TooMany);
+        }
+        let visitors = rows.iter().filter_map(|row| row.first()?.as_u64()).map(Subject::Visitor);
+        Ok((visitors.collect(), notes))
+    }
+}
+
+/// Whose rows, as parameters of [`COVERED`].
+pub(super) fn params(person: &Person) -> Result<Vec<(String, Param)>, SubjectError> {
+    let (mut visitors, mut user_keys) = (Vec::new(), Vec::new());
+    for subject in person.subjects()? {
+        match subject {
+            Subject::Visitor(hash) => visitors.push(hash),
+            Subject::UserKey(hash) => user_keys.push(hash),
+        }
+    }
+    Ok(vec![
+        text("site", &person.site),
+        ("visitors".to_owned(), Param::Numbers(visitors)),
+        ("user_keys".to_owned(), Param::Numbers(user_keys)),
+    ])
+}
+
+fn text(name: &str, value: &str) -> (String, Param) {
+    (name.to_owned(), Param::Text(value.to_owned()))
+}
+
+fn form((bytes, key): &([u8; 16], u32)) -> String {
+    let mut text: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    text.push_str(&format!("-{key}"));
+    text
+}

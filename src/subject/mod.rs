@@ -1,0 +1,242 @@
+//! What is done to one person's data: find, export, block, unblock, erase.
+//!
+//! ```text
+//! cookie, user key, or address and time ──find──► Person (site, keyed hashes)
+//!                                                   ├─ export   everything held, in words
+//!                                                   ├─ block    in no number from now on, still stored; unblock
+//!                                                   └─ erase    in no file any more ──► act of destruction
+//! ```
+//!
+//! In: a [`Who`] on one site. Out: what was found or done, counted and verified.
+//! An [`Office`] does it, in the running server or in a command without one.
+//!
+//! Invariants:
+//! - A cookie's value, a user key and an address are used to make hashes and are
+//!   kept nowhere: not in files, answers, errors or logs.
+//! - Whatever is done covers hits that were answered before it began, also those
+//!   that still wait in the spool.
+//! - An erasure that was begun is carried out, whatever ends the process.
+//! - What cannot be found (a destroyed key, a salt that is gone) is said, never
+//!   passed over ([`Person::notes`]).
+//!
+//! Who counts as the person: a cookie is its browser. A user key is its own hits,
+//! and the browsers with a cookie in which it and no other user key was seen; a
+//! browser that several users share is left out, and said. An address is everybody
+//! who was seen at it in the time that is named.
+//!
+//! It knows no roles and no register: whether somebody may ask is decided, and that
+//! somebody did is noted, before it is called.
+//!
+//! - [`job`]: what an office is asked
+//! - [`find`]: who is meant, and what is held
+//! - [`export`]: the rows, with their meaning, as JSON, CSV and a page
+//! - [`block`]: blocks, and their copy outside storage
+//! - [`erase`]: the steps of an erasure, and its resumption
+//! - [`act`]: the act of destruction and the export of the event log
+
+pub mod act;
+pub mod block;
+pub mod erase;
+pub mod export;
+pub mod find;
+pub mod job;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, Site};
+use crate::privacy::keys::{CookieError, KeyRing};
+use crate::spool::{Outlet, SpoolError, Subject};
+use crate::store::{Storage, StorageError};
+
+/// The most hashes that one person comes to: an address of a whole network in a
+/// year stays below it.
+pub const MAX_SUBJECTS: usize = 1000;
+/// How often it is looked whether storage has what waited.
+const POLL: Duration = Duration::from_millis(20);
+/// How long storage may take for what waits, and the spool for letting go of it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Does the work. Cheap to clone.
+#[derive(Clone)]
+pub struct Office {
+    pub config: Arc<Config>,
+    pub keys: Arc<KeyRing>,
+    pub storage: Storage,
+    pub outlet: Outlet,
+}
+
+/// By what a person is identified. Holds personal data: it cannot be printed.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Who {
+    /// The value of the visitor's cookie.
+    Cookie(String),
+    /// The opaque key that the site gave a signed-in visitor.
+    User(String),
+    /// An address, and the range of time in which the person had it.
+    Address { ip: String, from: String, to: String },
+}
+
+/// Somebody on a site, as rows know them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    pub site: String,
+    pub subjects: Vec<Hash>,
+    /// What could not be found, and why.
+    pub notes: Vec<String>,
+}
+
+/// A [`Subject`] as files and answers have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hash {
+    pub kind: HashKind,
+    /// 16 hex digits.
+    pub hash: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HashKind {
+    Visitor,
+    UserKey,
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum SubjectError {
+    #[error("no site {0:?} is configured")]
+    NoSite(String),
+    #[error("the cookie identifies nobody: {0}")]
+    Cookie(#[from] CookieError),
+    #[error("the user key is empty or longer than {} bytes", crate::event::MAX_USER_KEY_BYTES)]
+    UserKey,
+    #[error("{0}: expected an instant such as 2026-11-25T21:00:00Z")]
+    Instant(&'static str),
+    #[error("the address is not one: expected IPv4 or IPv6")]
+    Address,
+    #[error("{0}: expected one line of 1 to {max} bytes", max = job::MAX_TEXT_BYTES)]
+    Text(&'static str),
+    #[error("from is not before to")]
+    Range,
+    #[error("{0:?} is not a hash: expected 16 hex digits")]
+    Hash(String),
+    /// An address of many people.
+    #[error("more than {MAX_SUBJECTS} visitors were seen at this address in this time: name a shorter time")]
+    TooMany,
+    #[error("more than {0} rows are held: name a shorter time, or export from storage itself")]
+    TooLong(u64),
+    #[error("more than {} blocks: some must end first", crate::store::MAX_BLOCKS)]
+    TooManyBlocks,
+    #[error("storage did not take all that waits within {} s", PATIENCE.as_secs())]
+    Waiting,
+    #[error("the spool did not let go of its files within {} s: is a backup being made?", PATIENCE.as_secs())]
+    Spool,
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("{path}: not what this version writes: {what}")]
+    Format { path: PathBuf, what: String },
+    /// Storage still has rows of somebody who was to be erased.
+    #[error("{rows} rows are left of {of} that were to be destroyed")]
+    Left { rows: u64, of: u64 },
+    #[error("{0} people at once, at most {max} are erased in one go", max = erase::MAX_ORDERS)]
+    TooManyOrders(usize),
+    #[error(transparent)]
+    Log(#[from] SpoolError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("{0}")]
+    Thread(String),
+}
+
+// === impl SubjectError ===
+
+impl SubjectError {
+    /// Whether what was asked is at fault.
+    pub fn is_of_the_question(&self) -> bool {
+        use SubjectError::*;
+        matches!(
+            self,
+            NoSite(_)
+                | Cookie(_)
+                | UserKey
+                | Instant(_)
+                | Address
+                | Range
+                | Text(_)
+                | Hash(_)
+                | TooMany
+                | TooLong(_)
+                | TooManyBlocks
+                | TooManyOrders(_)
+        )
+    }
+}
+
+// === impl Office ===
+
+impl Office {
+    fn site(&self, id: &str) -> Result<&Site, SubjectError> {
+        self.config.site(id).ok_or_else(|| SubjectError::NoSite(id.to_owned()))
+    }
+
+    /// Returns when storage has all that was answered before `before_ms`.
+    async fn caught_up(&self, before_ms: i64) -> Result<(), SubjectError> {
+        self.outlet.seal();
+        let arrived = async {
+            while self.outlet.has_waiting(before_ms.cast_unsigned()) {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, arrived).await.map_err(|_| SubjectError::Waiting)
+    }
+
+    /// Private files about requests and what was done for them.
+    fn dir(&self) -> PathBuf {
+        self.config.data_dir.join("rights")
+    }
+}
+
+// === impl Hash ===
+
+impl Hash {
+    pub fn of(subject: Subject) -> Hash {
+        let (kind, hash) = match subject {
+            Subject::Visitor(hash) => (HashKind::Visitor, hash),
+            Subject::UserKey(hash) => (HashKind::UserKey, hash),
+        };
+        Hash { kind, hash: format!("{hash:016x}") }
+    }
+
+    pub fn subject(&self) -> Result<Subject, SubjectError> {
+        let wrong = || SubjectError::Hash(self.hash.clone());
+        if self.hash.len() != 16 {
+            return Err(wrong());
+        }
+        let hash = u64::from_str_radix(&self.hash, 16).map_err(|_| wrong())?;
+        Ok(match self.kind {
+            HashKind::Visitor => Subject::Visitor(hash),
+            HashKind::UserKey => Subject::UserKey(hash),
+        })
+    }
+}
+
+// === impl Person ===
+
+impl Person {
+    /// What the hashes are, for storage and spool.
+    pub fn subjects(&self) -> Result<Vec<Subject>, SubjectError> {
+        self.subjects.iter().map(Hash::subject).collect()
+    }
+}
+
+/// Runs what reads or writes a disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SubjectError> + Send + 'static,
+) -> Result<T, SubjectError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| SubjectError::Thread(error.to_string()))?
+}
