@@ -34,6 +34,7 @@ use read::Section;
 
 use crate::enrich::junk::MAX_ADDED;
 use crate::identify::consent::GPC_PATH;
+use crate::rights::terms::Terms;
 
 /// The most sites one collector serves: site ids are metric labels and are
 /// matched on the hit path, so their number is bounded.
@@ -61,6 +62,7 @@ pub struct Config {
     pub keys: Keys,
     pub backup: Backup,
     pub operator: Operator,
+    pub rights: Rights,
     pub sites: Vec<Site>,
 }
 
@@ -223,6 +225,14 @@ pub struct Operator {
     pub processor_address: String,
     /// Name and post of whoever signs acts.
     pub official: String,
+}
+
+/// `[rights]`: requests of the people whose data this is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rights {
+    /// The working days of Russia; the built-in ones when not set. Not read here.
+    pub calendar_file: Option<PathBuf>,
+    pub terms: Terms,
 }
 
 /// One `[[site]]`.
@@ -497,6 +507,13 @@ impl Config {
         };
         section.finish(&mut mistakes);
 
+        let mut section = root.section("rights");
+        let calendar_file = section.path("calendar_file", None);
+        let mut below = section.section("terms");
+        let rights = Rights { calendar_file, terms: below.terms() };
+        below.finish(&mut mistakes);
+        section.finish(&mut mistakes);
+
         let mut sites = Vec::new();
         for section in root.sections("site") {
             sites.push(Site::read(section, &mut mistakes));
@@ -526,6 +543,7 @@ impl Config {
                 keys,
                 backup,
                 operator,
+                rights,
                 sites,
             };
             Ok((config, keys_asked))

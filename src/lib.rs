@@ -31,6 +31,7 @@
 //! - [`store`]: ClickHouse: endpoint, migrations, the row and its encoding
 //! - [`engine`]: the embedded ClickHouse, as a child process
 //! - [`backup`]: one encrypted, checked file of storage and spool, and back
+//! - [`rights`]: what people ask of their data, and until when it must be done
 //! - [`query`]: questions in, exact numbers out
 //! - [`web`]: dashboard, sign-in, API, metrics
 //! - [`demo`]: a made-up clinic with some months of made-up visitors
@@ -64,6 +65,7 @@ pub mod privacy;
 pub mod query;
 pub mod refusals;
 pub mod reject;
+pub mod rights;
 pub mod search;
 pub mod serve;
 pub mod ship;

@@ -13,6 +13,7 @@ use crate::engine::library;
 use crate::enrich::Enricher;
 use crate::privacy::keys::{KeyInfo, KeyRing, look};
 use crate::privacy::memory::{self, Openness};
+use crate::rights::desk::Desk;
 use crate::search::Search;
 use crate::store::migrate;
 use crate::tls::Certificate;
@@ -48,6 +49,7 @@ pub fn run(_: &CheckArgs, context: &Context) -> Outcome {
         Finding { what: "sites", result: sites(&config) },
         Finding { what: "data directory", result: data_dir(&config) },
         Finding { what: "people", result: people(context) },
+        Finding { what: "requests", result: requests(&config) },
         Finding { what: "memory", result: memory() },
     ];
     for (what, files, url) in [
@@ -123,6 +125,22 @@ fn people(context: &Context) -> Result<Found, String> {
     let people = context.people().map_err(|failure| failure.to_string())?;
     let roster = people.read().map_err(|error| error.to_string())?;
     Ok(Found::Good(format!("{} people, {} tokens", roster.people.len(), roster.tokens.len())))
+}
+
+/// The register, and whether the decrees of this year and the next are known.
+fn requests(config: &Config) -> Result<Found, String> {
+    let desk = Desk::open(config).map_err(|error| error.to_string())?;
+    let now = Timestamp::now();
+    let open = desk.attention(now).map_err(|error| error.to_string())?.open;
+    let year = now.to_zoned(jiff::tz::TimeZone::UTC).year();
+    let known: Vec<String> = desk.calendar().decrees().map(|(year, _)| year.to_string()).collect();
+    let found = format!("{open} are open; working days by decree for {}", known.join(", "));
+    // Decrees come in the autumn before, and a term may reach into the next year.
+    let is_next_needed = now.to_zoned(jiff::tz::TimeZone::UTC).month() >= 11;
+    if !desk.calendar().knows(year) || (is_next_needed && !desk.calendar().knows(year + 1)) {
+        return Ok(Found::Lacking(format!("{found}: a newer calendar is needed (docs/rights.md)")));
+    }
+    Ok(Found::Good(found))
 }
 
 /// What holds for every command, this one included.

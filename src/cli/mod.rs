@@ -20,6 +20,7 @@ mod spool;
 mod stats;
 mod status;
 mod storage;
+mod subject;
 mod token;
 mod user;
 
@@ -80,6 +81,8 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Sites
     Site(site::SiteArgs),
+    /// Requests of the people whose data this is
+    Subject(subject::SubjectArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -132,6 +135,7 @@ fn dispatch(command: &Command, context: Context) -> Outcome {
         Command::Restore(args) => restore::run(args, &context),
         Command::Keys(args) => keys::run(args, &context),
         Command::Site(args) => site::run(args, &context),
+        Command::Subject(args) => subject::run(args, &context),
     }
 }
 

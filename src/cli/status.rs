@@ -1,11 +1,13 @@
 //! `metka status`
 
 use http::Method;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::context::{Context, Failure, Outcome, moment, spool_dir, table};
 use crate::config::Config;
 use crate::control::described;
+use crate::rights::desk::Desk;
 use crate::spool;
 
 #[derive(clap::Args)]
@@ -13,13 +15,27 @@ pub struct StatusArgs {}
 
 pub fn run(_: &StatusArgs, context: &Context) -> Outcome {
     let config = context.config()?;
-    let status = context.block_on(async {
+    let mut status = context.block_on(async {
         match context.server(&config)? {
             Some(server) => Ok(server.call(Method::GET, "/status", None).await?),
             None => offline(&config),
         }
     })?;
+    status["requests"] = requests(&config);
     context.print(&status, lines(&status))
+}
+
+/// How many requests of people are open and which wait too long; a register that
+/// cannot be read hides nothing else.
+fn requests(config: &Config) -> Value {
+    match Desk::open(config).and_then(|desk| desk.attention(Timestamp::now())) {
+        Ok(attention) => json!({
+            "open": attention.open,
+            "overdue": attention.overdue.len(),
+            "due_within_2_working_days": attention.due_within_2_working_days.len(),
+        }),
+        Err(error) => json!({ "error": error.to_string() }),
+    }
 }
 
 /// What the last server left behind: its counts, and what waits in the spool.
@@ -71,5 +87,15 @@ fn lines(status: &Value) -> Vec<String> {
         number(&backlog["dead_rows"]),
     ));
     lines.push(format!("engine   {}", status["engine"]["state"].as_str().unwrap_or("unknown")));
+    let requests = &status["requests"];
+    lines.push(match requests["error"].as_str() {
+        Some(error) => format!("requests {error}"),
+        None => format!(
+            "requests {} open, {} overdue, {} due within 2 working days",
+            number(&requests["open"]),
+            number(&requests["overdue"]),
+            number(&requests["due_within_2_working_days"]),
+        ),
+    });
     lines
 }

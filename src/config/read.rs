@@ -13,6 +13,7 @@ use toml::{Table, Value};
 
 use super::{ENVIRONMENT_PREFIX, Fields, MAX_SITE_ID_BYTES, Network, PathRules, TlsFiles};
 use crate::parse::client::is_https;
+use crate::rights::terms::{Rule, Term, Terms};
 
 /// A text that stands in documents fits on a page's line or three.
 const MAX_LINE_BYTES: usize = 500;
@@ -451,6 +452,25 @@ impl Section {
                 }
             })
             .collect()
+    }
+
+    /// The keys of all rules; what lengthens another term is a length.
+    pub(super) fn terms(&mut self) -> Terms {
+        let mut terms = Terms::default();
+        for rule in Rule::ALL {
+            let Some(text) = self.text(rule.key()) else { continue };
+            match Term::parse(&text) {
+                Some(term) if term != Term::AtOnce || !rule.is_extension() => terms.set(rule, term),
+                _ => self.mistake(
+                    rule.key(),
+                    format_args!(
+                        "expected a term such as {}10 working days, 30 days or 1 month, found {text:?}",
+                        if rule.is_extension() { "" } else { "at once, " }
+                    ),
+                ),
+            }
+        }
+        terms
     }
 
     pub(super) fn path_rules(&mut self, key: &str) -> PathRules {

@@ -38,6 +38,11 @@ pub(crate) fn version(path: &Path) -> io::Result<Option<Version>> {
 
 /// The file's bytes; `None` when there is no file.
 pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    read_within(path, MAX_FILE_BYTES)
+}
+
+/// The same for a file that may have up to `most` bytes.
+pub(crate) fn read_within(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -48,14 +53,11 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     if mode & 0o077 != 0 {
         return Err(io::Error::other(format!("its mode is {mode:04o}, others can read it: expected 0600")));
     }
-    if found.len() > MAX_FILE_BYTES {
-        return Err(io::Error::other(format!(
-            "it has {} bytes, at most {MAX_FILE_BYTES} are read",
-            found.len()
-        )));
+    if found.len() > most {
+        return Err(io::Error::other(format!("it has {} bytes, at most {most} are read", found.len())));
     }
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+    file.take(most).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 

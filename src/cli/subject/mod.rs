@@ -1,0 +1,69 @@
+//! `metka subject`
+//!
+//! Works on the register of the data directory itself, beside a running server or
+//! without one. What identifies a person is turned into keyed hashes here and is
+//! written nowhere.
+
+mod address;
+mod change;
+mod identify;
+mod list;
+mod request;
+mod show;
+
+use super::context::{Context, Failure, Outcome};
+use crate::rights::desk::{Desk, DeskError};
+
+#[derive(clap::Args)]
+pub struct SubjectArgs {
+    #[command(subcommand)]
+    command: SubjectCommand,
+}
+
+#[derive(clap::Subcommand)]
+enum SubjectCommand {
+    /// Register a person's request, and tell until when it must be done
+    Request(request::RequestArgs),
+    /// List the requests
+    List(list::ListArgs),
+    /// Show one request with its history
+    Show(show::ShowArgs),
+    /// Extend a request's term, of which the person is told with the reason
+    Extend(change::ExtendArgs),
+    /// Note that unlawful processing has stopped, which has a term of its own
+    Stopped(change::StoppedArgs),
+    /// Close a request with what the person was told
+    Close(change::CloseArgs),
+}
+
+pub fn run(args: &SubjectArgs, context: &Context) -> Outcome {
+    match &args.command {
+        SubjectCommand::Request(args) => request::run(args, context),
+        SubjectCommand::List(args) => list::run(args, context),
+        SubjectCommand::Show(args) => show::run(args, context),
+        SubjectCommand::Extend(args) => change::extend(args, context),
+        SubjectCommand::Stopped(args) => change::stopped(args, context),
+        SubjectCommand::Close(args) => change::close(args, context),
+    }
+}
+
+/// The desk of the configuration.
+fn desk(context: &Context) -> Result<Desk, Failure> {
+    Ok(Desk::open(&context.config()?)?)
+}
+
+/// Whoever runs the command, as a history names them.
+fn actor() -> String {
+    format!("command line, uid {}", rustix::process::getuid().as_raw())
+}
+
+impl From<DeskError> for Failure {
+    fn from(error: DeskError) -> Failure {
+        match &error {
+            // The calendar is part of the configuration.
+            DeskError::Calendar(_) | DeskError::Early(_) | DeskError::Zone(_) => Failure::usage(error),
+            DeskError::Register(inner) if inner.is_about_the_question() => Failure::usage(error),
+            DeskError::Register(_) | DeskError::Term(_) => Failure::failed(error),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `metka subject request`
+
+use jiff::Timestamp;
+
+use super::super::context::{Context, Failure, Outcome};
+use super::identify::{Identified, IdentifyArgs};
+use super::{actor, address, desk, identify, show};
+use crate::rights::desk::Received;
+use crate::rights::request::IdentifiedBy;
+use crate::rights::terms::Kind;
+
+#[derive(clap::Args)]
+pub struct RequestArgs {
+    /// The site that it is about
+    #[arg(long, value_name = "ID")]
+    site: String,
+    /// What is asked
+    #[arg(long, value_name = "KIND")]
+    kind: Kind,
+    /// The duty that a claim is about; the earlier date wins
+    #[arg(long, value_name = "KIND")]
+    about: Option<Kind>,
+    #[command(flatten)]
+    person: IdentifyArgs,
+    /// When it was received: an RFC 3339 moment, or a date with or without a time in the site's time zone; now when not given
+    #[arg(long, value_name = "TIME")]
+    received: Option<String>,
+    /// What for, in a few words; contacts, addresses and document numbers are taken out
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    purpose: String,
+}
+
+pub fn run(args: &RequestArgs, context: &Context) -> Outcome {
+    let config = context.config()?;
+    let site = config
+        .site(&args.site)
+        .ok_or_else(|| Failure::usage(format_args!("--site: no site {:?} is configured", args.site)))?;
+    if args.about.is_some() && (args.kind != Kind::Claim || args.about == Some(Kind::Claim)) {
+        return Err(Failure::usage("--about: only a claim is about another kind of request"));
+    }
+    let now = Timestamp::now();
+    let at = match &args.received {
+        Some(text) => identify::moment_of("--received", text, site)?,
+        None => now,
+    };
+    let (identified, subjects) = match identify::identify(&args.person, &config, site, now)? {
+        Identified::Subjects(by, subjects) => (by, subjects),
+        Identified::Address(asked) => (IdentifiedBy::Ip, address::resolve(context, &config, site, asked)?),
+    };
+    let received = Received {
+        kind: args.kind,
+        about: args.about,
+        identified,
+        subjects,
+        at,
+        purpose: args.person.without_values(&args.purpose),
+    };
+    let request = desk(context)?.receive(site, received, &actor(), now)?;
+    show::print(context, &request, now)
+}
