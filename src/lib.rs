@@ -29,6 +29,7 @@
 //! - [`ship`]: sealed batches go to storage, once each
 //! - [`store`]: ClickHouse: endpoint, migrations, the row and its encoding
 //! - [`engine`]: the embedded ClickHouse, as a child process
+//! - [`retention`]: what is past its term goes, daily
 //! - [`backup`]: one encrypted, checked file of storage and spool, and back
 //! - [`query`]: questions in, exact numbers out
 //! - [`web`]: dashboard, sign-in, API, metrics
@@ -61,6 +62,7 @@ pub mod privacy;
 pub mod query;
 pub mod refusals;
 pub mod reject;
+pub mod retention;
 pub mod search;
 pub mod serve;
 pub mod ship;

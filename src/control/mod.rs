@@ -11,6 +11,7 @@
 //! | `POST /spool/replay` | `{"id": HEX or null}`: dead letters are sent again: `{"replayed":n,"dead":[…]}` |
 //! | `POST /keys` | `{"master_key_file": FILE or null}`: the key ring is read again; or a master key that it is about to be wrapped under is |
 //! | `POST /backup` | `{"to": DIR}`: makes a backup there and answers when it is checked |
+//! | `POST /retention` | `{"dry_run": bool}`: the retention job runs, after one under way; its report ([`crate::retention::Report`]) |
 //! | `POST /demo/remove` | `{"removed":n}` |
 //!
 //! Errors are `{"error": text}` with a status of 400 for a wrong question and
@@ -36,6 +37,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::count::SiteCounts;
+use crate::retention::Mode;
 use crate::spool::Backlog;
 use crate::web::State;
 use crate::web::answer::{self, Answer};
@@ -138,6 +140,18 @@ async fn answer(state: &State, request: Request<Incoming>) -> Answer {
                 Err(error) => Err((StatusCode::BAD_REQUEST, error)),
             }
         }
+        (&Method::POST, "/retention") => match read(body).await.map(|body| body["dry_run"].as_bool()) {
+            Ok(Some(dry_run)) => {
+                let mode = if dry_run { Mode::DryRun } else { Mode::Remove };
+                state
+                    .running
+                    .retention(mode)
+                    .await
+                    .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error))
+            }
+            Ok(None) => Err((StatusCode::BAD_REQUEST, "dry_run: expected true or false".to_owned())),
+            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        },
         (&Method::POST, "/demo/remove") => match state.archive() {
             Some(archive) => {
                 archive.remove_demo().await.map(|removed| json!({ "removed": removed })).map_err(refused)

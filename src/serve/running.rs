@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
 use super::refusals::Writing;
+use super::retention::Retention;
 use super::storage::View;
 use super::{ReadConfig, Terminators};
 use crate::accept::{self, Shared};
@@ -14,6 +15,7 @@ use crate::backup;
 use crate::config::Config;
 use crate::demo;
 use crate::enrich::Attribution;
+use crate::retention::Mode;
 use crate::spool::{Backlog, Outlet};
 use crate::web::running::{Answering, EngineStatus, Probe, Replayed, Running, StepCount};
 
@@ -32,6 +34,7 @@ pub(super) struct Server {
     pub(super) storage: View,
     pub(super) terminators: Terminators,
     pub(super) refusals: Writing,
+    pub(super) retention: Retention,
 }
 
 // === impl Server ===
@@ -60,7 +63,11 @@ impl Running for Server {
     }
 
     fn jobs(&self) -> Value {
-        json!({ "ship": self.storage.ship(), "refusals": self.refusals.described() })
+        json!({
+            "ship": self.storage.ship(),
+            "refusals": self.refusals.described(),
+            "retention": self.retention.described(),
+        })
     }
 
     fn certificates(&self) -> Vec<(&'static str, jiff::Timestamp)> {
@@ -128,6 +135,16 @@ impl Running for Server {
         Box::pin(async move {
             let made = made.await.map_err(|error| error.to_string())?;
             made.map(|made| json!(made)).map_err(|error| error.to_string())
+        })
+    }
+
+    fn retention(&self, mode: Mode) -> Answering<'_, Result<Value, String>> {
+        let retention = self.retention.clone();
+        // To its end, also when the command that asked goes away.
+        let done = tokio::spawn(async move { retention.once(mode).await });
+        Box::pin(async move {
+            let done = done.await.map_err(|error| error.to_string())?;
+            done.map(|report| json!(report)).map_err(|error| error.to_string())
         })
     }
 

@@ -9,30 +9,21 @@
 //! the mutation reads them from there, and the table is emptied afterwards, also
 //! of what a crash left in it. Times are part of the text: they are nobody's.
 //!
-//! One erasure at a time uses the table: callers in one process wait for each
-//! other, and a command that erases asks the running server to do it.
+//! One erasure at a time uses the table: callers in one process wait for each other
+//! and for other jobs that rewrite parts ([`parts`]), and a command that erases asks
+//! the running server to do it.
 //!
 //! It does not touch the spool: whoever erases makes the tombstones durable there
 //! first, so that nothing brings the rows back.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use tokio::sync::Mutex;
-
-use super::{Storage, StorageError};
+use super::{Storage, StorageError, parts};
 use crate::spool::{Subject, Tombstone};
 
 /// How many different times one mutation tells apart: each is two sets to look
 /// into for every row. A night's erasures share one; a restore brings a few dozen.
 const MAX_TIMES: usize = 32;
-/// How often it is looked whether the old parts are gone.
-const PARTS_POLL: Duration = Duration::from_millis(100);
-/// How long that may take: ClickHouse removes them within a second, unless a long
-/// question still reads them.
-const PARTS_TIMEOUT: Duration = Duration::from_secs(120);
-
-static QUEUE: Mutex<()> = Mutex::const_new(());
 
 // === impl Storage ===
 
@@ -42,7 +33,7 @@ impl Storage {
         if tombstones.is_empty() {
             return Ok(0);
         }
-        let _alone = QUEUE.lock().await;
+        let _alone = parts::alone().await;
         let mut by_time: BTreeMap<i64, Vec<&Tombstone>> = BTreeMap::new();
         for tombstone in tombstones {
             by_time.entry(tombstone.before_ms).or_default().push(tombstone);
@@ -96,23 +87,6 @@ impl Storage {
 
     async fn empty_queue(&self) -> Result<(), StorageError> {
         self.execute(&format!("TRUNCATE TABLE {}.erase_queue", self.database()), &[]).await
-    }
-
-    /// Waits until no part that is out of use is left on the disk.
-    async fn wait_for_old_parts(&self) -> Result<(), StorageError> {
-        let sql = format!(
-            "SELECT count() FROM system.parts WHERE database = '{}' AND table IN ('hits', 'erase_queue') AND NOT active",
-            self.database()
-        );
-        let gone = async {
-            while self.number(&sql, &[]).await? > 0 {
-                tokio::time::sleep(PARTS_POLL).await;
-            }
-            Ok(())
-        };
-        tokio::time::timeout(PARTS_TIMEOUT, gone)
-            .await
-            .map_err(|_| StorageError::TimedOut { after: PARTS_TIMEOUT })?
     }
 }
 

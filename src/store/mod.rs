@@ -18,6 +18,7 @@ mod connect;
 mod erase;
 pub mod error;
 pub mod migrate;
+pub mod parts;
 pub mod refusals;
 pub mod row;
 
