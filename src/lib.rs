@@ -30,6 +30,7 @@
 //! - [`ship`]: sealed batches go to storage, once each
 //! - [`store`]: ClickHouse: endpoint, migrations, the row and its encoding
 //! - [`engine`]: the embedded ClickHouse, as a child process
+//! - [`retention`]: what is past its term goes, daily
 //! - [`backup`]: one encrypted, checked file of storage and spool, and back
 //! - [`rights`]: what people ask of their data, and until when it must be done
 //! - [`query`]: questions in, exact numbers out
@@ -66,6 +67,7 @@ pub mod query;
 pub mod refusals;
 pub mod reject;
 pub mod rights;
+pub mod retention;
 pub mod search;
 pub mod serve;
 pub mod ship;

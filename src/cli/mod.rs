@@ -14,6 +14,7 @@ mod engine;
 mod keys;
 mod migrate;
 mod restore;
+mod retention;
 mod serve;
 mod site;
 mod spool;
@@ -77,6 +78,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put a backup onto a bare data directory
     Restore(restore::RestoreArgs),
+    /// The terms of stored data
+    Retention(retention::RetentionArgs),
     /// The key ring
     Keys(keys::KeysArgs),
     /// Sites
@@ -133,6 +136,7 @@ fn dispatch(command: &Command, context: Context) -> Outcome {
         Command::Token(args) => token::run(args, &context),
         Command::Backup(args) => backup::run(args, &context),
         Command::Restore(args) => restore::run(args, &context),
+        Command::Retention(args) => retention::run(args, &context),
         Command::Keys(args) => keys::run(args, &context),
         Command::Site(args) => site::run(args, &context),
         Command::Subject(args) => subject::run(args, &context),

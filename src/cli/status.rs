@@ -8,6 +8,7 @@ use super::context::{Context, Failure, Outcome, moment, spool_dir, table};
 use crate::config::Config;
 use crate::control::described;
 use crate::rights::desk::Desk;
+use crate::retention::Report;
 use crate::spool;
 
 #[derive(clap::Args)]
@@ -57,7 +58,15 @@ fn offline(config: &Config) -> Result<Value, Failure> {
         damaged_rows: 0,
     };
     let engine = if config.storage.url.is_empty() { "stopped" } else { "external" };
-    Ok(described(&sites, &backlog, &json!({ "state": engine, "restarts": 0 }), &json!({})))
+    Ok(described(&sites, &backlog, &json!({ "state": engine, "restarts": 0 }), &jobs(config)))
+}
+
+/// The jobs that leave something behind.
+fn jobs(config: &Config) -> Value {
+    match Report::last(&config.data_dir) {
+        Ok(last) => json!({ "retention": { "last": last, "failing": null } }),
+        Err(error) => json!({ "retention": { "last": null, "failing": error.to_string() } }),
+    }
 }
 
 fn lines(status: &Value) -> Vec<String> {
@@ -86,6 +95,11 @@ fn lines(status: &Value) -> Vec<String> {
         oldest.unwrap_or_default(),
         number(&backlog["dead_rows"]),
     ));
+    let last = &status["jobs"]["retention"];
+    lines.push(format!("retention  last done {}", last["last"]["at"].as_str().unwrap_or("never")));
+    if let Some(failing) = last["failing"].as_str() {
+        lines.push(format!("retention  {failing}"));
+    }
     lines.push(format!("engine   {}", status["engine"]["state"].as_str().unwrap_or("unknown")));
     let requests = &status["requests"];
     lines.push(match requests["error"].as_str() {

@@ -12,6 +12,7 @@
 //! | `POST /keys` | `{"master_key_file": FILE or null}`: the key ring is read again; or a master key that it is about to be wrapped under is |
 //! | `POST /backup` | `{"to": DIR}`: makes a backup there and answers when it is checked |
 //! | `POST /subject` | what is to be done about one person ([`crate::subject::job`]) |
+//! | `POST /retention` | `{"dry_run": bool}`: the retention job runs, after one under way; its report ([`crate::retention::Report`]) |
 //! | `POST /demo/remove` | `{"removed":n}` |
 //!
 //! Errors are `{"error": text}` with a status of 400 for a wrong question and
@@ -37,6 +38,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::count::SiteCounts;
+use crate::retention::Mode;
 use crate::spool::Backlog;
 use crate::web::State;
 use crate::web::answer::{self, Answer};
@@ -148,6 +150,18 @@ async fn answer(state: &State, request: Request<Incoming>) -> Answer {
                     if of_the_question { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR };
                 (status, error.to_string())
             }),
+            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        },
+        (&Method::POST, "/retention") => match read(body).await.map(|body| body["dry_run"].as_bool()) {
+            Ok(Some(dry_run)) => {
+                let mode = if dry_run { Mode::DryRun } else { Mode::Remove };
+                state
+                    .running
+                    .retention(mode)
+                    .await
+                    .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error))
+            }
+            Ok(None) => Err((StatusCode::BAD_REQUEST, "dry_run: expected true or false".to_owned())),
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
         (&Method::POST, "/demo/remove") => match state.archive() {

@@ -4,5 +4,6 @@
 //! a metric; the types here make that hard to do by accident.
 
 pub mod address;
+pub mod inventory;
 pub mod keys;
 pub mod memory;

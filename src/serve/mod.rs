@@ -13,10 +13,12 @@
 //! - `heap`: how the allocator gives memory back
 //! - `running`: the server as the web address and the control socket see it
 //! - `storage`: brings storage up, and what needs it
+//! - `retention`: removes what is past its term, daily
 //! - `refusals`: writes what was refused, now and then
 
 mod heap;
 mod refusals;
+mod retention;
 mod running;
 mod storage;
 
@@ -151,6 +153,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         tokio::spawn(look_at_certificates(terminators.clone()));
         let refusals = refusals::Writing::new(shared.clone(), storage.view().store());
         tokio::spawn(refusals.clone().run());
+        let retention = retention::Retention::new(shared.clone(), storage.view().store(), outlet.clone());
+        tokio::spawn(retention.clone().run());
         let running = running::Server {
             config: config.clone(),
             read_config,
@@ -160,6 +164,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             storage: storage.view(),
             terminators: terminators.clone(),
             refusals: refusals.clone(),
+            retention,
         };
         let state = Arc::new(web::State::open(
             config.clone(),

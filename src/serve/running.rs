@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
 use super::refusals::Writing;
+use super::retention::Retention;
 use super::storage::View;
 use super::{ReadConfig, Terminators};
 use crate::accept::{self, Shared};
@@ -14,6 +15,7 @@ use crate::backup;
 use crate::config::Config;
 use crate::demo;
 use crate::enrich::Attribution;
+use crate::retention::Mode;
 use crate::spool::{Backlog, Outlet};
 use crate::subject::job::Asked;
 use crate::subject::{Office, SubjectError};
@@ -34,6 +36,7 @@ pub(super) struct Server {
     pub(super) storage: View,
     pub(super) terminators: Terminators,
     pub(super) refusals: Writing,
+    pub(super) retention: Retention,
 }
 
 // === impl Server ===
@@ -62,7 +65,11 @@ impl Running for Server {
     }
 
     fn jobs(&self) -> Value {
-        json!({ "ship": self.storage.ship(), "refusals": self.refusals.described() })
+        json!({
+            "ship": self.storage.ship(),
+            "refusals": self.refusals.described(),
+            "retention": self.retention.described(),
+        })
     }
 
     fn certificates(&self) -> Vec<(&'static str, jiff::Timestamp)> {
@@ -138,6 +145,16 @@ impl Running for Server {
         // To its end, also when whoever asked goes away.
         let done = tokio::spawn(async move { office.answer(asked, jiff::Timestamp::now()).await });
         Box::pin(async move { done.await.map_err(|error| SubjectError::Thread(error.to_string()))? })
+    }
+
+    fn retention(&self, mode: Mode) -> Answering<'_, Result<Value, String>> {
+        let retention = self.retention.clone();
+        // To its end, also when the command that asked goes away.
+        let done = tokio::spawn(async move { retention.once(mode).await });
+        Box::pin(async move {
+            let done = done.await.map_err(|error| error.to_string())?;
+            done.map(|report| json!(report)).map_err(|error| error.to_string())
+        })
     }
 
     fn flush(&self) -> Answering<'_, Result<(), String>> {

@@ -20,6 +20,7 @@ mod erase;
 pub mod error;
 pub mod migrate;
 mod queue;
+pub mod parts;
 pub mod refusals;
 pub mod row;
 

@@ -5,26 +5,18 @@
 //! reads them from there, and the table is emptied afterwards, also of what a
 //! crash left in it. Times are part of the text: they are nobody's.
 //!
-//! One job at a time uses the table: callers in one process wait for each other,
-//! and a command asks the running server to do its work.
+//! One job at a time uses the table: callers in one process wait for each other and
+//! for other jobs that rewrite parts ([`parts`]), and a command asks the running
+//! server to do its work.
 
-use std::time::Duration;
+use tokio::sync::MutexGuard;
 
-use tokio::sync::{Mutex, MutexGuard};
-
-use super::{Storage, StorageError};
+use super::{Storage, StorageError, parts};
 use crate::spool::{Subject, Tombstone};
 
-/// How often it is looked whether the old parts are gone.
-const PARTS_POLL: Duration = Duration::from_millis(100);
-/// How long that may take: ClickHouse removes them within a second, unless a long
-/// question still reads them.
-const PARTS_TIMEOUT: Duration = Duration::from_secs(120);
 /// The columns of a row that name a subject, and which kind of subject.
 pub(super) const SUBJECT_COLUMNS: [(&str, &str); 4] =
     [("visitor", "visitor"), ("minted", "visitor"), ("before", "visitor"), ("user_key", "user_key")];
-
-static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// The right to use the table.
 pub(super) struct Queue<'a> {
@@ -36,7 +28,7 @@ pub(super) struct Queue<'a> {
 
 impl<'a> Queue<'a> {
     pub async fn open(storage: &'a Storage) -> Queue<'a> {
-        Queue { storage, _alone: ALONE.lock().await }
+        Queue { storage, _alone: parts::alone().await }
     }
 
     /// Fills the table with these and nothing else, runs `job`, and empties it: a job
@@ -73,23 +65,6 @@ impl<'a> Queue<'a> {
     async fn empty(&self) -> Result<(), StorageError> {
         let sql = format!("TRUNCATE TABLE {}.erase_queue", self.storage.database());
         self.storage.execute(&sql, &[]).await
-    }
-}
-
-impl Storage {
-    /// Waits until no part that is out of use is left on the disk.
-    pub(super) async fn wait_for_old_parts(&self) -> Result<(), StorageError> {
-        let sql =
-            format!("SELECT count() FROM system.parts WHERE database = '{}' AND NOT active", self.database());
-        let gone = async {
-            while self.number(&sql, &[]).await? > 0 {
-                tokio::time::sleep(PARTS_POLL).await;
-            }
-            Ok(())
-        };
-        tokio::time::timeout(PARTS_TIMEOUT, gone)
-            .await
-            .map_err(|_| StorageError::TimedOut { after: PARTS_TIMEOUT })?
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::config::Site;
 use crate::enrich::Attribution;
+use crate::retention::Mode;
 use crate::spool::{Backlog, DeadLetter};
 use crate::subject::SubjectError;
 use crate::subject::job::Asked;
@@ -86,6 +87,10 @@ pub trait Running: Send + Sync {
     /// Makes a backup in a directory and says what is in it.
     fn backup(&self, _to: PathBuf) -> Answering<'_, Result<Value, String>> {
         Box::pin(async { Err("this server makes no backups".to_owned()) })
+    }
+    /// Removes what is past its term, or counts it, and says how much of each kind.
+    fn retention(&self, _mode: Mode) -> Answering<'_, Result<Value, String>> {
+        Box::pin(async { Err("this server has no retention job".to_owned()) })
     }
     /// Reads the key ring again; or, given its file, a master key that the ring is
     /// about to be wrapped under.

@@ -1,0 +1,91 @@
+//! `metka retention`
+
+use std::sync::Arc;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::context::{Context, Failure, Outcome, spool_dir, table};
+use super::storage;
+use crate::config::Config;
+use crate::privacy::keys::KeyRing;
+use crate::retention::{self, Job, Mode};
+use crate::spool;
+
+#[derive(clap::Args)]
+pub struct RetentionArgs {
+    #[command(subcommand)]
+    command: RetentionCommand,
+}
+
+#[derive(clap::Subcommand)]
+enum RetentionCommand {
+    /// Remove what is past its term, and say how much of each kind
+    Run(RunArgs),
+}
+
+#[derive(clap::Args)]
+struct RunArgs {
+    /// Count what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub fn run(args: &RetentionArgs, context: &Context) -> Outcome {
+    let RetentionCommand::Run(args) = &args.command;
+    let config = context.config()?;
+    let report = context.block_on(async {
+        match context.server(&config)? {
+            Some(server) => {
+                let asked = json!({ "dry_run": args.dry_run });
+                Ok(server.call(Method::POST, "/retention", Some(&asked)).await?)
+            }
+            None => offline(config, if args.dry_run { Mode::DryRun } else { Mode::Remove }).await,
+        }
+    })?;
+    context.print(&report, lines(&report))
+}
+
+async fn offline(config: Config, mode: Mode) -> Result<Value, Failure> {
+    let dir = spool_dir(&config);
+    let stat =
+        if dir.is_dir() { spool::stat(&dir).map_err(Failure::failed)? } else { spool::SpoolStat::default() };
+    let keys = Arc::new(KeyRing::open(&config.keys)?);
+    let opened = storage::open(&config).await?;
+    let job = Job {
+        storage: opened.storage.clone(),
+        keys,
+        config: Arc::new(config),
+        waiting_since_ms: stat.spools.values().filter_map(|one| one.oldest_ms).min(),
+        others: Vec::new(),
+    };
+    let done = retention::run(&job, jiff::Timestamp::now(), mode).await;
+    opened.close().await;
+    Ok(json!(done.map_err(Failure::failed)?))
+}
+
+fn lines(report: &Value) -> Vec<String> {
+    let number = |value: &Value| value.as_u64().unwrap_or(0).to_string();
+    let rows = report["kinds"].as_array().into_iter().flatten().map(|one| {
+        let text = |name: &str| one[name].as_str().unwrap_or("-").to_owned();
+        let site = if one["site"] == "" { "-".to_owned() } else { text("site") };
+        [site, text("kind"), number(&one["removed"]), number(&one["held_back"]), text("oldest_left")]
+    });
+    let is_dry = report["dry_run"] == true;
+    let removed = if is_dry { "WOULD GO" } else { "REMOVED" };
+    let mut lines = table(["SITE", "KIND", removed, "HELD BACK", "OLDEST LEFT"], rows.collect());
+    let keys: Vec<String> = report["keys_destroyed"].as_array().into_iter().flatten().map(number).collect();
+    lines.push(String::new());
+    lines.push(format!(
+        "address keys {}: {}",
+        if is_dry { "to be destroyed" } else { "destroyed" },
+        if keys.is_empty() { "none".to_owned() } else { keys.join(", ") }
+    ));
+    lines.push(format!("backups past their age: {}", number(&report["backups"])));
+    lines.push(format!(
+        "{} parts dropped, {:.1} s",
+        number(&report["parts_dropped"]),
+        report["seconds"].as_f64().unwrap_or(0.0)
+    ));
+    lines
+}
