@@ -76,6 +76,9 @@ const MARKER: &str = "restoring";
 /// Why a backup was not made, or not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
+    /// Whom it would show who is blocked cannot be told.
+    #[error("the copy of blocks: {0}")]
+    Blocks(String),
     #[error("{}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
     #[error("{}: not a backup of Metka", .0.display())]

@@ -10,7 +10,8 @@
 //! Then the spool holds nothing any more, and its segments go: they may hold rows
 //! of people who were erased. [`finish`] makes all durable and removes the marker.
 //!
-//! Erasures are known from the tombstones in the archive, beside it, and in
+//! Blocks are those of the copy beside the backups, if there is one, and not of the
+//! backup's time. Erasures are known from the tombstones in the archive, beside it, and in
 //! `backup.dir`; dead letters keep their rows until they are replayed, through the
 //! same tombstones.
 
@@ -33,7 +34,8 @@ use crate::privacy::keys::KeyRing;
 use crate::serve::Inserts;
 use crate::ship::{self, ShipMetrics};
 use crate::spool::{self, Tombstones, Tuning};
-use crate::store::{Limits, Param, Storage};
+use crate::store::{Block, Limits, Param, Storage};
+use crate::subject::block::{self, FILE_NAME as BLOCKS};
 
 /// The name of the file of tombstones, in a spool and beside backups.
 const TOMBSTONES: &str = "tombstones";
@@ -50,6 +52,8 @@ pub struct Unpacked {
     manifest: Manifest,
     plain: PathBuf,
     tombstones: Tombstones,
+    /// Those that were in force when the copy of them was last written; none if there is no copy.
+    blocks: Option<Vec<Block>>,
 }
 
 /// What a restore did.
@@ -123,7 +127,8 @@ pub fn unpack(config: &Config, _attempt: &Attempt, file: &Path) -> Result<Unpack
     if !tombstones.is_empty() {
         tombstones.write(&own)?;
     }
-    Ok(Unpacked { manifest: checked.manifest, plain, tombstones })
+    let blocks = newest_blocks(config, file)?;
+    Ok(Unpacked { manifest: checked.manifest, plain, tombstones, blocks })
 }
 
 /// Removes what a failed restore has written, and the marker last.
@@ -144,7 +149,7 @@ fn clear(config: &Config) -> Result<(), BackupError> {
 
 /// Fills storage, which is empty, and empties the spool into it.
 pub async fn load(config: &Config, unpacked: &Unpacked, storage: &Storage) -> Result<Restored, BackupError> {
-    let Unpacked { manifest, plain, tombstones } = unpacked;
+    let Unpacked { manifest, plain, tombstones, blocks } = unpacked;
     let database = storage.database();
     let source = match manifest.database.as_str() {
         same if same == database => same.to_owned(),
@@ -171,6 +176,14 @@ pub async fn load(config: &Config, unpacked: &Unpacked, storage: &Storage) -> Re
         ..Restored::default()
     };
     restored.erased_rows = storage.erase(tombstones.list()).await?;
+    if let Some(blocks) = blocks {
+        // What was lifted since the backup was made does not come back either.
+        let mut lifted = storage.blocks().await?;
+        lifted.retain(|block| !blocks.contains(block));
+        storage.unblock(&lifted).await?;
+        storage.block(blocks, jiff::Timestamp::now().as_millisecond()).await?;
+    }
+    storage.hold_blocked().await?;
     let before = storage.number(&total, &[]).await?;
     ship_all(config, storage, &mut restored).await?;
     // A term may act at any merge, so this is a report and no check.
@@ -227,6 +240,22 @@ async fn ship_all(config: &Config, storage: &Storage, restored: &mut Restored) -
     restored.dead_rows = backlog.dead_rows;
     outlet.retire()?;
     Ok(())
+}
+
+/// The copy of blocks beside the backups, or beside the archive; put in its place in the
+/// data directory too.
+fn newest_blocks(config: &Config, file: &Path) -> Result<Option<Vec<Block>>, BackupError> {
+    for dir in [&config.backup.dir, file.parent().unwrap_or(Path::new("."))] {
+        let path = dir.join(BLOCKS);
+        if !path.exists() {
+            continue;
+        }
+        let read = block::read(&path).map_err(|error| BackupError::Blocks(error.to_string()))?;
+        let (target, bytes) = (config.data_dir.join("rights").join(BLOCKS), std::fs::read(&path));
+        bytes.and_then(|bytes| crate::web::file::replace(&target, &bytes)).map_err(at(&target))?;
+        return Ok(Some(read.into_keys().collect()));
+    }
+    Ok(None)
 }
 
 async fn tables(storage: &Storage) -> Result<Vec<String>, BackupError> {

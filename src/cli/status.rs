@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::context::{Context, Failure, Outcome, moment, spool_dir, table};
 use crate::config::Config;
 use crate::control::described;
-use crate::rights::desk::Desk;
 use crate::retention::Report;
+use crate::rights::desk::Desk;
 use crate::spool;
 
 #[derive(clap::Args)]

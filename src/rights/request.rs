@@ -196,6 +196,15 @@ impl Subject {
     }
 }
 
+impl From<tombstone::Subject> for Subject {
+    fn from(subject: tombstone::Subject) -> Subject {
+        match subject {
+            tombstone::Subject::Visitor(hash) => Subject::visitor(hash),
+            tombstone::Subject::UserKey(hash) => Subject::user_key(hash),
+        }
+    }
+}
+
 impl From<Subject> for tombstone::Subject {
     fn from(subject: Subject) -> tombstone::Subject {
         match subject.kind {

@@ -147,6 +147,16 @@ impl Running for Server {
         Box::pin(async move { done.await.map_err(|error| SubjectError::Thread(error.to_string()))? })
     }
 
+    fn restore_blocks(&self) -> Answering<'_, Result<(), SubjectError>> {
+        let office = self.office();
+        Box::pin(async move { office.restore_blocks().await })
+    }
+
+    fn recheck_erasures(&self) -> Answering<'_, Result<u64, SubjectError>> {
+        let office = self.office();
+        Box::pin(async move { office.recheck().await })
+    }
+
     fn retention(&self, mode: Mode) -> Answering<'_, Result<Value, String>> {
         let retention = self.retention.clone();
         // To its end, also when the command that asked goes away.

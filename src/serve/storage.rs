@@ -24,6 +24,8 @@ use crate::{demo, web};
 const RETRY: Duration = Duration::from_millis(250);
 /// The wait grows up to this.
 const MAX_RETRY: Duration = Duration::from_secs(5);
+/// After an erasure that could not be carried out at a start.
+const RECHECK_AGAIN: Duration = Duration::from_secs(60);
 /// How much longer than its own drain the shipper may take to end.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
@@ -83,22 +85,25 @@ impl Storage {
         tokio::select! {
             // An error means that whoever would say stop is gone.
             _ = stop.wait_for(|stop| *stop) => return,
-            () = self.until_ready() => {}
+            () = self.until_ready(&state) => {}
         }
+        let erasures = tokio::spawn(recheck_erasures(state.clone()));
         state.set_archive(Box::new(Questions(self.store.clone())));
         let history = state.demo.then(|| tokio::spawn(load_demo(self.store.clone(), state.clone())));
         ship::run(self.outlet.clone(), Inserts(self.store.clone()), self.view.ship.clone(), stopped).await;
+        erasures.abort();
         if let Some(history) = history {
             history.abort();
         }
     }
 
-    async fn until_ready(&self) {
+    async fn until_ready(&self, state: &web::State) {
         let mut wait = RETRY;
         loop {
             let tried = async {
                 migrate::run(&self.store, &migrate::Form::default()).await?;
-                migrate::check(&self.store).await
+                migrate::check(&self.store).await?;
+                state.running.restore_blocks().await
             };
             match tried.await {
                 Ok(()) => return,
@@ -138,6 +143,24 @@ pub(crate) fn configured(storage: &config::Storage) -> anyhow::Result<Endpoint> 
             .to_owned(),
     };
     Ok(Endpoint::Http { url: storage.url.clone(), user: storage.user.clone(), password })
+}
+
+/// See [`web::running::Running::recheck_erasures`]. What cannot be done now is tried again
+/// until it is.
+async fn recheck_erasures(state: Arc<web::State>) {
+    loop {
+        match state.running.recheck_erasures().await {
+            Ok(0) => return,
+            Ok(rows) => {
+                tracing::warn!(rows, "rows of erased subjects were in storage and are deleted again");
+                return;
+            }
+            Err(error) => {
+                tracing::error!(%error, "erasures could not be looked after; they are tried again");
+                tokio::time::sleep(RECHECK_AGAIN).await;
+            }
+        }
+    }
 }
 
 async fn load_demo(store: store::Storage, state: Arc<web::State>) {

@@ -19,8 +19,8 @@ mod connect;
 mod erase;
 pub mod error;
 pub mod migrate;
-mod queue;
 pub mod parts;
+mod queue;
 pub mod refusals;
 pub mod row;
 

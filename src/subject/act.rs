@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::SubjectError;
 use super::erase::Order;
-use super::{Hash, SubjectError};
 use crate::config::Config;
 use crate::html::escape;
+use crate::rights::request::Subject;
 use crate::web::file;
 
 /// What rows hold of a person, by the order's words.
@@ -47,7 +48,7 @@ pub struct Act {
     /// The number of the request; empty without one.
     pub request: String,
     pub site: String,
-    pub subjects: Vec<Hash>,
+    pub subjects: Vec<Subject>,
     /// In Russian and in English.
     pub categories: Vec<[String; 2]>,
     pub system: String,
@@ -78,7 +79,8 @@ impl Act {
     ) -> Act {
         let Order { person, request, reason, by } = order;
         let age = SignedDuration::from_hours(24 * i64::from(config.backup.max_age_days));
-        let first = person.subjects.first().map_or("nobody", |hash| hash.hash.as_str());
+        let first =
+            person.subjects.first().map_or_else(|| "nobody".to_owned(), |subject| subject.hash.to_string());
         let number = match &request {
             Some(request) => format!("{request}-{}", at.strftime("%Y%m%dT%H%M%SZ")),
             None => format!("{}-{}", at.strftime("%Y%m%dT%H%M%SZ"), &first[..8.min(first.len())]),
@@ -210,7 +212,7 @@ impl Act {
     }
 
     fn subject(&self) -> String {
-        let hashes: Vec<String> = self.subjects.iter().map(|hash| hash.hash.clone()).collect();
+        let hashes: Vec<String> = self.subjects.iter().map(Subject::to_string).collect();
         let request = if self.request.is_empty() { String::new() } else { format!("{}: ", self.request) };
         format!("{request}{}", hashes.join(", "))
     }

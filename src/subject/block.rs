@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Hash, Office, Person, SubjectError, blocking};
+use super::{Office, Person, SubjectError, blocking};
+use crate::rights::request::Subject;
 use crate::store::{Block, MAX_BLOCKS};
 use crate::web::file;
 
@@ -40,7 +41,7 @@ struct Contents {
 struct Entry {
     site: String,
     #[serde(flatten)]
-    hash: Hash,
+    subject: Subject,
     /// Milliseconds since 1970.
     since: i64,
 }
@@ -60,7 +61,7 @@ pub struct Blocked {
 impl Office {
     /// From the return on the person is in no number.
     pub async fn block(&self, person: Person, now: Timestamp) -> Result<Blocked, SubjectError> {
-        let blocks = blocks(&person)?;
+        let blocks = blocks(&person);
         let since = now.as_millisecond();
         let added = blocks.clone();
         self.change_copies(move |known| {
@@ -77,7 +78,7 @@ impl Office {
 
     /// From the return on the person counts again, as before.
     pub async fn unblock(&self, person: Person) -> Result<Blocked, SubjectError> {
-        self.end_blocks(blocks(&person)?).await?;
+        self.end_blocks(blocks(&person)).await?;
         let held = self.held(person).await?;
         Ok(Blocked { person: held.person, rows: held.rows, blocked: held.blocked })
     }
@@ -119,7 +120,7 @@ impl Office {
             }
             let blocks = known.into_iter().map(|(block, since)| Entry {
                 site: block.site,
-                hash: Hash::of(block.subject),
+                subject: block.subject.into(),
                 since,
             });
             let contents = Contents { version: FILE_VERSION, blocks: blocks.collect() };
@@ -142,17 +143,11 @@ pub fn read(path: &Path) -> Result<BTreeMap<Block, i64>, SubjectError> {
     if contents.version != FILE_VERSION {
         return Err(wrong(format!("version {}", contents.version)));
     }
-    contents
-        .blocks
-        .into_iter()
-        .map(|entry| {
-            let subject = entry.hash.subject().map_err(|error| wrong(error.to_string()))?;
-            Ok((Block { site: entry.site, subject }, entry.since))
-        })
-        .collect()
+    let block = |entry: Entry| (Block { site: entry.site, subject: entry.subject.into() }, entry.since);
+    Ok(contents.blocks.into_iter().map(block).collect())
 }
 
-pub(super) fn blocks(person: &Person) -> Result<Vec<Block>, SubjectError> {
-    let subjects = person.subjects()?;
-    Ok(subjects.into_iter().map(|subject| Block { site: person.site.clone(), subject }).collect())
+/// What is blocked when a person is.
+pub(super) fn blocks(person: &Person) -> Vec<Block> {
+    person.subjects().map(|subject| Block { site: person.site.clone(), subject }).collect()
 }

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::act::Act;
 use super::block::blocks;
@@ -75,15 +75,40 @@ struct Counted {
     rows: u64,
 }
 
+/// An order that is written down; no other erasure begins before it ends.
+pub struct Begun {
+    job: Job,
+    _alone: MutexGuard<'static, ()>,
+}
+
+// === impl Begun ===
+
+impl Begun {
+    /// Rows that are to be destroyed.
+    pub fn rows(&self) -> u64 {
+        self.job.orders.iter().map(|one| one.rows).sum()
+    }
+
+    pub async fn end(self, office: &Office) -> Result<Vec<Act>, SubjectError> {
+        office.carry_out(self.job).await
+    }
+}
+
 // === impl Office ===
 
 impl Office {
     /// Erases them all. The acts are in the order of the orders.
     pub async fn erase(&self, orders: Vec<Order>, now: Timestamp) -> Result<Vec<Act>, SubjectError> {
+        self.begin_to_erase(orders, now).await?.end(self).await
+    }
+
+    /// Step 1: from the return on nothing but a lost disk keeps the erasure from being
+    /// carried out.
+    pub async fn begin_to_erase(&self, orders: Vec<Order>, now: Timestamp) -> Result<Begun, SubjectError> {
         if orders.len() > MAX_ORDERS {
             return Err(SubjectError::TooManyOrders(orders.len()));
         }
-        let _alone = ALONE.lock().await;
+        let alone = ALONE.lock().await;
         // One that did not come to its end goes first: there is one file.
         self.carry_out_left().await?;
         let before_ms = now.as_millisecond();
@@ -97,7 +122,7 @@ impl Office {
         let (path, bytes) = (self.dir().join(FILE_NAME), serde_json::to_vec(&job).expect("plain values"));
         blocking(move || file::replace(&path, &bytes).map_err(|source| SubjectError::File { path, source }))
             .await?;
-        self.carry_out(job).await
+        Ok(Begun { job, _alone: alone })
     }
 
     /// At a start, when storage is there: ends what was begun, and deletes again what a
@@ -123,7 +148,7 @@ impl Office {
     async fn carry_out(&self, job: Job) -> Result<Vec<Act>, SubjectError> {
         let mut tombstones = Vec::new();
         for one in &job.orders {
-            for subject in one.order.person.subjects()? {
+            for subject in one.order.person.subjects() {
                 let site = one.order.person.site.clone();
                 let made_ms = job.before_ms;
                 tombstones.push(Tombstone { site, subject, before_ms: job.before_ms, made_ms });
@@ -159,11 +184,8 @@ impl Office {
         })
         .await?;
 
-        let mut blocked = Vec::new();
-        for one in &job.orders {
-            blocked.extend(blocks(&one.order.person)?);
-        }
-        self.end_blocks(blocked).await?;
+        let blocked = job.orders.iter().flat_map(|one| blocks(&one.order.person));
+        self.end_blocks(blocked.collect()).await?;
         let outlet = self.outlet.clone();
         let quarantined = blocking(move || Ok(outlet.quarantined()?)).await?;
         tracing::info!(
@@ -201,7 +223,7 @@ impl Office {
              AND time < fromUnixTimestamp64Milli(toInt64({before_ms}), 'UTC') AND {COVERED}",
             self.storage.database()
         );
-        Ok(self.storage.number(&sql, &params(person)?).await?)
+        Ok(self.storage.number(&sql, &params(person)).await?)
     }
 
     /// Has the embedded engine's disk written down; says since when that holds.

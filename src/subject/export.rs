@@ -66,7 +66,7 @@ impl Office {
             MAX_ROWS + 1
         );
         let limits = Limits { result_rows: MAX_ROWS + 1, ..Limits::default() };
-        let mut rows = self.storage.json(&sql, &params(&person)?, &limits).await?;
+        let mut rows = self.storage.json(&sql, &params(&person), &limits).await?;
         if rows.len() as u64 > MAX_ROWS {
             return Err(SubjectError::TooLong(MAX_ROWS));
         }

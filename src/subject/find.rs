@@ -5,13 +5,15 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::{Hash, MAX_SUBJECTS, Office, Person, SubjectError, Who};
+use super::block::blocks;
+use super::{Office, Person, SubjectError, Who};
 use crate::config::{IpStorage, Site};
 use crate::event::MAX_USER_KEY_BYTES;
 use crate::privacy::address::ClientIp;
 use crate::privacy::keys::{Cookie, CookieError};
+use crate::rights::request::MAX_SUBJECTS;
 use crate::spool::Subject;
-use crate::store::{Limits, Param};
+use crate::store::{Block, Limits, Param};
 
 /// A row of `hits` that belongs to one of the subjects in `{visitors}` and `{user_keys}`.
 pub(super) const COVERED: &str = "(visitor IN {visitors:Array(UInt64)} OR minted IN {visitors:Array(UInt64)} \
@@ -42,12 +44,12 @@ impl Office {
             Who::User(key) => self.by_user_key(site, key).await?,
             Who::Address { ip, from, to } => self.by_address(site, ip, from, to).await?,
         };
-        Ok(Person { site: site.id.clone(), subjects: subjects.into_iter().map(Hash::of).collect(), notes })
+        Ok(Person { site: site.id.clone(), subjects: subjects.into_iter().map(Into::into).collect(), notes })
     }
 
     /// What storage holds of a person.
     pub async fn held(&self, person: Person) -> Result<Held, SubjectError> {
-        let params = params(&person)?;
+        let params = params(&person);
         let sql = format!(
             "SELECT count(), toUnixTimestamp64Milli(min(time)), toUnixTimestamp64Milli(max(time)) \
              FROM {}.hits WHERE site = {{site:String}} AND {COVERED}",
@@ -61,12 +63,9 @@ impl Office {
             let moment = Timestamp::from_millisecond(number(column)).unwrap_or_default();
             (count > 0).then(|| moment.to_string())
         };
-        let subjects = person.subjects()?;
-        let blocks = self.storage.blocks().await?;
-        let blocked = !subjects.is_empty()
-            && subjects.iter().all(|subject| {
-                blocks.iter().any(|block| block.site == person.site && block.subject == *subject)
-            });
+        let known = self.storage.blocks().await?;
+        let is_blocked = |block: &Block| known.binary_search(block).is_ok();
+        let blocked = !person.subjects.is_empty() && blocks(&person).iter().all(is_blocked);
         Ok(Held { person, rows: count, first: instant(1), last: instant(2), blocked })
     }
 
@@ -184,19 +183,19 @@ impl Office {
 }
 
 /// Whose rows, as parameters of [`COVERED`].
-pub(super) fn params(person: &Person) -> Result<Vec<(String, Param)>, SubjectError> {
+pub(super) fn params(person: &Person) -> Vec<(String, Param)> {
     let (mut visitors, mut user_keys) = (Vec::new(), Vec::new());
-    for subject in person.subjects()? {
+    for subject in person.subjects() {
         match subject {
             Subject::Visitor(hash) => visitors.push(hash),
             Subject::UserKey(hash) => user_keys.push(hash),
         }
     }
-    Ok(vec![
+    vec![
         text("site", &person.site),
         ("visitors".to_owned(), Param::Numbers(visitors)),
         ("user_keys".to_owned(), Param::Numbers(user_keys)),
-    ])
+    ]
 }
 
 fn text(name: &str, value: &str) -> (String, Param) {

@@ -26,6 +26,14 @@ pub struct Asked {
     /// Who answers for an erasure: name and post; `operator.official` if it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// Whether the answer is to wait until an erasure is carried out, or only until it
+    /// cannot be forgotten any more.
+    #[serde(default = "yes")]
+    pub wait: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What is to be done.
@@ -79,9 +87,19 @@ impl Office {
             Job::Erase => {
                 let by = asked.by.unwrap_or_else(|| self.config.operator.official.clone());
                 let order = Order { person, request: asked.request, reason: asked.purpose, by };
-                let acts = self.erase(vec![order], now).await?;
+                let begun = self.begin_to_erase(vec![order], now).await?;
+                let rows = begun.rows();
+                if !asked.wait {
+                    let office = self.clone();
+                    tokio::spawn(async move {
+                        if let Err(error) = begun.end(&office).await {
+                            tracing::error!(%error, "an erasure was not carried out; the next start goes on with it");
+                        }
+                    });
+                    return Ok(json!({ "rows": rows, "accepted": true }));
+                }
+                let acts = begun.end(self).await?;
                 let files: Vec<String> = acts.iter().flat_map(|act| act.files(&self.dir())).collect();
-                let rows: u64 = acts.iter().map(|act| act.rows).sum();
                 Ok(json!({ "rows": rows, "act": acts.first(), "files": files }))
             }
         }

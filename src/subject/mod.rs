@@ -49,12 +49,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Site};
 use crate::privacy::keys::{CookieError, KeyRing};
-use crate::spool::{Outlet, SpoolError, Subject};
+use crate::rights::request::{MAX_SUBJECTS, Subject};
+use crate::spool::{Outlet, SpoolError, tombstone};
 use crate::store::{Storage, StorageError};
 
-/// The most hashes that one person comes to: an address of a whole network in a
-/// year stays below it.
-pub const MAX_SUBJECTS: usize = 1000;
 /// How often it is looked whether storage has what waited.
 const POLL: Duration = Duration::from_millis(20);
 /// How long storage may take for what waits, and the spool for letting go of it.
@@ -85,25 +83,9 @@ pub enum Who {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     pub site: String,
-    pub subjects: Vec<Hash>,
+    pub subjects: Vec<Subject>,
     /// What could not be found, and why.
     pub notes: Vec<String>,
-}
-
-/// A [`Subject`] as files and answers have it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Hash {
-    pub kind: HashKind,
-    /// 16 hex digits.
-    pub hash: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HashKind {
-    Visitor,
-    UserKey,
 }
 
 /// Why something was not done.
@@ -123,8 +105,6 @@ pub enum SubjectError {
     Text(&'static str),
     #[error("from is not before to")]
     Range,
-    #[error("{0:?} is not a hash: expected 16 hex digits")]
-    Hash(String),
     /// An address of many people.
     #[error("more than {MAX_SUBJECTS} visitors were seen at this address in this time: name a shorter time")]
     TooMany,
@@ -156,6 +136,11 @@ pub enum SubjectError {
 // === impl SubjectError ===
 
 impl SubjectError {
+    /// Storage is away, and the same may work later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, SubjectError::Storage(error) if error.is_retryable())
+    }
+
     /// Whether what was asked is at fault.
     pub fn is_of_the_question(&self) -> bool {
         use SubjectError::*;
@@ -168,7 +153,6 @@ impl SubjectError {
                 | Address
                 | Range
                 | Text(_)
-                | Hash(_)
                 | TooMany
                 | TooLong(_)
                 | TooManyBlocks
@@ -201,36 +185,12 @@ impl Office {
     }
 }
 
-// === impl Hash ===
-
-impl Hash {
-    pub fn of(subject: Subject) -> Hash {
-        let (kind, hash) = match subject {
-            Subject::Visitor(hash) => (HashKind::Visitor, hash),
-            Subject::UserKey(hash) => (HashKind::UserKey, hash),
-        };
-        Hash { kind, hash: format!("{hash:016x}") }
-    }
-
-    pub fn subject(&self) -> Result<Subject, SubjectError> {
-        let wrong = || SubjectError::Hash(self.hash.clone());
-        if self.hash.len() != 16 {
-            return Err(wrong());
-        }
-        let hash = u64::from_str_radix(&self.hash, 16).map_err(|_| wrong())?;
-        Ok(match self.kind {
-            HashKind::Visitor => Subject::Visitor(hash),
-            HashKind::UserKey => Subject::UserKey(hash),
-        })
-    }
-}
-
 // === impl Person ===
 
 impl Person {
     /// What the hashes are, for storage and spool.
-    pub fn subjects(&self) -> Result<Vec<Subject>, SubjectError> {
-        self.subjects.iter().map(Hash::subject).collect()
+    pub fn subjects(&self) -> impl Iterator<Item = tombstone::Subject> + '_ {
+        self.subjects.iter().copied().map(tombstone::Subject::from)
     }
 }
 

@@ -105,6 +105,15 @@ pub trait Running: Send + Sync {
     fn subject(&self, _asked: Asked) -> Answering<'_, Result<Value, SubjectError>> {
         Box::pin(async { Err(SubjectError::Thread("this server does nothing of the kind".to_owned())) })
     }
+    /// When storage is there, before it is asked anything: nobody who is blocked is in a number.
+    fn restore_blocks(&self) -> Answering<'_, Result<(), SubjectError>> {
+        Box::pin(async { Ok(()) })
+    }
+    /// When storage is there and hits are shipped: erasures that were begun are carried
+    /// out, and what was erased stays so. Says how many rows had come back.
+    fn recheck_erasures(&self) -> Answering<'_, Result<u64, SubjectError>> {
+        Box::pin(async { Ok(0) })
+    }
     /// Sends one dead letter again, or all; returns when storage has answered for each.
     fn replay(&self, only: Option<u64>) -> Answering<'_, Result<Replayed, String>>;
 }
