@@ -264,15 +264,18 @@ fn put_visitor(passage: &mut Passage) -> Result<(), Reason> {
     if let Some(value) = client.cookie.filter(|_| terms.cookie) {
         let read = || keys.read_cookie(value, today).inspect_err(|_| passage.shared.cookie_refused()).ok();
         if let Some(cookie) = request.cookie.get_or_init(read) {
-            passage.identity.kind = IdentityKind::Cookie;
             let visitor = match request.visitor.get() {
                 (last, visitor) if std::ptr::eq(last, &**site) => visitor,
                 _ => keys.cookie_visitor(&site.site.id, &cookie.id),
             };
             request.visitor.set((&**site, visitor));
-            passage.identity.visitor = visitor;
-            passage.newcomer = (cookie.day >= today).then_some(Newcomer::Cookie(visitor));
-            return Ok(());
+            // Whoever was erased is somebody new, and is offered a new cookie.
+            if !passage.shared.is_erased(&site.site.id, visitor) {
+                passage.identity.kind = IdentityKind::Cookie;
+                passage.identity.visitor = visitor;
+                passage.newcomer = (cookie.day >= today).then_some(Newcomer::Cookie(visitor));
+                return Ok(());
+            }
         }
     }
     // Without random numbers for a salt there is no hash that nobody could make again.

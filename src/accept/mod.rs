@@ -54,7 +54,7 @@ use crate::pipeline::{StepCount, StepCounters};
 use crate::privacy::address::ClientIp;
 use crate::privacy::keys::KeyRing;
 use crate::refusals::{Refusals, Terms};
-use crate::spool::{Backlog, Seen};
+use crate::spool::{Backlog, Seen, Subject, Tombstones};
 pub use limits::Limits;
 pub use listen::bind;
 pub use serve::{serve, spawn};
@@ -74,6 +74,8 @@ pub struct Shared {
     pub limits: Limits,
     /// As last looked at: hit threads do not take the locks that the shipper takes.
     backlog: ArcSwap<Backlog>,
+    /// Erasures in force, as last looked at.
+    erased: ArcSwap<Tombstones>,
     steps: Vec<StepCounters>,
     panics: AtomicU64,
     connections: AtomicU64,
@@ -137,6 +139,7 @@ impl Shared {
             refusals: Refusals::default(),
             limits,
             backlog: ArcSwap::default(),
+            erased: ArcSwap::default(),
             steps: (0..threads.clamp(1, MAX_THREADS)).map(|_| StepCounters::default()).collect(),
             panics: AtomicU64::new(0),
             connections: AtomicU64::new(0),
@@ -158,6 +161,17 @@ impl Shared {
     /// What waits for storage, for [`Shared::backlog`].
     pub fn note_backlog(&self, backlog: Backlog) {
         self.backlog.store(Arc::new(backlog));
+    }
+
+    /// Whose cookies are not to be recognised any more, for [`Shared::is_erased`].
+    pub fn note_erased(&self, tombstones: Arc<Tombstones>) {
+        self.erased.store(tombstones);
+    }
+
+    /// Whether this visitor of a site was erased: whoever comes with their cookie is
+    /// somebody new.
+    pub fn is_erased(&self, site: &str, visitor: u64) -> bool {
+        self.erased.load().is_of(site, Subject::Visitor(visitor))
     }
 
     /// What waited for storage when it was last noted.

@@ -4,7 +4,7 @@
 //! the marker, locked. [`unpack`] writes the archive's files where they belong, each
 //! compared with the manifest. [`load`] fills the engine, which the caller has started: tables
 //! first, empty, and their merges stopped, so that terms do not act before the rows
-//! are compared; then the rows. Then what was erased since the backup is deleted,
+//! are compared; then the rows, whose parts get numbers of the new table's. Then what was erased since the backup is deleted,
 //! and every batch of the spool is counted in storage and sent if it is absent (the
 //! engine's deduplication log does not survive a restore, so tokens say nothing).
 //! Then the spool holds nothing any more, and its segments go: they may hold rows
@@ -34,7 +34,7 @@ use crate::privacy::keys::KeyRing;
 use crate::serve::Inserts;
 use crate::ship::{self, ShipMetrics};
 use crate::spool::{self, Tombstones, Tuning};
-use crate::store::{Block, Limits, Param, Storage};
+use crate::store::{Block, Limits, Param, Storage, StorageError};
 use crate::subject::block::{self, FILE_NAME as BLOCKS};
 
 /// The name of the file of tombstones, in a spool and beside backups.
@@ -161,6 +161,7 @@ pub async fn load(config: &Config, unpacked: &Unpacked, storage: &Storage) -> Re
         storage.execute(&format!("SYSTEM STOP MERGES {database}.{table}"), &[]).await?;
     }
     storage.execute(&restore, &[]).await?;
+    number_anew(storage).await?;
     compare(storage, manifest).await?;
     for table in tables(storage).await? {
         storage.execute(&format!("SYSTEM START MERGES {database}.{table}"), &[]).await?;
@@ -239,6 +240,30 @@ async fn ship_all(config: &Config, storage: &Storage, restored: &mut Restored) -
     restored.mended_batches = metrics.mended_batches.load(Relaxed);
     restored.dead_rows = backlog.dead_rows;
     outlet.retire()?;
+    Ok(())
+}
+
+/// Gives every part that was ever mutated a number of this table's own. A restored part
+/// keeps the number of its last mutation, while the table counts from 1: until its count
+/// has passed that number, each further mutation would take the part for done and skip it
+/// without a word, and nobody could be erased.
+async fn number_anew(storage: &Storage) -> Result<(), BackupError> {
+    let database = storage.database();
+    let sql = "SELECT DISTINCT table, partition_id FROM system.parts \
+               WHERE database = {database:String} AND active AND data_version != max_block_number";
+    let params = [("database".to_owned(), Param::Text(database.to_owned()))];
+    for row in storage.json(sql, &params, &Limits::default()).await? {
+        let text = |column: usize| row.get(column).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let (table, partition) = (text(0), text(1));
+        let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !is_plain(table) || !is_plain(partition) {
+            return Err(StorageError::Unreadable(format!("a part of {table:?} in {partition:?}")).into());
+        }
+        for verb in ["DETACH", "ATTACH"] {
+            let sql = format!("ALTER TABLE {database}.{table} {verb} PARTITION ID '{partition}'");
+            storage.execute(&sql, &[]).await?;
+        }
+    }
     Ok(())
 }
 

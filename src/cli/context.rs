@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::config::{Config, ConfigError};
 use crate::control::client::{Client, ControlError};
 use crate::privacy::keys::KeyError;
+use crate::subject::SubjectError;
 use crate::web::people::{People, PeopleError};
 
 /// The global options and the surroundings of the process.
@@ -142,6 +143,12 @@ impl From<KeyError> for Failure {
             }
             _ => Failure::failed(error),
         }
+    }
+}
+
+impl From<SubjectError> for Failure {
+    fn from(error: SubjectError) -> Failure {
+        if error.is_of_the_question() { Failure::usage(error) } else { Failure::failed(error) }
     }
 }
 

@@ -319,13 +319,14 @@ async fn maintain(shared: Arc<Shared>, outlet: spool::Outlet) {
     }
 }
 
-/// Tells the hit threads what waits for storage: they answer for it, and are
-/// kept away from the locks behind it.
+/// Tells the hit threads what waits for storage and who was erased: they answer for the one,
+/// make somebody new of the other, and are kept away from the locks behind both.
 async fn note_backlog(shared: Arc<Shared>, outlet: spool::Outlet) {
     let mut due = tokio::time::interval(BACKLOG_NOTED);
     loop {
         due.tick().await;
         shared.note_backlog(outlet.backlog());
+        shared.note_erased(outlet.tombstones());
     }
 }
 

@@ -143,7 +143,12 @@ impl Running for Server {
     fn subject(&self, asked: Asked) -> Answering<'_, Result<Value, SubjectError>> {
         let office = self.office();
         // To its end, also when whoever asked goes away.
-        let done = tokio::spawn(async move { office.answer(asked, jiff::Timestamp::now()).await });
+        let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
+        let done = tokio::spawn(async move {
+            let answer = office.answer(asked, jiff::Timestamp::now()).await;
+            shared.note_erased(outlet.tombstones());
+            answer
+        });
         Box::pin(async move { done.await.map_err(|error| SubjectError::Thread(error.to_string()))? })
     }
 

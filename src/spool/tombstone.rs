@@ -143,6 +143,11 @@ impl Tombstones {
         self.list.is_empty()
     }
 
+    /// Whether there is one about this subject, whatever its time.
+    pub fn is_of(&self, site: &str, subject: Subject) -> bool {
+        self.index.get(site).is_some_and(|subjects| subjects.contains_key(&subject))
+    }
+
     /// Drops those made before a time: nothing that they apply to exists any more,
     /// neither in the spool nor in a backup.
     pub fn forget(&mut self, made_before_ms: i64) {

@@ -14,6 +14,7 @@ use crate::event::MAX_USER_KEY_BYTES;
 use crate::privacy::address::ClientIp;
 use crate::privacy::keys::{CookieError, KeyError, KeyRing, MAX_VALUE_BYTES, Purpose};
 use crate::rights::request::{IdentifiedBy, Subject};
+use crate::subject::Who;
 
 /// What standard input is read for is shorter.
 const MAX_INPUT_BYTES: u64 = 1024;
@@ -60,6 +61,24 @@ pub struct AddressInTime {
 // === impl IdentifyArgs ===
 
 impl IdentifyArgs {
+    /// Who is meant, if anybody is, with the values as they were given.
+    pub fn who(&self, site: &Site) -> Result<Option<Who>, Failure> {
+        if let Some(value) = &self.cookie {
+            return Ok(Some(Who::Cookie(given("--cookie", value)?)));
+        }
+        if let Some(value) = &self.user {
+            return Ok(Some(Who::User(given("--user", value)?)));
+        }
+        match (&self.ip, &self.from, &self.to) {
+            (Some(ip), Some(from), Some(to)) => Ok(Some(Who::Address {
+                ip: given("--ip", ip)?,
+                from: moment_of("--from", from, site)?.to_string(),
+                to: moment_of("--to", to, site)?.to_string(),
+            })),
+            _ => Ok(None),
+        }
+    }
+
     /// A text in which no value stands that was given to identify the person.
     pub fn without_values(&self, text: &str) -> String {
         let values = [&self.cookie, &self.user, &self.ip].into_iter().flatten();

@@ -7,7 +7,9 @@
 mod address;
 mod change;
 mod identify;
+mod job;
 mod list;
+mod offline;
 mod request;
 mod show;
 
@@ -34,6 +36,16 @@ enum SubjectCommand {
     Stopped(change::StoppedArgs),
     /// Close a request with what the person was told
     Close(change::CloseArgs),
+    /// Say what is held of a person
+    Find(job::PersonArgs),
+    /// Everything that is held of a person, with its meaning and source
+    Export(job::ExportArgs),
+    /// Take a person out of every number, at once; what is stored stays stored
+    Block(job::PersonArgs),
+    /// End a block: the person counts again, as before
+    Unblock(job::PersonArgs),
+    /// Destroy what is held of a person, and write the act
+    Erase(job::EraseArgs),
 }
 
 pub fn run(args: &SubjectArgs, context: &Context) -> Outcome {
@@ -44,6 +56,11 @@ pub fn run(args: &SubjectArgs, context: &Context) -> Outcome {
         SubjectCommand::Extend(args) => change::extend(args, context),
         SubjectCommand::Stopped(args) => change::stopped(args, context),
         SubjectCommand::Close(args) => change::close(args, context),
+        SubjectCommand::Find(args) => job::find(args, context),
+        SubjectCommand::Export(args) => job::export(args, context),
+        SubjectCommand::Block(args) => job::block(args, context),
+        SubjectCommand::Unblock(args) => job::unblock(args, context),
+        SubjectCommand::Erase(args) => job::erase(args, context),
     }
 }
 
