@@ -487,7 +487,3 @@ fn parts(number: &str) -> Option<(i16, u32)> {
     // One spelling of each number.
     (format!("{:04}-{:04}", parsed.0, parsed.1) == number).then_some(parsed)
 }
-
-#[cfg(test)]
-#[path = "register_tests.rs"]
-mod tests;
