@@ -322,7 +322,7 @@ fn wrong_usage_ends_with_2_and_what_cannot_be_done_with_1() {
     }
     let mac = format!("key.{}", "0a".repeat(32));
     place.refused(&[&request[..], &["--kind", "access", "--user", &mac]].concat(), 2, "give KEY alone");
-    assert!(!place.data().join("rights").exists(), "nothing was registered");
+    assert!(!place.data().join("rights/requests.json").exists(), "nothing was registered");
     let made = place.json(&["subject", "request", "--site", "clinic", "--kind", "block"]);
     let number = made["number"].as_str().expect("a number");
     place.refused(&["subject", "close", number, "--answer", " "], 2, "the answer is empty");

@@ -17,7 +17,6 @@ use metka::rights::terms::Kind;
 
 /// Where a writer process works; only such a process has it.
 const WRITER: &str = "METKA_TEST_REGISTER_WRITER";
-const DAY_MS: i64 = 86_400_000;
 
 fn desk(data: &Path) -> Desk {
     let text = format!("data_dir = {:?}\n", data.to_str().expect("plain"));
@@ -387,17 +386,4 @@ fn a_writer_that_is_killed_leaves_every_number_that_it_gave_and_no_half_file() {
     let next = receive(&desk(dir.path()), Kind::Access, "2026-11-26T07:00:00Z");
     assert!(!given.contains(&next.number));
     println!("{} requests of 12 killed writers, all kept", given.len());
-}
-
-#[test]
-fn three_years_are_the_time_of_acts() {
-    // The retention job asks for it so; here only that the limit is exact to the millisecond.
-    let dir = tempfile::tempdir().expect("a directory");
-    let desk = desk(dir.path());
-    let request = receive(&desk, Kind::Access, "2026-11-26T07:00:00Z");
-    let closed = request.received + DAY_MS;
-    desk.register().close(&request.number, Outcome::Done, "sent", note(closed)).expect("closed");
-    let after_three_years = closed + 3 * 365 * DAY_MS;
-    assert!(desk.register().expire(after_three_years - 3 * 365 * DAY_MS).expect("read").is_empty());
-    assert_eq!(desk.register().expire(closed + 1).expect("removed"), [request.number]);
 }
