@@ -181,7 +181,7 @@ impl Register {
                 first_step: new.first_step,
                 extension: None,
                 state: State::Open,
-                purpose: text(&new.purpose),
+                purpose: within("the purpose", &new.purpose, MAX_TEXT_BYTES)?,
                 answer: String::new(),
                 closed: None,
                 history: Vec::new(),
@@ -224,7 +224,7 @@ impl Register {
         extension: Extension,
         note: Note<'_>,
     ) -> Result<Request, RegisterError> {
-        let reason = text(&extension.reason);
+        let reason = within("the reason", &extension.reason, MAX_TEXT_BYTES)?;
         self.change_within(number, note, MAX_HISTORY + RESERVED_HISTORY, |request| {
             request.open()?;
             if request.extension.is_some() {
@@ -261,7 +261,7 @@ impl Register {
         answer: &str,
         note: Note<'_>,
     ) -> Result<Request, RegisterError> {
-        let answer = text(answer);
+        let answer = within("the answer", answer, MAX_TEXT_BYTES)?;
         self.change_within(number, note, MAX_HISTORY + RESERVED_HISTORY, |request| {
             request.open()?;
             if answer.trim().is_empty() {
@@ -433,7 +433,9 @@ impl Request {
         if self.history.len() >= most {
             return Err(RegisterError::Many { what: "changes", count: self.history.len() + 1, most });
         }
-        self.history.push(Change { at: note.at, who: text(note.who), what: text(note.what) });
+        let who = within("who changes it", note.who, MAX_WHO_BYTES)?;
+        let what = within("what changes", note.what, MAX_WHAT_BYTES)?;
+        self.history.push(Change { at: note.at, who, what });
         Ok(())
     }
 
@@ -480,6 +482,14 @@ impl Request {
     }
 }
 
+/// A text as it is kept; one that is too long is not even looked through.
+fn within(what: &'static str, given: &str, most: usize) -> Result<String, RegisterError> {
+    if given.len() > most {
+        return Err(RegisterError::Text { what, bytes: given.len(), most });
+    }
+    Ok(text(given))
+}
+
 /// Year and number of `YYYY-NNNN`.
 fn parts(number: &str) -> Option<(i16, u32)> {
     let (year, of_year) = number.split_once('-')?;
@@ -487,7 +497,3 @@ fn parts(number: &str) -> Option<(i16, u32)> {
     // One spelling of each number.
     (format!("{:04}-{:04}", parsed.0, parsed.1) == number).then_some(parsed)
 }
-
-#[cfg(test)]
-#[path = "register_tests.rs"]
-mod tests;

@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -262,15 +262,14 @@ pub fn text(text: &str) -> String {
     words.join(" ")
 }
 
-/// A word, unless it is an address or a value of the visitor's cookie.
+/// A word, unless it holds an address or a value of the visitor's cookie.
 fn without_identifier(word: &str) -> Cow<'_, str> {
-    let bare = word.trim_matches(|letter: char| !letter.is_ascii_hexdigit() && letter != ':');
-    let address = bare.rsplit_once('/').map_or(bare, |(address, _)| address);
-    let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
-    if is_address(address)
-        || is_address(address.trim_matches(':'))
-        || address.parse::<std::net::SocketAddr>().is_ok()
-    {
+    let is_part = |letter: char| letter.is_ascii_hexdigit() || letter == ':' || letter == '.';
+    let is_address = |text: &str| text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok();
+    let holds_address = word.split(|letter| !is_part(letter)).any(|run| {
+        [run, run.trim_end_matches('.'), run.trim_matches([':', '.'])].into_iter().any(is_address)
+    });
+    if holds_address {
         return Cow::Borrowed("[address]");
     }
     if word.split('.').any(|part| part.len() >= 32 && part.bytes().all(|byte| byte.is_ascii_hexdigit())) {

@@ -52,6 +52,7 @@ pub enum Identified {
 }
 
 /// An address, and from when until when somebody had it.
+#[expect(dead_code, reason = "read by whatever asks storage in address::resolve")]
 pub struct AddressInTime {
     pub address: ClientIp,
     pub from: Timestamp,
