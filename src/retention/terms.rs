@@ -159,9 +159,11 @@ impl Kind {
         format!("({} AND {} AND {})", self.present(), self.past(now_ms), self.table().hold())
     }
 
-    /// What is there and has not expired, held or not, whose age may be told.
+    /// What is there, not held, and stays: its age may be told.
     pub fn young(self, now_ms: i64) -> String {
-        format!("({} AND NOT {} AND NOT {})", self.present(), self.expired(now_ms), self.table().hold())
+        let (table, own) = (self.table(), self.past(now_ms));
+        let row = table.rows().past(now_ms);
+        format!("({} AND NOT {} AND NOT ({own} OR {row}))", self.present(), table.hold())
     }
 
     /// What nothing may have removed when the job is done: neither it, nor storage's
