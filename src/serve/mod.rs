@@ -34,6 +34,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::accept::{self, Limits, Shared};
+use crate::audit::{Action, Actor, Entry, Trail};
 use crate::config::{Config, ConfigError, TlsFiles};
 use crate::count::Counters;
 use crate::enrich::Enricher;
@@ -161,10 +162,13 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             terminators: terminators.clone(),
             refusals: refusals.clone(),
         };
+        let trail = Trail::open(&config.load().data_dir, shared.keys.clone());
+        look_at_trail(&trail);
         let state = Arc::new(web::State::open(
             config.clone(),
             counters,
             Box::new(running),
+            trail,
             demo,
             jiff::Timestamp::now,
         )?);
@@ -215,7 +219,7 @@ async fn back(
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hang_up.recv() => reload(&state),
+            _ = hang_up.recv() => reload(&state).await,
             failed = fatal.wait_for(Option::is_some) => {
                 disk_failure = failed.ok().and_then(|why| why.clone());
                 break;
@@ -352,8 +356,18 @@ fn report_recovery(report: &spool::RecoveryReport) {
     }
 }
 
-fn reload(state: &web::State) {
-    match state.running.reload() {
+/// A damaged trail stops sign-ins and changes, and never hits.
+fn look_at_trail(trail: &Trail) {
+    match trail.anchor() {
+        Ok(anchor) => tracing::info!(entries = anchor.number, "the audit trail is open"),
+        Err(error) => tracing::error!(%error, "the audit trail is damaged: nobody can sign in (docs/audit.md)"),
+    }
+}
+
+async fn reload(state: &Arc<web::State>) {
+    let by = Actor::Job("reload by signal".to_owned());
+    let noted = state.note(Entry::new(state.timestamp(), by, Action::ConfigurationReloaded)).await;
+    match noted.and_then(|()| state.running.reload()) {
         Ok(changed) => {
             tracing::info!(changed = changed.join("; "), "configuration and geo data are read again")
         }

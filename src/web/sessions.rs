@@ -15,7 +15,7 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
-use super::file;
+use crate::private_file as file;
 use super::people::{Person, hash_secret, random_hex};
 
 /// A session ends so long after its last use, in milliseconds: a working day.
