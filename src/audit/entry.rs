@@ -292,12 +292,18 @@ impl Subject {
     pub fn request(number: &str) -> Result<Subject, AuditError> {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let fits = number.split_once('-').is_some_and(|(year, count)| {
-            year.len() == 4 && digits(year) && (4..=MAX_REQUEST_DIGITS).contains(&count.len()) && digits(count)
+            year.len() == 4
+                && digits(year)
+                && (4..=MAX_REQUEST_DIGITS).contains(&count.len())
+                && digits(count)
         });
         match fits {
             true => Ok(Subject(number.to_owned())),
             // What stands there instead may be what must not be written down.
-            false => Err(AuditError::Field { field: "subject", what: "expected a request such as 2026-0001".to_owned() }),
+            false => Err(AuditError::Field {
+                field: "subject",
+                what: "expected a request such as 2026-0001".to_owned(),
+            }),
         }
     }
 
@@ -420,7 +426,10 @@ mod tests {
         assert_eq!(Subject::hash(0xAB).as_str(), "00000000000000ab");
         for number in ["", "2026", "2026-1", "26-0001", "2026-1234567", "192.0.2.1", "olga@clinic.example"] {
             let error = Subject::request(number).expect_err(number).to_string();
-            assert!(number.is_empty() || number == "2026" || !error.contains(&format!("{number} ")), "{error}");
+            assert!(
+                number.is_empty() || number == "2026" || !error.contains(&format!("{number} ")),
+                "{error}"
+            );
         }
     }
 
@@ -433,12 +442,22 @@ mod tests {
         for purpose in Purpose::ALL {
             assert_eq!(purpose.name().parse(), Ok(*purpose));
         }
-        assert!("sign-in".parse::<Action>().expect_err("refused").to_string().contains("\"sign-in\" is not an action"));
+        assert!(
+            "sign-in"
+                .parse::<Action>()
+                .expect_err("refused")
+                .to_string()
+                .contains("\"sign-in\" is not an action")
+        );
     }
 
     #[test]
     fn an_entry_reads_as_it_was_written() {
-        let full = entry().site("clinic").subject(Subject::hash(1)).purpose(Purpose::Claim, Some("\"8.2\"")).detail("ж");
+        let full = entry()
+            .site("clinic")
+            .subject(Subject::hash(1))
+            .purpose(Purpose::Claim, Some("\"8.2\""))
+            .detail("ж");
         let text = serde_json::to_string(&Written::new(&full, 7, 3)).expect("text");
         assert_eq!(
             text,

@@ -99,8 +99,11 @@ impl Head {
         };
         let (mac, before) = (mac_of_hex(&text.mac)?, mac_of_hex(&text.before)?);
         let head = Head { number: text.number, mac, first: text.first, before, removed };
-        (text.version == VERSION && head.first >= 1 && head.first - 1 <= head.number)
-            .then_some((&line[..space], head, seal))
+        (text.version == VERSION && head.first >= 1 && head.first - 1 <= head.number).then_some((
+            &line[..space],
+            head,
+            seal,
+        ))
     }
 
     fn seal(&self, text: &[u8], keys: &KeyRing) -> Mac {

@@ -66,8 +66,6 @@ pub mod entry;
 mod head;
 mod line;
 mod month;
-#[cfg(test)]
-mod tests;
 mod walk;
 
 use std::fmt;
@@ -80,8 +78,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use entry::{Action, Actor, Entry, Purpose, Stated, Subject, legible};
 use entry::Written;
+pub use entry::{Action, Actor, Entry, Purpose, Stated, Subject, legible};
 use head::Head;
 pub use line::MAX_LINE_BYTES;
 use line::{Line, Mac, hex, mac_of_hex};
@@ -133,7 +131,9 @@ pub enum AuditError {
     /// of the first entry that is wrong; 0 is the head itself.
     #[error("{}: {}{what}", path.display(), if *number == 0 { String::new() } else { format!("entry {number}: ") })]
     Damaged { path: PathBuf, number: u64, what: Damage },
-    #[error("the anchor of entry {anchor} is not in the trail, which ends with entry {last}: it was cut back")]
+    #[error(
+        "the anchor of entry {anchor} is not in the trail, which ends with entry {last}: it was cut back"
+    )]
     NotInTrail { anchor: u64, last: u64 },
     #[error("entry {anchor} is another than that of the anchor: the trail was replaced")]
     OtherThanAnchor { anchor: u64 },
@@ -219,7 +219,10 @@ impl Trail {
         let (Some(oldest), Some(newest)) = (due.first(), due.last()) else { return Ok(Expired::default()) };
         let path = newest.path(&self.dir);
         let damaged = || AuditError::damaged(&path, head.first, Damage::Missing);
-        let last = Tail::read(&path, head.first)?.last.filter(|last| last.number >= head.first).ok_or_else(damaged)?;
+        let last = Tail::read(&path, head.first)?
+            .last
+            .filter(|last| last.number >= head.first)
+            .ok_or_else(damaged)?;
         let text = format!("{oldest} to {newest}, entries {} to {}", head.first, last.number);
         let done = Expired { months: due.len(), entries: last.number + 1 - head.first };
         let mut head = self.append_locked(&Entry::new(now, actor, Action::TrailExpired).detail(text))?;
@@ -363,7 +366,8 @@ impl Trail {
 /// of the sites holds for all, since many entries are of no site. Without a site
 /// nothing is past it.
 pub fn term_begins(config: &Config, now: Timestamp) -> Option<Timestamp> {
-    let longest = config.sites.iter().map(|site| &site.retention).map(|Retention { audit_days, .. }| *audit_days);
+    let longest =
+        config.sites.iter().map(|site| &site.retention).map(|Retention { audit_days, .. }| *audit_days);
     now.checked_sub(SignedDuration::from_hours(24 * i64::from(longest.max()?))).ok()
 }
 

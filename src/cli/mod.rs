@@ -6,6 +6,7 @@
 //! error. A command that needs the running server asks it over the control
 //! socket, and does the work itself where none runs.
 
+mod audit;
 mod backup;
 mod check;
 pub mod context;
@@ -78,6 +79,8 @@ enum Command {
     Restore(restore::RestoreArgs),
     /// The key ring
     Keys(keys::KeysArgs),
+    /// The record of privileged looks, changes, exports and sign-ins
+    Audit(audit::AuditArgs),
     /// Sites
     Site(site::SiteArgs),
 }
@@ -131,6 +134,7 @@ fn dispatch(command: &Command, context: Context) -> Outcome {
         Command::Backup(args) => backup::run(args, &context),
         Command::Restore(args) => restore::run(args, &context),
         Command::Keys(args) => keys::run(args, &context),
+        Command::Audit(args) => audit::run(args, &context),
         Command::Site(args) => site::run(args, &context),
     }
 }

@@ -128,7 +128,9 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
             Err(error) => Err((StatusCode::SERVICE_UNAVAILABLE, error)),
         },
         (&Method::POST, "/spool/replay") => match read(body).await {
-            Ok(asked) => replay(state, &asked, |detail| note(Action::DeadLettersReplayed, Some(detail))).await,
+            Ok(asked) => {
+                replay(state, &asked, |detail| note(Action::DeadLettersReplayed, Some(detail))).await
+            }
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
         (&Method::POST, "/keys") => {
@@ -157,7 +159,9 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
         }
         (&Method::POST, "/demo/remove") => match state.archive() {
             Some(archive) => match note(Action::DemoRemoved, None).await {
-                Ok(()) => archive.remove_demo().await.map(|removed| json!({ "removed": removed })).map_err(refused),
+                Ok(()) => {
+                    archive.remove_demo().await.map(|removed| json!({ "removed": removed })).map_err(refused)
+                }
                 Err(refused) => Err(refused),
             },
             None => Err(not_ready()),

@@ -163,7 +163,10 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             refusals: refusals.clone(),
         };
         let trail = Trail::open(&config.load().data_dir, shared.keys.clone());
-        look_at_trail(&trail);
+        tokio::task::spawn_blocking({
+            let trail = Trail::open(&config.load().data_dir, shared.keys.clone());
+            move || look_at_trail(&trail)
+        });
         let state = Arc::new(web::State::open(
             config.clone(),
             counters,
@@ -358,9 +361,11 @@ fn report_recovery(report: &spool::RecoveryReport) {
 
 /// A damaged trail stops sign-ins and changes, and never hits.
 fn look_at_trail(trail: &Trail) {
-    match trail.anchor() {
-        Ok(anchor) => tracing::info!(entries = anchor.number, "the audit trail is open"),
-        Err(error) => tracing::error!(%error, "the audit trail is damaged: nobody can sign in (docs/audit.md)"),
+    match trail.verify(None) {
+        Ok(found) => tracing::info!(entries = found.entries, "the audit trail is whole"),
+        Err(error) => {
+            tracing::error!(%error, "the audit trail is damaged: nobody can sign in (docs/audit.md)")
+        }
     }
 }
 

@@ -100,9 +100,7 @@ pub async fn sign_in(asked: Asked) -> Answer {
                 };
                 state.first.redeem(&code, &state.people, state.now(), adding)
             };
-            on_disk(state, redeem)
-                .await
-                .and_then(|redeemed| redeemed.map_err(Trouble::People))
+            on_disk(state, redeem).await.and_then(|redeemed| redeemed.map_err(Trouble::People))
         }
         SignIn::Password(by) => by_password(state, &by.login, &by.password).await,
     };

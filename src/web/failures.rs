@@ -145,7 +145,10 @@ mod tests {
         };
         for number in 0..100_000u32 {
             let now = i64::from(number) * 6;
-            failures.failed(number, "a login that does not exist".to_owned(), now).into_iter().for_each(&mut count);
+            failures
+                .failed(number, "a login that does not exist".to_owned(), now)
+                .into_iter()
+                .for_each(&mut count);
             if number % 5000 == 0 {
                 failures.unwritten(Which::Due, now).into_iter().for_each(&mut count);
             }

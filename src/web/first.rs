@@ -10,9 +10,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::private_file as file;
 use super::people::{People, PeopleError, Person, hash_secret};
 use super::role::Role;
+use crate::private_file as file;
 
 /// How long the code is good, in milliseconds.
 pub const LIFE: i64 = 15 * 60_000;
@@ -161,7 +161,8 @@ mod tests {
     fn a_code_works_once_and_its_file_goes() {
         let (dir, people, first, code) = offered();
         assert!(first.redeem("AAAA-AAAA-AAAA-AAAA", &people, 1, || Ok(())).expect("no error").is_none());
-        let person = first.redeem(&code.to_lowercase(), &people, 1, || Ok(())).expect("no error").expect("the owner");
+        let person =
+            first.redeem(&code.to_lowercase(), &people, 1, || Ok(())).expect("no error").expect("the owner");
         assert_eq!((person.login.as_str(), person.role), ("owner", Role::Owner));
         assert!(first.redeem(&code, &people, 2, || Ok(())).expect("no error").is_none());
         assert!(!dir.path().join(FILE_NAME).exists());

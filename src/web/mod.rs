@@ -208,6 +208,9 @@ pub async fn serve(
     if tokio::time::timeout(DRAIN, connections.acquire_many(all)).await.is_err() {
         tracing::warn!("open requests at the web address were cut off");
     }
+    // A panic in it has been reported.
+    let writing = move || account::write_failures(&state, failures::Which::All);
+    drop(tokio::task::spawn_blocking(writing).await);
 }
 
 async fn greet(

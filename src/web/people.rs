@@ -19,9 +19,9 @@ use std::sync::{Arc, RwLock};
 
 use serde::{Deserialize, Serialize};
 
-use crate::private_file::{self as file, Version};
 use super::role::Role;
 use crate::audit::AuditError;
+use crate::private_file::{self as file, Version};
 
 /// The most people: each is an account that somebody must look after.
 pub const MAX_PEOPLE: usize = 1000;
