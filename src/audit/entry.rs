@@ -26,6 +26,8 @@ pub const MAX_NAME_BYTES: usize = 64;
 pub const MAX_WORDS_BYTES: usize = 256;
 /// The longest detail, in bytes.
 pub const MAX_DETAIL_BYTES: usize = 512;
+/// What [`legible`] leaves of a text: a detail says something beside it.
+const MAX_LEGIBLE_BYTES: usize = MAX_DETAIL_BYTES / 2;
 /// The most digits of a request's number within its year.
 const MAX_REQUEST_DIGITS: usize = 6;
 /// Where the names of the system's users are.
@@ -339,8 +341,14 @@ impl Written {
 /// A text of somebody else's, such as a path, as a detail takes it: cut to its bound,
 /// signs that would mislead replaced.
 pub fn legible(text: &str) -> String {
-    let clean: String = text.chars().map(|letter| if is_misleading(letter) { '?' } else { letter }).collect();
-    clean[..clean.floor_char_boundary(MAX_DETAIL_BYTES / 2)].to_owned()
+    let mut clean = String::new();
+    for letter in text.chars().map(|letter| if is_misleading(letter) { '?' } else { letter }) {
+        if clean.len() + letter.len_utf8() > MAX_LEGIBLE_BYTES {
+            break;
+        }
+        clean.push(letter);
+    }
+    clean
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -416,6 +424,14 @@ mod tests {
         for sign in ['\n', '\r', '\0', '\u{1b}', '\u{85}', '\u{2028}', '\u{202e}', '\u{2066}'] {
             check(entry().detail(format!("a{sign}b")), "detail");
         }
+    }
+
+    #[test]
+    fn a_path_of_any_form_fits_a_detail() {
+        for path in ["/mnt/\u{1b}[31m\n".to_owned(), "ж".repeat(4096), String::new()] {
+            entry().detail(format!("to {}", legible(&path))).check().expect("it fits");
+        }
+        assert_eq!(legible("/mnt/копии"), "/mnt/копии");
     }
 
     #[test]

@@ -359,12 +359,12 @@ fn report_recovery(report: &spool::RecoveryReport) {
     }
 }
 
-/// A damaged trail stops sign-ins and changes, and never hits.
+/// A trail that is damaged at its end stops sign-ins and changes, and never hits.
 fn look_at_trail(trail: &Trail) {
     match trail.verify(None) {
         Ok(found) => tracing::info!(entries = found.entries, "the audit trail is whole"),
         Err(error) => {
-            tracing::error!(%error, "the audit trail is damaged: nobody can sign in (docs/audit.md)")
+            tracing::error!(%error, "the audit trail is damaged (docs/audit.md)")
         }
     }
 }

@@ -12,6 +12,9 @@ const ENTRIES: i64 = 320;
 const KEPT_EACH: i64 = 20;
 const SEED: u64 = 0x6175_6469_7400;
 
+/// Every line of a trail, with the name of its file.
+type Lines = Vec<(String, String)>;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     EditedByte,
@@ -170,7 +173,7 @@ impl Kind {
 }
 
 /// Every line with the name of its file, in order.
-fn lines(files: &Files) -> Vec<(String, String)> {
+fn lines(files: &Files) -> Lines {
     let months = files.iter().filter(|(name, _)| *name != "head");
     let lines = months.flat_map(|(name, bytes)| {
         let text = String::from_utf8(bytes.clone()).expect("text");
@@ -254,7 +257,7 @@ fn what_is_wrong_is_named_with_its_file_and_number_and_nothing_is_appended_to_it
     let anchor = fill(&trail, 1..=100);
     let honest = place.files();
     assert_eq!(trail.verify(Some(anchor)).expect("whole").entries, 100);
-    let check = |what: &str, tamper: &dyn Fn(&mut Vec<(String, String)>), error: &str, refuses: bool| {
+    let check = |what: &str, tamper: &dyn Fn(&mut Lines), error: &str, refuses: bool| {
         let mut files = honest.clone();
         let mut all = lines(&files);
         tamper(&mut all);
@@ -289,10 +292,9 @@ fn what_is_wrong_is_named_with_its_file_and_number_and_nothing_is_appended_to_it
         "2026-02.log: entry 91: it is missing: the trail was cut off",
         true,
     );
-    let torn = |all: &mut Vec<(String, String)>| all[99].1 = all[99].1.trim_end().to_owned();
+    let torn = |all: &mut Lines| all[99].1 = all[99].1.trim_end().to_owned();
     check("torn", &torn, "2026-02.log: entry 100: its line has no end", true);
-    let add =
-        |all: &mut Vec<(String, String)>| all.push((all[99].0.clone(), all[99].1.replace(":100,", ":101,")));
+    let add = |all: &mut Lines| all.push((all[99].0.clone(), all[99].1.replace(":100,", ":101,")));
     check("added", &add, "2026-02.log: entry 101: it was added without the key", true);
     let other = Anchor { number: 50, mac: anchor.mac };
     assert!(trail.verify(Some(other)).expect_err("another").to_string().contains("entry 50 is another"));
