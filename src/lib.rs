@@ -24,6 +24,7 @@
 //! - [`pipeline`]: the list of named steps that a hit passes, and their runner
 //! - [`refusals`]: what was refused, summed by hour and reason
 //! - [`count`]: received = stored + waiting + in flight + refused, per site
+//! - [`audit`]: who looked at, changed or took out what: an append-only, chained record
 //! - [`privacy`]: the key ring, client addresses, hashes; later the officer's jobs
 //! - [`subject`]: what is done to one person's data: find, export, block, erase
 //! - [`spool`]: the durable log that an answer waits for
@@ -40,12 +41,14 @@
 //! - [`html`]: text on a page
 //! - [`search`]: where the files that npm brings are found
 //! - [`serve`]: all of the above, started and stopped in order
+//! - `private_file`: small files of the data directory, replaced whole
 //! - [`control`]: how commands reach a running server
 //! - [`cli`]: the commands
 //! - [`log`]: what the process says while it runs
 
 pub mod accept;
 pub mod assets;
+pub mod audit;
 pub mod backup;
 pub mod cli;
 pub mod config;
@@ -63,6 +66,7 @@ pub mod mark;
 pub mod parse;
 pub mod pipeline;
 pub mod privacy;
+mod private_file;
 pub mod query;
 pub mod refusals;
 pub mod reject;

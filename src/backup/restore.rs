@@ -1,6 +1,6 @@
 //! An archive onto a bare data directory.
 //!
-//! [`begin`] refuses a directory that holds anything but keys and backups, and sets
+//! [`begin`] refuses a directory that holds anything but keys, backups and the audit trail, and sets
 //! the marker, locked. [`unpack`] writes the archive's files where they belong, each
 //! compared with the manifest. [`load`] fills the engine, which the caller has started: tables
 //! first, empty, and their merges stopped, so that terms do not act before the rows
@@ -27,6 +27,7 @@ use serde::Serialize;
 use super::make::statement;
 use super::manifest::Manifest;
 use super::{BackupError, MARKER, at, entries, lock_file, private, private_dir, read, remove, sync_dir};
+use crate::audit;
 use crate::config::Config;
 use crate::count::Counters;
 use crate::engine::directory;
@@ -277,7 +278,7 @@ fn newest_blocks(config: &Config, file: &Path) -> Result<Option<Vec<Block>>, Bac
         }
         let read = block::read(&path).map_err(|error| BackupError::Blocks(error.to_string()))?;
         let (target, bytes) = (config.data_dir.join("rights").join(BLOCKS), std::fs::read(&path));
-        bytes.and_then(|bytes| crate::web::file::replace(&target, &bytes)).map_err(at(&target))?;
+        bytes.and_then(|bytes| crate::private_file::replace(&target, &bytes)).map_err(at(&target))?;
         return Ok(Some(read.into_keys().collect()));
     }
     Ok(None)
@@ -323,7 +324,7 @@ async fn compare(storage: &Storage, manifest: &Manifest) -> Result<(), BackupErr
     }
 }
 
-/// Only keys and backups.
+/// Only what a restore keeps.
 fn bare(config: &Config) -> Result<(), BackupError> {
     let other = entries(&config.data_dir)?.into_iter().find(|path| !is_kept(config, path));
     match other {
@@ -335,7 +336,9 @@ fn bare(config: &Config) -> Result<(), BackupError> {
     }
 }
 
-/// Keys and backups are not touched, nor a directory that holds them.
+/// Keys and backups are not touched, nor a directory that holds them; nor the audit trail,
+/// in which the import of the keys stands, and the restore itself.
 fn is_kept(config: &Config, path: &Path) -> bool {
-    config.keys.dir.starts_with(path) || config.backup.dir.starts_with(path)
+    let trail = config.data_dir.join(audit::DIR_NAME);
+    path == trail || config.keys.dir.starts_with(path) || config.backup.dir.starts_with(path)
 }

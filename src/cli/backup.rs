@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::context::{Context, Failure, Outcome, moment, spool_dir};
 use super::storage;
+use crate::audit::{Action, legible};
 use crate::backup::{self, BackupError};
 use crate::config::Config;
 use crate::count::Counters;
@@ -58,7 +59,7 @@ fn make(config: &Config, to: Option<&Path>, context: &Context) -> Outcome {
     let made = context.block_on(async {
         match context.server(config)? {
             Some(server) => Ok(server.call(Method::POST, "/backup", Some(&json!({ "to": to }))).await?),
-            None => offline(config, &to).await,
+            None => offline(config, &to, context).await,
         }
     })?;
     let line = format!(
@@ -73,7 +74,7 @@ fn make(config: &Config, to: Option<&Path>, context: &Context) -> Outcome {
 }
 
 /// Opens spool and storage as a server would.
-async fn offline(config: &Config, to: &Path) -> Result<Value, Failure> {
+async fn offline(config: &Config, to: &Path, context: &Context) -> Result<Value, Failure> {
     let dir = spool_dir(config);
     if !dir.is_dir() {
         return Err(Failure::failed(format_args!(
@@ -94,8 +95,11 @@ async fn offline(config: &Config, to: &Path) -> Result<Value, Failure> {
     let keys = Arc::new(KeyRing::open(&config.keys).map_err(Failure::failed)?);
     let storage = storage::open(config).await?;
     let ready = storage.storage.migrate().await.map_err(storage::failure);
-    let made = match ready {
-        Ok(_) => backup::make(config, keys, &storage.storage, &opened.outlet, to).await.map_err(failure),
+    let noted = ready.and_then(|_| {
+        context.note(config, Action::BackupMade, format!("to {}", legible(&to.display().to_string())))
+    });
+    let made = match noted {
+        Ok(()) => backup::make(config, keys, &storage.storage, &opened.outlet, to).await.map_err(failure),
         Err(error) => Err(error),
     };
     storage.close().await;

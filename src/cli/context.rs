@@ -3,12 +3,14 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::audit::{Action, Actor, AuditError, Entry, Trail};
 use crate::config::{Config, ConfigError};
 use crate::control::client::{Client, ControlError};
-use crate::privacy::keys::KeyError;
+use crate::privacy::keys::{KeyError, KeyRing};
 use crate::subject::SubjectError;
 use crate::web::people::{People, PeopleError};
 
@@ -51,6 +53,18 @@ impl Context {
     /// The people of the data directory.
     pub fn people(&self) -> Result<People, Failure> {
         Ok(People::new(&self.config()?.data_dir))
+    }
+
+    /// The audit trail of the data directory, whose key is in the key ring; a ring is
+    /// made where there is none.
+    pub fn trail(&self, config: &Config) -> Result<Trail, Failure> {
+        Ok(Trail::open(&config.data_dir, Arc::new(KeyRing::open(&config.keys)?)))
+    }
+
+    /// Writes into the audit trail what this command is about to do.
+    pub fn note(&self, config: &Config, action: Action, detail: impl Into<String>) -> Outcome {
+        self.trail(config)?.append(&command(action).detail(detail))?;
+        Ok(())
     }
 
     /// The server that runs on the data directory, if one does. Needs a runtime.
@@ -130,6 +144,7 @@ impl From<PeopleError> for Failure {
     fn from(error: PeopleError) -> Failure {
         match error {
             PeopleError::Name(_) => Failure::usage(error),
+            PeopleError::Audit(error) => error.into(),
             _ => Failure::failed(error),
         }
     }
@@ -152,6 +167,15 @@ impl From<SubjectError> for Failure {
     }
 }
 
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Failure {
+        match error {
+            AuditError::Field { .. } | AuditError::AnchorForm(_) => Failure::usage(error),
+            _ => Failure::failed(format_args!("the audit trail: {error}")),
+        }
+    }
+}
+
 impl From<ControlError> for Failure {
     fn from(error: ControlError) -> Failure {
         match error {
@@ -161,6 +185,11 @@ impl From<ControlError> for Failure {
             other => Failure::failed(other),
         }
     }
+}
+
+/// An entry of the audit trail about what the user who runs this command does.
+pub fn command(action: Action) -> Entry {
+    Entry::new(jiff::Timestamp::now(), Actor::running(), action)
 }
 
 /// Where the spool of a data directory is.

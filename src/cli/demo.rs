@@ -3,8 +3,9 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::context::{Context, Failure, Outcome};
+use super::context::{Context, Failure, Outcome, command};
 use super::storage;
+use crate::audit::Action;
 use crate::config::Config;
 use crate::serve::Questions;
 use crate::web::running::Archive;
@@ -32,7 +33,10 @@ fn remove(context: &Context) -> Outcome {
     let answer = context.block_on(async {
         match context.server(&config)? {
             Some(server) => Ok(server.call(Method::POST, "/demo/remove", None).await?),
-            None => offline(&config).await,
+            None => {
+                context.trail(&config)?.append(&command(Action::DemoRemoved))?;
+                offline(&config).await
+            }
         }
     })?;
     context.print(&answer, [format!("{} made-up rows removed", answer["removed"])])

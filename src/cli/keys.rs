@@ -3,6 +3,9 @@
 //! Every command works on `keys.dir` itself, beside a running server or without
 //! one. A server on this data directory is told of a change and has followed when
 //! the command ends; others that share the directory follow within seconds.
+//!
+//! Each change and each export is written into the audit trail first. Where a ring is
+//! only made by the command, there is no key for the entry before: it is written after.
 
 mod change;
 mod share;

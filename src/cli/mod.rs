@@ -6,6 +6,7 @@
 //! error. A command that needs the running server asks it over the control
 //! socket, and does the work itself where none runs.
 
+mod audit;
 mod backup;
 mod check;
 pub mod context;
@@ -82,6 +83,8 @@ enum Command {
     Retention(retention::RetentionArgs),
     /// The key ring
     Keys(keys::KeysArgs),
+    /// The record of privileged looks, changes, exports and sign-ins
+    Audit(audit::AuditArgs),
     /// Sites
     Site(site::SiteArgs),
     /// Requests of the people whose data this is
@@ -138,6 +141,7 @@ fn dispatch(command: &Command, context: Context) -> Outcome {
         Command::Restore(args) => restore::run(args, &context),
         Command::Retention(args) => retention::run(args, &context),
         Command::Keys(args) => keys::run(args, &context),
+        Command::Audit(args) => audit::run(args, &context),
         Command::Site(args) => site::run(args, &context),
         Command::Subject(args) => subject::run(args, &context),
     }

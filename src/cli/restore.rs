@@ -7,6 +7,7 @@ use serde_json::json;
 use super::backup::{failure, refuse_outside};
 use super::context::{Context, Failure, Outcome};
 use super::storage;
+use crate::audit::{Action, legible};
 use crate::backup::restore::{self, Attempt, Restored};
 use crate::config::Config;
 
@@ -25,7 +26,9 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Outcome {
         return Err(Failure::failed(format_args!("{data_dir}: a server runs on this directory")));
     }
     let attempt = restore::begin(&config, &args.file).map_err(failure)?;
-    let restored = match context.block_on(work(&config, &attempt, &args.file)) {
+    let from = legible(&args.file.display().to_string());
+    let noted = context.note(&config, Action::BackupRestored, format!("from {from}"));
+    let restored = match noted.and_then(|()| context.block_on(work(&config, &attempt, &args.file))) {
         Ok(restored) => restored,
         Err(error) => {
             restore::undo(&config, attempt).map_err(failure)?;

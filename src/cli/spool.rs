@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::context::{Context, Failure, Outcome, moment, spool_dir, table};
 use super::storage;
+use crate::audit::Action;
 use crate::config::Config;
-use crate::control::dead_letter_id;
+use crate::control::{dead_letter_id, replayed};
 use crate::count::Counters;
 use crate::serve::Inserts;
 use crate::{ship, spool};
@@ -99,7 +100,7 @@ fn replay(args: &ReplayArgs, context: &Context) -> Outcome {
             Some(server) => {
                 Ok(server.call(Method::POST, "/spool/replay", Some(&json!({ "id": args.id }))).await?)
             }
-            None => replay_offline(&config, args.id.as_deref().and_then(dead_letter_id)).await,
+            None => replay_offline(&config, args.id.as_deref().and_then(dead_letter_id), context).await,
         }
     })?;
     let dead = done["dead"].as_array().map_or(0, Vec::len);
@@ -110,7 +111,7 @@ fn replay(args: &ReplayArgs, context: &Context) -> Outcome {
 }
 
 /// Ships from the spool as a server would, until nothing waits.
-async fn replay_offline(config: &Config, only: Option<u64>) -> Result<Value, Failure> {
+async fn replay_offline(config: &Config, only: Option<u64>, context: &Context) -> Result<Value, Failure> {
     let counters = Counters::new(config.sites.iter().map(|site| site.id.as_str()));
     let options = spool::Options {
         dir: spool_dir(config),
@@ -124,6 +125,7 @@ async fn replay_offline(config: &Config, only: Option<u64>) -> Result<Value, Fai
         return Err(Failure::failed(format!("{}: there is no spool", options.dir.display())));
     }
     let opened = spool::open(options, counters).map_err(Failure::failed)?;
+    context.note(config, Action::DeadLettersReplayed, replayed(only))?;
     let replayed = opened.outlet.replay(only).map_err(Failure::failed)?;
     let storage = storage::open(config).await?;
     let outlet = opened.outlet.clone();

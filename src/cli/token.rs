@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::context::{Context, Failure, Outcome, moment, now, table};
+use super::context::{Context, Failure, Outcome, command, moment, now, table};
+use crate::audit::{Action, Entry};
 use crate::demo;
 use crate::web::role::Role;
 
@@ -58,8 +59,13 @@ fn create(context: &Context, name: &str, role: Role, site: Option<String>, days:
     }
     let now = now();
     let expires = days.map(|days| now + i64::from(days) * DAY_MS);
-    let (id, secret) =
-        context.people()?.change(|roster| roster.create_token(name, role, site.clone(), expires, now))?;
+    let trail = context.trail(&config)?;
+    let (id, secret) = context.people()?.change(|roster| {
+        let (id, secret) = roster.create_token(name, role, site.clone(), expires, now)?;
+        let entry = command(Action::TokenCreated).detail(format!("token {name} ({id}), role {role}"));
+        trail.append(&Entry { site: site.clone(), ..entry })?;
+        Ok((id, secret))
+    })?;
     let described = json!({
         "token": secret, "id": id, "name": name, "role": role, "site": site, "expires": expires,
     });
@@ -100,7 +106,13 @@ fn list(context: &Context) -> Outcome {
 }
 
 fn revoke(context: &Context, id_or_name: &str) -> Outcome {
-    let token = context.people()?.change(|roster| roster.revoke_token(id_or_name))?;
+    let trail = context.trail(&context.config()?)?;
+    let token = context.people()?.change(|roster| {
+        let token = roster.revoke_token(id_or_name)?;
+        let entry = command(Action::TokenRevoked).detail(format!("token {} ({})", token.name, token.id));
+        trail.append(&Entry { site: token.site.clone(), ..entry })?;
+        Ok(token)
+    })?;
     context.print(
         &json!({ "id": token.id, "name": token.name }),
         [format!("the token {} ({}) is revoked", token.id, token.name)],

@@ -1,10 +1,14 @@
 //! `metka user`
+//!
+//! Each is written into the audit trail before it is done, also a look at the list.
 
 use std::io::Read;
 
 use serde_json::json;
 
-use super::context::{Context, Failure, Outcome, moment, now, table};
+use super::context::{Context, Failure, Outcome, command, moment, now, table};
+use crate::audit::Action;
+use crate::privacy::keys::KeyRing;
 use crate::web::password;
 use crate::web::role::Role;
 
@@ -51,18 +55,33 @@ pub fn run(args: &UserArgs, context: &Context) -> Outcome {
 fn add(context: &Context, login: &str, role: Role) -> Outcome {
     let people = context.people()?;
     let hash = read_password()?;
-    people.change(|roster| roster.add(login, role, Some(hash), now()))?;
+    let trail = context.trail(&context.config()?)?;
+    people.change(|roster| {
+        roster.add(login, role, Some(hash), now())?;
+        let entry = command(Action::PersonAdded).detail(format!("login {login}, role {role}"));
+        Ok(trail.append(&entry).map(drop)?)
+    })?;
     context.print(&json!({ "login": login, "role": role }), [format!("{login} may sign in as {role}")])
 }
 
 fn passwd(context: &Context, login: &str) -> Outcome {
     let people = context.people()?;
     let hash = read_password()?;
-    people.change(|roster| roster.set_password(login, None, hash).map(|_| ()))?;
+    let trail = context.trail(&context.config()?)?;
+    people.change(|roster| {
+        roster.set_password(login, None, hash)?;
+        let entry = command(Action::PasswordChanged).detail(format!("login {login}"));
+        Ok(trail.append(&entry).map(drop)?)
+    })?;
     context.print(&json!({ "login": login }), [format!("{login} has a new password")])
 }
 
 fn list(context: &Context) -> Outcome {
+    let config = context.config()?;
+    // A look makes no key ring; without one there is nobody to look at.
+    if KeyRing::exists(&config.keys.dir) {
+        context.trail(&config)?.append(&command(Action::PeopleListed))?;
+    }
     let roster = context.people()?.read()?;
     let people: Vec<_> = roster
         .people
@@ -85,7 +104,13 @@ fn list(context: &Context) -> Outcome {
 }
 
 fn remove(context: &Context, login: &str) -> Outcome {
-    context.people()?.change(|roster| roster.remove(login))?;
+    let people = context.people()?;
+    let trail = context.trail(&context.config()?)?;
+    people.change(|roster| {
+        roster.remove(login)?;
+        let entry = command(Action::PersonRemoved).detail(format!("login {login}"));
+        Ok(trail.append(&entry).map(drop)?)
+    })?;
     context.print(&json!({ "login": login }), [format!("{login} is removed")])
 }
 

@@ -15,6 +15,9 @@
 //! | `POST /retention` | `{"dry_run": bool}`: the retention job runs, after one under way; its report ([`crate::retention::Report`]) |
 //! | `POST /demo/remove` | `{"removed":n}` |
 //!
+//! What is privileged is written into the audit trail first, under the name of the
+//! system's user at the other end, and is not done without.
+//!
 //! Errors are `{"error": text}` with a status of 400 for a wrong question and
 //! 5xx for the rest.
 
@@ -37,6 +40,7 @@ use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
+use crate::audit::{Action, Actor, Entry, legible};
 use crate::count::SiteCounts;
 use crate::retention::Mode;
 use crate::spool::Backlog;
@@ -88,9 +92,10 @@ pub async fn serve(
 }
 
 async fn connection(state: Arc<State>, stream: UnixStream) {
+    let by = stream.peer_cred().map_or_else(|_| Actor::running(), |peer| Actor::user(peer.uid()));
     let service = service_fn(move |request| {
-        let state = state.clone();
-        async move { Ok::<_, Infallible>(answer(&state, request).await) }
+        let (state, by) = (state.clone(), by.clone());
+        async move { Ok::<_, Infallible>(answer(&state, by, request).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -102,24 +107,33 @@ async fn connection(state: Arc<State>, stream: UnixStream) {
     }
 }
 
-async fn answer(state: &State, request: Request<Incoming>) -> Answer {
+async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
+    let note = |action: Action, detail: Option<String>| {
+        let entry = Entry { detail, ..Entry::new(state.timestamp(), by, action) };
+        async { state.note(entry).await.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error)) }
+    };
     let done = match (&parts.method, parts.uri.path()) {
         (&Method::GET, "/status") => Ok(status(state)),
         (&Method::POST, "/stats") => match read(body).await {
             Ok(question) => stats(state, &question).await,
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
-        (&Method::POST, "/reload") => match state.running.reload() {
-            Ok(changed) => Ok(json!({ "changed": changed })),
-            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        (&Method::POST, "/reload") => match note(Action::ConfigurationReloaded, None).await {
+            Ok(()) => match state.running.reload() {
+                Ok(changed) => Ok(json!({ "changed": changed })),
+                Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+            },
+            Err(refused) => Err(refused),
         },
         (&Method::POST, "/flush") => match state.running.flush().await {
             Ok(()) => Ok(json!({})),
             Err(error) => Err((StatusCode::SERVICE_UNAVAILABLE, error)),
         },
         (&Method::POST, "/spool/replay") => match read(body).await {
-            Ok(asked) => replay(state, &asked).await,
+            Ok(asked) => {
+                replay(state, &asked, |detail| note(Action::DeadLettersReplayed, Some(detail))).await
+            }
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
         (&Method::POST, "/keys") => {
@@ -133,10 +147,15 @@ async fn answer(state: &State, request: Request<Incoming>) -> Answer {
             }
         }
         (&Method::POST, "/backup") => {
-            match read(body).await.map(|body| body["to"].as_str().map(Into::into)) {
-                Ok(Some(to)) => {
-                    state.running.backup(to).await.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error))
-                }
+            match read(body).await.map(|body| body["to"].as_str().map(str::to_owned)) {
+                Ok(Some(to)) => match note(Action::BackupMade, Some(format!("to {}", legible(&to)))).await {
+                    Ok(()) => state
+                        .running
+                        .backup(to.into())
+                        .await
+                        .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error)),
+                    Err(refused) => Err(refused),
+                },
                 Ok(None) => Err((StatusCode::BAD_REQUEST, "to: expected a directory".to_owned())),
                 Err(error) => Err((StatusCode::BAD_REQUEST, error)),
             }
@@ -165,9 +184,12 @@ async fn answer(state: &State, request: Request<Incoming>) -> Answer {
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
         (&Method::POST, "/demo/remove") => match state.archive() {
-            Some(archive) => {
-                archive.remove_demo().await.map(|removed| json!({ "removed": removed })).map_err(refused)
-            }
+            Some(archive) => match note(Action::DemoRemoved, None).await {
+                Ok(()) => {
+                    archive.remove_demo().await.map(|removed| json!({ "removed": removed })).map_err(refused)
+                }
+                Err(refused) => Err(refused),
+            },
             None => Err(not_ready()),
         },
         _ => Err((StatusCode::NOT_FOUND, "the running server does not know this command".to_owned())),
@@ -220,15 +242,25 @@ pub async fn ask(
     archive.query(site, question, now).await
 }
 
-async fn replay(state: &State, asked: &Value) -> Result<Value, (StatusCode, String)> {
+async fn replay<N: Future<Output = Result<(), (StatusCode, String)>>>(
+    state: &State,
+    asked: &Value,
+    note: impl FnOnce(String) -> N,
+) -> Result<Value, (StatusCode, String)> {
     let only = match &asked["id"] {
         Value::Null => None,
         id => Some(id.as_str().and_then(dead_letter_id).ok_or_else(|| {
             (StatusCode::BAD_REQUEST, format!("{id} is not the id of a dead letter: 16 hex digits"))
         })?),
     };
+    note(replayed(only)).await?;
     let done = state.running.replay(only).await.map_err(|error| (StatusCode::CONFLICT, error))?;
     Ok(json!(done))
+}
+
+/// What an entry of the audit trail says of a replay.
+pub fn replayed(only: Option<u64>) -> String {
+    only.map_or_else(|| "all".to_owned(), |id| format!("{id:016x}"))
 }
 
 /// A dead letter's id as it is written: 16 hex digits.

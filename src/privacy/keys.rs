@@ -4,7 +4,7 @@
 //! addresses; the keys themselves never leave this module, but for an export under
 //! a passphrase, and nothing here can be printed.
 //!
-//! Two sorts of keys. *Purpose keys* (cookie, visitor, user key, limiter) stay:
+//! Two sorts of keys. *Purpose keys* (cookie, visitor, user key, limiter, audit) stay:
 //! a hash made with one must be the same next year. *Destroyable keys* (each
 //! month's address key, each site's daily salt, each backup's key) are independent
 //! random numbers: once one is destroyed, what it protected is unreadable wherever
@@ -298,6 +298,14 @@ impl KeyRing {
     /// A keyed hash for limiters and caches: their memory holds no address.
     pub fn limiter_key(&self, parts: &[&[u8]]) -> u64 {
         self.ring.load().limiter.hash(parts)
+    }
+
+    /// The MAC of an entry of the audit trail behind the one with the MAC
+    /// `previous`: BLAKE3 of both, keyed.
+    pub fn audit_mac(&self, previous: &[u8; 32], entry: &[u8]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(self.ring.load().audit.bytes());
+        hasher.update(previous).update(entry);
+        *hasher.finalize().as_bytes()
     }
 
     /// What is in the ring and what was destroyed; no secrets.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::web::file;
+use crate::private_file as file;
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -33,7 +33,7 @@ use super::request::{
     MAX_TEXT_BYTES, MAX_WHAT_BYTES, MAX_WHO_BYTES, RESERVED_HISTORY, Request, State, Subject, text,
 };
 use super::terms::{Due, Kind, Law};
-use crate::web::file::{self, Version};
+use crate::private_file::{self as file, Version};
 
 /// A clinic has some tens a year; closed ones go after three years.
 pub const MAX_REQUESTS: usize = 10_000;

@@ -36,6 +36,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::accept::{self, Limits, Shared};
+use crate::audit::{Action, Actor, Entry, Trail};
 use crate::config::{Config, ConfigError, TlsFiles};
 use crate::count::Counters;
 use crate::enrich::Enricher;
@@ -166,10 +167,16 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             refusals: refusals.clone(),
             retention,
         };
+        let trail = Trail::open(&config.load().data_dir, shared.keys.clone());
+        tokio::task::spawn_blocking({
+            let trail = Trail::open(&config.load().data_dir, shared.keys.clone());
+            move || look_at_trail(&trail)
+        });
         let state = Arc::new(web::State::open(
             config.clone(),
             counters,
             Box::new(running),
+            trail,
             demo,
             jiff::Timestamp::now,
         )?);
@@ -220,7 +227,7 @@ async fn back(
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hang_up.recv() => reload(&state),
+            _ = hang_up.recv() => reload(&state).await,
             failed = fatal.wait_for(Option::is_some) => {
                 disk_failure = failed.ok().and_then(|why| why.clone());
                 break;
@@ -358,8 +365,20 @@ fn report_recovery(report: &spool::RecoveryReport) {
     }
 }
 
-fn reload(state: &web::State) {
-    match state.running.reload() {
+/// A trail that is damaged at its end stops sign-ins and changes, and never hits.
+fn look_at_trail(trail: &Trail) {
+    match trail.verify(None) {
+        Ok(found) => tracing::info!(entries = found.entries, "the audit trail is whole"),
+        Err(error) => {
+            tracing::error!(%error, "the audit trail is damaged (docs/audit.md)")
+        }
+    }
+}
+
+async fn reload(state: &Arc<web::State>) {
+    let by = Actor::Job("reload by signal".to_owned());
+    let noted = state.note(Entry::new(state.timestamp(), by, Action::ConfigurationReloaded)).await;
+    match noted.and_then(|()| state.running.reload()) {
         Ok(changed) => {
             tracing::info!(changed = changed.join("; "), "configuration and geo data are read again")
         }

@@ -16,7 +16,7 @@ use super::erase::Order;
 use crate::config::Config;
 use crate::html::escape;
 use crate::rights::request::Subject;
-use crate::web::file;
+use crate::private_file as file;
 
 /// What rows hold of a person, by the order's words.
 const CATEGORIES: &[[&str; 2]] = &[

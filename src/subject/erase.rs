@@ -36,7 +36,7 @@ use super::block::blocks;
 use super::find::{COVERED, params};
 use super::{Office, PATIENCE, POLL, Person, SubjectError, blocking};
 use crate::spool::{SETTLE, Tombstone};
-use crate::web::file;
+use crate::private_file as file;
 
 /// An order that has not been carried out.
 const FILE_NAME: &str = "erasing.json";

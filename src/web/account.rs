@@ -7,6 +7,11 @@
 //! and `needs_password` true until that is done.
 //!
 //! An unknown login and a wrong password get the same text after the same work.
+//!
+//! A sign-in and a change of a password are written into the audit trail before they
+//! happen, and do not happen without. A sign-out happens all the same: it only takes
+//! rights away. What was typed as a login that does not exist is written nowhere,
+//! since people type passwords there.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,11 +25,17 @@ use serde_json::json;
 use super::State;
 use super::access::{self, Credential};
 use super::answer::{self, Answer};
+use super::failures::{Due, Which};
+use super::first::FIRST_LOGIN;
 use super::password::PasswordError;
 use super::people::{PeopleError, Person};
 use super::routes::Asked;
+use crate::audit::{Action, Actor, Entry};
 use crate::parse::client::client;
 
+/// Stands for the login where a code was given: not one that anybody can have.
+const CODE_LOGIN: &str = " code";
+const CODE_ACCOUNT: &str = "the first sign-in code";
 const WRONG: &str = "the login or the password is wrong";
 const WRONG_CODE: &str = "the sign-in code is wrong, used or older than 15 minutes";
 /// How soon to come back when too many passwords are being checked.
@@ -71,19 +82,25 @@ pub async fn sign_in(asked: Asked) -> Answer {
     let state = &asked.state;
     let source = source(state, asked.peer, &asked.headers);
     let login = match &sign_in {
-        // Not a login that anybody can have.
-        SignIn::Code(_) => " code",
+        SignIn::Code(_) => CODE_LOGIN,
         SignIn::Password(by) => by.login.as_str(),
     };
     if let Some(wait) = state.attempts.wait(login, &source) {
+        failed(state, login, &source).await;
         return too_many(wait);
     }
     let found = match &sign_in {
         SignIn::Code(by) => {
             let code = by.code.clone();
-            on_disk(state, move |state| state.first.redeem(&code, &state.people, state.now()))
-                .await
-                .and_then(|redeemed| redeemed.map_err(Trouble::People))
+            let redeem = move |state: &State| {
+                let adding = || {
+                    let entry = Entry::new(state.timestamp(), Actor::Visitor, Action::PersonAdded);
+                    let text = format!("login {FIRST_LOGIN}, role owner, by the first sign-in code");
+                    Ok(state.trail.append(&entry.detail(text)).map(drop)?)
+                };
+                state.first.redeem(&code, &state.people, state.now(), adding)
+            };
+            on_disk(state, redeem).await.and_then(|redeemed| redeemed.map_err(Trouble::People))
         }
         SignIn::Password(by) => by_password(state, &by.login, &by.password).await,
     };
@@ -93,18 +110,31 @@ pub async fn sign_in(asked: Asked) -> Answer {
             // Others may have used up the quota while this one was being checked.
             let wait = state.attempts.wait(login, &source);
             state.attempts.failed(login, &source);
+            failed(state, login, &source).await;
             tracing::info!(by_code = matches!(sign_in, SignIn::Code(_)), "a sign-in was refused");
             let text = if matches!(sign_in, SignIn::Code(_)) { WRONG_CODE } else { WRONG };
             return wait.map_or_else(|| answer::error(StatusCode::UNAUTHORIZED, text), too_many);
         }
         Err(trouble) => return trouble.answer(),
     };
+    let by = Actor::Person(person.login.clone());
+    let entry = Entry::new(state.timestamp(), by, Action::SignIn);
+    let entry = if person.password.is_none() { entry.detail("by the first sign-in code") } else { entry };
+    if let Err(error) = state.note(entry).await {
+        return Trouble::Audit(error).answer();
+    }
     begin(&asked, person).await
 }
 
 pub async fn sign_out(asked: Asked) -> Answer {
     let state = &asked.state;
     if let Some(id) = access::session_id(state, &asked.headers) {
+        if let Some(session) = state.sessions.find(&id, state.now()) {
+            let by = Actor::Person(session.login);
+            if let Err(error) = state.note(Entry::new(state.timestamp(), by, Action::SignOut)).await {
+                tracing::error!(error, "a sign-out is not in the audit trail");
+            }
+        }
         let ended = on_disk(state, move |state| state.sessions.end(&id, state.now())).await;
         if let Err(trouble) = ended.and_then(|ended| ended.map_err(Trouble::Sessions)) {
             return trouble.answer();
@@ -124,12 +154,14 @@ pub async fn change(asked: Asked) -> Answer {
     if matches!(principal.by, Credential::Session { complete: true, .. }) {
         let source = source(state, asked.peer, &asked.headers);
         if let Some(wait) = state.attempts.wait(&principal.name, &source) {
+            failed(state, &principal.name, &source).await;
             return too_many(wait);
         }
         match by_password(state, &principal.name, change.current.as_deref().unwrap_or_default()).await {
             Ok(Some(_)) => {}
             Ok(None) => {
                 state.attempts.failed(&principal.name, &source);
+                failed(state, &principal.name, &source).await;
                 return answer::error(StatusCode::FORBIDDEN, "the current password is wrong");
             }
             Err(trouble) => return trouble.answer(),
@@ -142,7 +174,12 @@ pub async fn change(asked: Asked) -> Answer {
     let Change { login, .. } = change;
     let name = principal.name.clone();
     let changed = on_disk(state, move |state| {
-        state.people.change(|roster| roster.set_password(&name, login.as_deref(), hashed).cloned())
+        state.people.change(|roster| {
+            let person = roster.set_password(&name, login.as_deref(), hashed)?.clone();
+            let entry = Entry::new(state.timestamp(), Actor::Person(name.clone()), Action::PasswordChanged);
+            state.trail.append(&entry.detail(format!("login {}", person.login)))?;
+            Ok(person)
+        })
     });
     match changed.await.and_then(|changed| changed.map_err(Trouble::People)) {
         // A new session besides: what was known of the old one is worth nothing.
@@ -156,6 +193,35 @@ async fn by_password(state: &State, login: &str, password: &str) -> Result<Optio
     let stored = person.as_ref().and_then(|person| person.password.clone());
     let fits = state.passwords.verify(password.to_owned(), stored).await.map_err(Trouble::Password)?;
     Ok(person.filter(|_| fits))
+}
+
+/// Counts a wrong sign-in, and writes it into the audit trail if it is time. An
+/// attempt that is refused anyway needs no entry to be refused.
+async fn failed(state: &Arc<State>, login: &str, source: &[u8]) {
+    let is_known = state.people.read().is_ok_and(|people| people.person(login).is_some());
+    let account = match (login, is_known) {
+        (CODE_LOGIN, _) => CODE_ACCOUNT.to_owned(),
+        (login, true) => format!("login {login}"),
+        (_, false) => "a login that does not exist".to_owned(),
+    };
+    let due = state.failures.failed(state.attempts.mark(source), account, state.now());
+    let state = state.clone();
+    // A panic in it has been reported.
+    drop(tokio::task::spawn_blocking(move || due.map(|due| write(&state, due))).await);
+}
+
+/// Writes what was counted of wrong sign-ins and not written yet.
+pub(super) fn write_failures(state: &State, which: Which) {
+    for due in state.failures.unwritten(which, state.now()) {
+        write(state, due);
+    }
+}
+
+fn write(state: &State, due: Due) {
+    let entry = Entry::new(state.timestamp(), Actor::Visitor, Action::SignInFailed).detail(due.to_string());
+    if let Err(error) = state.trail.append(&entry) {
+        tracing::error!(%error, "wrong sign-ins are not in the audit trail");
+    }
 }
 
 /// A new session; one that the request brought along ends.
@@ -205,11 +271,17 @@ fn source(state: &State, peer: IpAddr, headers: &HeaderMap) -> [u8; 9] {
     client(peer, headers, &state.config.load().collect).ip.prefix()
 }
 
+fn not_audited(error: impl std::fmt::Display) -> Answer {
+    tracing::error!(%error, "refused, since it could not be written into the audit trail");
+    answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the audit trail cannot be written")
+}
+
 /// Why neither yes nor no could be said.
 enum Trouble {
     People(PeopleError),
     Password(PasswordError),
     Sessions(std::io::Error),
+    Audit(String),
     /// The work panicked; the panic itself is in the log.
     Panic,
 }
@@ -235,6 +307,8 @@ impl Trouble {
                 tracing::error!(%error, "sessions could not be saved");
                 answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the session could not be saved")
             }
+            Trouble::Audit(error) => not_audited(error),
+            Trouble::People(PeopleError::Audit(error)) => not_audited(error),
             Trouble::Panic => answer::error(StatusCode::INTERNAL_SERVER_ERROR, "an internal error"),
             Trouble::People(error) => {
                 tracing::error!(%error, "people could not be read or changed");

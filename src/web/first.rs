@@ -10,9 +10,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::file;
 use super::people::{People, PeopleError, Person, hash_secret};
 use super::role::Role;
+use crate::private_file as file;
 
 /// How long the code is good, in milliseconds.
 pub const LIFE: i64 = 15 * 60_000;
@@ -73,8 +73,14 @@ impl FirstSignIn {
     }
 
     /// Takes a code. If it is the one, it is used up, and the first owner's
-    /// account is returned.
-    pub fn redeem(&self, code: &str, people: &People, now: i64) -> Result<Option<Person>, PeopleError> {
+    /// account is returned. `adding` is called before that account is made.
+    pub fn redeem(
+        &self,
+        code: &str,
+        people: &People,
+        now: i64,
+        adding: impl FnOnce() -> Result<(), PeopleError>,
+    ) -> Result<Option<Person>, PeopleError> {
         let mut open = self.open.lock().expect("no panic holds this lock");
         let fits =
             open.as_ref().is_some_and(|open| now < open.expires && open.hash == hash_secret(&plain(code)));
@@ -87,6 +93,7 @@ impl FirstSignIn {
             }
             if roster.person(FIRST_LOGIN).is_none() {
                 roster.add(FIRST_LOGIN, Role::Owner, None, now)?;
+                adding()?;
             }
             Ok(roster.person(FIRST_LOGIN).cloned())
         })?;
@@ -153,22 +160,23 @@ mod tests {
     #[test]
     fn a_code_works_once_and_its_file_goes() {
         let (dir, people, first, code) = offered();
-        assert!(first.redeem("AAAA-AAAA-AAAA-AAAA", &people, 1).expect("no error").is_none());
-        let person = first.redeem(&code.to_lowercase(), &people, 1).expect("no error").expect("the owner");
+        assert!(first.redeem("AAAA-AAAA-AAAA-AAAA", &people, 1, || Ok(())).expect("no error").is_none());
+        let person =
+            first.redeem(&code.to_lowercase(), &people, 1, || Ok(())).expect("no error").expect("the owner");
         assert_eq!((person.login.as_str(), person.role), ("owner", Role::Owner));
-        assert!(first.redeem(&code, &people, 2).expect("no error").is_none());
+        assert!(first.redeem(&code, &people, 2, || Ok(())).expect("no error").is_none());
         assert!(!dir.path().join(FILE_NAME).exists());
     }
 
     #[test]
     fn a_code_ends_with_its_time_and_when_somebody_can_sign_in() {
         let (dir, people, first, code) = offered();
-        assert!(first.redeem(&code, &people, LIFE).expect("no error").is_none());
+        assert!(first.redeem(&code, &people, LIFE, || Ok(())).expect("no error").is_none());
         first.expire(LIFE);
         assert!(!dir.path().join(FILE_NAME).exists());
         let (_dir, people, first, code) = offered();
         people.change(|roster| roster.add("olga", Role::Owner, Some("x".to_owned()), 0)).expect("added");
-        assert!(first.redeem(&code, &people, 1).expect("no error").is_none());
+        assert!(first.redeem(&code, &people, 1, || Ok(())).expect("no error").is_none());
         assert_eq!(first.offer(&people, false, 1).expect("offered"), Offer::NotNeeded);
     }
 }

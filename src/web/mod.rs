@@ -7,6 +7,7 @@
 //! - `routes`: the one table of paths, methods, roles and handlers
 //! - `access`, `role`, `sessions`, `people`, `password`, `attempts`, `first`:
 //!   who asks, and how they prove it
+//! - `failures`: wrong sign-ins, as few entries of the audit trail as will do
 //! - `stats`, `refusals`, `account`, `pages`, `debug`, `metrics`: the handlers
 //! - `running`: the rest of the server, as two traits
 //!
@@ -19,7 +20,7 @@ mod account;
 pub mod answer;
 pub mod attempts;
 mod debug;
-pub(crate) mod file;
+mod failures;
 pub mod first;
 mod metrics;
 mod pages;
@@ -47,6 +48,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+use crate::audit::{Entry, Trail};
 use crate::config::Config;
 use crate::count::Counters;
 use crate::tls::http2::{self, Patience, Progress};
@@ -79,6 +81,8 @@ pub struct State {
     pub first: first::FirstSignIn,
     pub attempts: attempts::Attempts,
     pub passwords: password::Passwords,
+    pub trail: Trail,
+    failures: failures::Failures,
     pub running: Box<dyn Running>,
     pub metrics: metrics::Metrics,
     /// Whether the demo clinic is served.
@@ -96,6 +100,7 @@ impl State {
         config: Arc<ArcSwap<Config>>,
         counters: Arc<Counters>,
         running: Box<dyn Running>,
+        trail: Trail,
         demo: bool,
         clock: fn() -> jiff::Timestamp,
     ) -> std::io::Result<State> {
@@ -106,6 +111,8 @@ impl State {
             first: first::FirstSignIn::new(&data_dir),
             attempts: attempts::Attempts::default(),
             passwords: password::Passwords::default(),
+            trail,
+            failures: failures::Failures::default(),
             metrics: metrics::Metrics::default(),
             archive: ArcSwapOption::empty(),
             queries: Semaphore::new(stats::MAX_QUERIES),
@@ -115,6 +122,18 @@ impl State {
             demo,
             clock,
         })
+    }
+
+    /// Writes an entry into the audit trail, where that keeps nobody else waiting. An
+    /// error is why what it is about must not happen.
+    pub async fn note(self: &Arc<State>, entry: Entry) -> Result<(), String> {
+        let state = self.clone();
+        let noted = tokio::task::spawn_blocking(move || state.trail.append(&entry)).await;
+        match noted {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(format!("the audit trail cannot be written: {error}")),
+            Err(error) => Err(format!("the audit trail cannot be written: {error}")),
+        }
     }
 
     /// Storage is there: questions are answered from now on.
@@ -161,7 +180,11 @@ pub async fn serve(
         };
         tokio::select! {
             () = &mut shutdown => break,
-            _ = tidy.tick() => state.first.expire(state.now()),
+            _ = tidy.tick() => {
+                state.first.expire(state.now());
+                let state = state.clone();
+                tokio::task::spawn_blocking(move || account::write_failures(&state, failures::Which::Due));
+            }
             (place, accepted) = accepted => match accepted {
                 Ok((stream, peer)) => {
                     let (state, tls, stopped) = (state.clone(), tls.clone(), stopped.clone());
@@ -185,6 +208,9 @@ pub async fn serve(
     if tokio::time::timeout(DRAIN, connections.acquire_many(all)).await.is_err() {
         tracing::warn!("open requests at the web address were cut off");
     }
+    // A panic in it has been reported.
+    let writing = move || account::write_failures(&state, failures::Which::All);
+    drop(tokio::task::spawn_blocking(writing).await);
 }
 
 async fn greet(

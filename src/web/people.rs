@@ -19,8 +19,9 @@ use std::sync::{Arc, RwLock};
 
 use serde::{Deserialize, Serialize};
 
-use super::file::{self, Version};
 use super::role::Role;
+use crate::audit::AuditError;
+use crate::private_file::{self as file, Version};
 
 /// The most people: each is an account that somebody must look after.
 pub const MAX_PEOPLE: usize = 1000;
@@ -106,6 +107,9 @@ pub enum PeopleError {
     LastOwner(String),
     #[error("there are {0} {1} already, at most so many are kept")]
     Many(usize, &'static str),
+    /// The change could not be written into the audit trail, so it was not made.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
 }
 
 // === impl People ===
@@ -134,6 +138,8 @@ impl People {
     }
 
     /// Changes the people, alone among all processes, and waits until that is durable.
+    /// `change` ends with the entry in the audit trail: what it refuses is not written
+    /// there, and a change without its entry is not made.
     pub fn change<T>(
         &self,
         change: impl FnOnce(&mut Roster) -> Result<T, PeopleError>,

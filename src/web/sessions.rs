@@ -15,8 +15,8 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
-use super::file;
 use super::people::{Person, hash_secret, random_hex};
+use crate::private_file as file;
 
 /// A session ends so long after its last use, in milliseconds: a working day.
 pub const IDLE: i64 = 12 * 3_600_000;

@@ -46,7 +46,7 @@ fn past_its_age_a_backup_loses_its_key_and_its_file_and_no_copy_can_be_read() {
     let there = here.bare_with_keys();
     let error = there.refused(&["restore", copy.to_str().expect("plain")], "", 1);
     assert!(error.contains("was destroyed on") && error.contains("copy.backup"), "{error}");
-    assert_eq!(there.names(), ["keys"]);
+    assert_eq!(there.names(), ["audit", "keys"]);
     assert!(!made.exists());
 }
 

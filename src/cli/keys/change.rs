@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::super::context::{Context, Failure, Outcome};
 use super::{absolute, open, tell_server};
+use crate::audit::{Action, legible};
 use crate::privacy::keys::Purpose;
 
 #[derive(clap::Args)]
@@ -55,6 +56,12 @@ pub struct RewrapArgs {
 pub fn rotate(args: &RotateArgs, context: &Context) -> Outcome {
     let config = context.config()?;
     let ring = open(&config.keys)?;
+    let what = match args.only {
+        Some(Rotated::Cookie) => "cookie",
+        Some(Rotated::Ip) => "ip",
+        None => "cookie and ip",
+    };
+    context.note(&config, Action::KeysRotated, what)?;
     let mut made = Vec::new();
     if args.only != Some(Rotated::Ip) {
         made.push((Purpose::Cookie, ring.rotate_cookie_key()?));
@@ -78,7 +85,12 @@ pub fn destroy(args: &DestroyArgs, context: &Context) -> Outcome {
         Destroyable::Ip => Purpose::Ip,
         Destroyable::Backup => Purpose::Backup,
     };
-    let at = open(&config.keys)?.destroy(purpose, args.id)?;
+    let ring = open(&config.keys)?;
+    // What is not there is not destroyed, and the ring says so.
+    if ring.list().iter().any(|key| (key.purpose, key.id) == (purpose, args.id) && key.destroyed.is_empty()) {
+        context.note(&config, Action::KeysDestroyed, format!("{purpose} {}", args.id))?;
+    }
+    let at = ring.destroy(purpose, args.id)?;
     tell_server(&config, context, None)?;
     let what = match args.purpose {
         Destroyable::Cookie => "cookies it signed are refused and replaced",
@@ -96,6 +108,14 @@ pub fn rewrap(args: &RewrapArgs, context: &Context) -> Outcome {
     let config = context.config()?;
     let to = args.to.as_deref().map(absolute).transpose()?;
     let ring = open(&config.keys)?;
+    context.note(
+        &config,
+        Action::KeysRotated,
+        match &to {
+            Some(to) => format!("master key, to {}", legible(&to.display().to_string())),
+            None => "master key".to_owned(),
+        },
+    )?;
     let file = ring.rewrap::<Failure>(to.as_deref(), |file| tell_server(&config, context, Some(file)))?;
     tell_server(&config, context, None)?;
     let place = config.keys.master.to_string();

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::super::context::{Context, Failure, Outcome};
 use super::{open, passphrase, tell_server};
+use crate::audit::{Action, legible};
 use crate::config::{Keys, MasterKeySource};
 use crate::privacy::keys::{KeyError, KeyRing, OtherRing, Synced, named};
 
@@ -47,12 +48,21 @@ pub fn sync(args: &SyncArgs, context: &Context) -> Outcome {
     let dir = config.keys.dir.display();
     if !KeyRing::exists(&config.keys.dir) {
         let keys = KeyRing::found(&config.keys, other)?;
+        context.note(
+            &config,
+            Action::KeysSynced,
+            format!("made of {}", legible(&args.from.display().to_string())),
+        )?;
         let done = Synced { added: keys, ..Synced::default() };
         return context.print(&json!(done), [format!("{dir}: made of the other ring, with {keys} keys")]);
     }
+    let ring = open(&config.keys)?;
+    let theirs = if args.take_theirs { ", taking theirs" } else { "" };
+    let from = legible(&args.from.display().to_string());
+    context.note(&config, Action::KeysSynced, format!("from {from}{theirs}"))?;
     let now = Timestamp::now();
     let today_of = |id: &str| Some(now.in_tz(&config.site(id)?.timezone).ok()?.date());
-    let done = open(&config.keys)?.sync(other, args.take_theirs, now, today_of)?;
+    let done = ring.sync(other, args.take_theirs, now, today_of)?;
     if done.is_change() {
         tell_server(&config, context, None)?;
     }
@@ -96,11 +106,14 @@ fn other_ring(args: &SyncArgs, own: &Keys) -> Result<OtherRing, Failure> {
 }
 
 pub fn export(file: &Path, context: &Context) -> Outcome {
-    let keys = context.config()?.keys;
+    let config = context.config()?;
+    let keys = &config.keys;
     if !KeyRing::exists(&keys.dir) {
-        return Err(KeyError::NoRing(keys.dir).into());
+        return Err(KeyError::NoRing(keys.dir.clone()).into());
     }
-    let sealed = KeyRing::export(&keys, &passphrase()?)?;
+    let sealed = KeyRing::export(keys, &passphrase()?)?;
+    // Nothing has left this process yet.
+    context.note(&config, Action::KeysExported, format!("to {}", legible(&file.display().to_string())))?;
     let at = |error: std::io::Error| Failure::failed(format_args!("{}: {error}", file.display()));
     let mut out =
         std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(at)?;
@@ -112,13 +125,19 @@ pub fn export(file: &Path, context: &Context) -> Outcome {
 }
 
 pub fn import(file: &Path, context: &Context) -> Outcome {
-    let keys = context.config()?.keys;
+    let config = context.config()?;
+    let keys = &config.keys;
     if KeyRing::exists(&keys.dir) {
-        return Err(KeyError::Exists(keys.dir).into());
+        return Err(KeyError::Exists(keys.dir.clone()).into());
     }
     let sealed = read(file)?;
-    let count = KeyRing::import(&keys, &sealed, &passphrase()?)
+    let count = KeyRing::import(keys, &sealed, &passphrase()?)
         .map_err(|error| Failure::failed(format_args!("{}: {error}", file.display())))?;
+    context.note(
+        &config,
+        Action::KeysSynced,
+        format!("imported from {}", legible(&file.display().to_string())),
+    )?;
     context.print(
         &json!({ "dir": keys.dir, "keys": count }),
         [format!("{}: {count} keys were imported", keys.dir.display())],

@@ -23,8 +23,8 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// eight hours. The last one always is, since ids count on from it.
 pub(super) const MAX_DESTROYED_BACKUPS_KEPT: usize = 1000;
 /// What every ring has a key in use of.
-pub(super) const ALWAYS_THERE: [Purpose; 4] =
-    [Purpose::Cookie, Purpose::Visitor, Purpose::UserKey, Purpose::Limiter];
+pub(super) const ALWAYS_THERE: [Purpose; 5] =
+    [Purpose::Cookie, Purpose::Visitor, Purpose::UserKey, Purpose::Limiter, Purpose::Audit];
 
 /// What only the thread that changes the ring touches.
 pub(super) struct Changing {

@@ -83,6 +83,8 @@ pub enum Purpose {
     UserKey,
     /// Hashes addresses for limiters and caches.
     Limiter,
+    /// Chains the entries of the audit trail.
+    Audit,
     /// Encrypts one month's addresses; the id is `yyyymmnn`.
     Ip,
     /// Encrypts one backup; the id is in the archive's header and name.
@@ -143,6 +145,7 @@ impl Purpose {
             Purpose::Visitor => "visitor",
             Purpose::UserKey => "user-key",
             Purpose::Limiter => "limiter",
+            Purpose::Audit => "audit",
             Purpose::Ip => "ip",
             Purpose::Backup => "backup",
         }

@@ -1,5 +1,6 @@
 //! What is in a ring, without changing anything: for `metka keys list` and `metka check`.
 
+use super::change::complete;
 use super::file::Store;
 use super::master::Keeper;
 use super::ring::{Ring, listed};
@@ -31,8 +32,11 @@ pub fn look(keys: &Keys) -> Result<Look, KeyError> {
         wrap_all(&mut contents, &master).map_err(|error| error.in_ring(&store.path()))?;
         master
     };
+    // An earlier version's ring lacks keys that the next start makes.
+    let listed = listed(&contents);
+    complete(&mut contents, &master)?;
     Ring::decode(&contents, store.stamp(), &master, &store)?;
-    Ok(Look { keys: listed(&contents), salts: contents.salts.len(), is_wrapped })
+    Ok(Look { keys: listed, salts: contents.salts.len(), is_wrapped })
 }
 
 /// The keys, for which no master key is needed; none if there is no ring.

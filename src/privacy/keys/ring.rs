@@ -19,6 +19,7 @@ pub(super) struct Ring {
     pub visitor: Secret,
     pub user_key: Secret,
     pub limiter: Secret,
+    pub audit: Secret,
     pub addresses: Vec<AddressKey>,
     pub backups: Vec<(u32, Secret)>,
     pub salts: HashMap<String, Vec<(Date, Secret)>>,
@@ -56,8 +57,12 @@ impl Ring {
             let found = keys.iter().rfind(|(key, _)| key.purpose == purpose && key.retired.is_empty());
             found.map(|(_, secret)| *secret).ok_or_else(|| malformed(format!("no key for {purpose}")))
         };
-        let (visitor, user_key, limiter) =
-            (last(Purpose::Visitor)?, last(Purpose::UserKey)?, last(Purpose::Limiter)?);
+        let (visitor, user_key, limiter, audit) = (
+            last(Purpose::Visitor)?,
+            last(Purpose::UserKey)?,
+            last(Purpose::Limiter)?,
+            last(Purpose::Audit)?,
+        );
         last(Purpose::Cookie)?;
         let of = |purpose: Purpose| keys.iter().filter(move |(key, _)| key.purpose == purpose);
         let mut cookies: Vec<&(&Key, Secret)> = of(Purpose::Cookie).collect();
@@ -86,6 +91,7 @@ impl Ring {
             visitor,
             user_key,
             limiter,
+            audit,
             addresses: addresses.collect(),
             backups: of(Purpose::Backup).map(|(key, secret)| (key.id, *secret)).collect(),
             salts,

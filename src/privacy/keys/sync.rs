@@ -13,6 +13,8 @@
 //!   over, so that it holds up no destruction. `take_theirs` replaces ours in both
 //!   cases, which makes unreadable here what was under it; it is how two rings
 //!   that were made apart become one.
+//! - The key of the audit trail is taken where there is none, and otherwise stays: the
+//!   trail lies beside the ring and could not be verified under another's.
 //! - A day's salt lives for two days, so the other ring's is taken without asking:
 //!   from then on both count cookieless visitors alike.
 //!
@@ -98,6 +100,8 @@ impl KeyRing {
             *contents = other.0;
             let master = keeper.unlock(contents, &path)?;
             wrap_all(contents, &master)?;
+            // An earlier version's ring may lack what came later.
+            complete(contents, &master)?;
             // What cannot be used is refused before it is written.
             Ring::decode(contents, store.stamp(), &master, &store)?;
             Ok(true)
@@ -164,6 +168,7 @@ fn merge(
         }
         let found = ours.keys.iter_mut().find(|key| key.purpose == their.purpose && key.id == their.id);
         match found {
+            Some(our) if our.purpose == Purpose::Audit => {}
             None => {
                 ours.keys.push(their.clone());
                 done.added += 1;

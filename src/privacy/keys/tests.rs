@@ -591,7 +591,7 @@ fn a_destroyed_cookie_key_is_refused_at_once_and_never_comes_back() {
     assert_eq!(ring.verify_cookie(&current, day), Err(CookieError::UnknownKey));
     assert!(ring.sign_cookie([3; 16], day).starts_with("v1.3."));
     assert_eq!(dir.open().verify_cookie(&current, day), Err(CookieError::UnknownKey));
-    for purpose in [Purpose::Visitor, Purpose::UserKey, Purpose::Limiter] {
+    for purpose in [Purpose::Visitor, Purpose::UserKey, Purpose::Limiter, Purpose::Audit] {
         assert!(matches!(ring.destroy(purpose, 1), Err(KeyError::Permanent { .. })));
     }
     assert!(matches!(ring.destroy(Purpose::Backup, 1), Err(KeyError::Unknown { id: 1 })));

@@ -16,7 +16,7 @@ fn no_secret_is_on_the_disk_as_it_is() {
     ring.protect(&ip("192.0.2.1"), IpStorage::Encrypted, MONTH);
     ring.make_backup_key().expect("made");
     let (plain, stored) = (secrets(&plain(&ring)), dir.text());
-    assert_eq!(plain.len(), 4 + 1 + 1 + 1);
+    assert_eq!(plain.len(), 5 + 1 + 1 + 1);
     assert!(plain.iter().all(|secret| secret.len() == 64 && !stored.contains(secret.as_str())));
     assert_eq!(secrets(&stored).len(), plain.len());
     assert!(stored.starts_with("version = 2\nmaster = "), "{}", &stored[..20]);

@@ -118,6 +118,7 @@ fn rings_made_apart_are_a_conflict_until_one_gives_way() {
         )
     };
     assert_ne!(hashes(&ring), hashes(&other));
+    let trail = ring.audit_mac(&[0; 32], b"x");
 
     let done = sync(&ring, &there, true).expect("theirs are taken");
     assert_eq!(done, Synced { added: 1, replaced: 4, salts: 1, ..Synced::default() });
@@ -126,7 +127,10 @@ fn rings_made_apart_are_a_conflict_until_one_gives_way() {
     assert_eq!(ring.verify_cookie(&mine, day), Err(CookieError::Forged));
     assert!(ring.reveal(address.0, address.1) == Some(ip("192.0.2.1")));
     assert_eq!(sync(&other, &here, false).expect("they are one"), Synced::default());
-    assert_eq!(plain(&here.open()).len(), plain(&there.open()).len());
+    let lines = |dir: &Dir| plain(&dir.open()).lines().count();
+    assert_eq!(lines(&here), lines(&there));
+    assert_eq!(ring.audit_mac(&[0; 32], b"x"), trail, "the trail's key stays");
+    assert_ne!(other.audit_mac(&[0; 32], b"x"), trail);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 //! A file is written beside its place with mode 0600, synced, renamed over the
 //! old one, and the directory is synced: after a crash the old or the new text
 //! is there, never a part. A file that others can read is refused when read,
-//! since what it holds must then be taken as known.
+//! since what it holds must then be taken as known. What root makes is given to
+//! the owner of the directory, so that a command of root's does not lock the
+//! server out.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -73,6 +75,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
+    give_to_owner_of(directory, &file)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(beside, path)?;
@@ -85,6 +88,9 @@ pub(crate) fn lock(path: &Path) -> io::Result<File> {
         private_directory(directory)?;
     }
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    if let Some(directory) = path.parent() {
+        give_to_owner_of(directory, &file)?;
+    }
     rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
     Ok(file)
 }
@@ -94,7 +100,20 @@ pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    match path.parent() {
+        Some(above) if !above.as_os_str().is_empty() => give_to_owner_of(above, &File::open(path)?),
+        _ => Ok(()),
+    }
+}
+
+/// Only root can, and only root has to.
+pub(crate) fn give_to_owner_of(directory: &Path, file: &File) -> io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let directory = std::fs::metadata(directory)?;
+    std::os::unix::fs::fchown(file, Some(directory.uid()), Some(directory.gid()))
 }
 
 #[cfg(test)]
