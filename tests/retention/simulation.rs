@@ -34,7 +34,8 @@ fn terms(site: &str, day: i64) -> Terms {
 #[tokio::test]
 async fn over_800_days_nothing_outlives_its_term_and_nothing_else_is_touched() {
     // Steps that meet month ends in every way; daily, as the server does, in a soak.
-    let (rows_a_day, steps): (u32, &[i64]) = if soak() { (600, &[1]) } else { (12, &[1, 31, 9, 45, 28, 2, 60]) };
+    let (rows_a_day, steps): (u32, &[i64]) =
+        if soak() { (600, &[1]) } else { (12, &[1, 31, 9, 45, 28, 2, 60]) };
     let started = Instant::now();
     let storage = fresh().await;
     let dir = tempfile::tempdir().expect("a directory");
