@@ -109,6 +109,7 @@ async fn connection(state: Arc<State>, stream: UnixStream) {
 
 async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
+    let asking = by.clone();
     let note = |action: Action, detail: Option<String>| {
         let entry = Entry { detail, ..Entry::new(state.timestamp(), by, action) };
         async { state.note(entry).await.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error)) }
@@ -163,7 +164,7 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
         (&Method::POST, "/subject") => match read(body).await.and_then(|asked| {
             serde_json::from_value(asked).map_err(|error| format!("the job cannot be read: {error}"))
         }) {
-            Ok(asked) => state.running.subject(asked).await.map_err(|error| {
+            Ok(asked) => state.running.subject(asked, asking).await.map_err(|error| {
                 let of_the_question = error.is_of_the_question();
                 let status =
                     if of_the_question { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR };

@@ -156,6 +156,11 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         tokio::spawn(refusals.clone().run());
         let retention = retention::Retention::new(shared.clone(), storage.view().store(), outlet.clone());
         tokio::spawn(retention.clone().run());
+        let trail = Arc::new(Trail::open(&config.load().data_dir, shared.keys.clone()));
+        tokio::task::spawn_blocking({
+            let trail = trail.clone();
+            move || look_at_trail(&trail)
+        });
         let running = running::Server {
             config: config.clone(),
             read_config,
@@ -166,12 +171,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             terminators: terminators.clone(),
             refusals: refusals.clone(),
             retention,
+            trail: trail.clone(),
         };
-        let trail = Trail::open(&config.load().data_dir, shared.keys.clone());
-        tokio::task::spawn_blocking({
-            let trail = Trail::open(&config.load().data_dir, shared.keys.clone());
-            move || look_at_trail(&trail)
-        });
         let state = Arc::new(web::State::open(
             config.clone(),
             counters,

@@ -11,6 +11,7 @@ use super::retention::Retention;
 use super::storage::View;
 use super::{ReadConfig, Terminators};
 use crate::accept::{self, Shared};
+use crate::audit::{Actor, Trail};
 use crate::backup;
 use crate::config::Config;
 use crate::demo;
@@ -33,6 +34,7 @@ pub(super) struct Server {
     pub(super) demo: bool,
     pub(super) shared: Arc<Shared>,
     pub(super) outlet: Outlet,
+    pub(super) trail: Arc<Trail>,
     pub(super) storage: View,
     pub(super) terminators: Terminators,
     pub(super) refusals: Writing,
@@ -140,12 +142,12 @@ impl Running for Server {
         })
     }
 
-    fn subject(&self, asked: Asked) -> Answering<'_, Result<Value, SubjectError>> {
+    fn subject(&self, asked: Asked, by: Actor) -> Answering<'_, Result<Value, SubjectError>> {
         let office = self.office();
         // To its end, also when whoever asked goes away.
         let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
         let done = tokio::spawn(async move {
-            let answer = office.answer(asked, jiff::Timestamp::now()).await;
+            let answer = office.answer(asked, by, jiff::Timestamp::now()).await;
             shared.note_erased(outlet.tombstones());
             answer
         });
@@ -205,6 +207,7 @@ impl Server {
             keys: self.shared.keys.clone(),
             storage: self.storage.store(),
             outlet: self.outlet.clone(),
+            trail: self.trail.clone(),
         }
     }
 }

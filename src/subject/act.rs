@@ -15,8 +15,8 @@ use super::SubjectError;
 use super::erase::Order;
 use crate::config::Config;
 use crate::html::escape;
-use crate::rights::request::Subject;
 use crate::private_file as file;
+use crate::rights::request::Subject;
 
 /// What rows hold of a person, by the order's words.
 const CATEGORIES: &[[&str; 2]] = &[

@@ -20,9 +20,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Office, Person, SubjectError, blocking};
+use crate::private_file as file;
 use crate::rights::request::Subject;
 use crate::store::{Block, MAX_BLOCKS};
-use crate::private_file as file;
 
 /// The name of the copy, in `DATA/rights` and in `backup.dir`.
 pub const FILE_NAME: &str = "blocks.json";

@@ -35,8 +35,8 @@ use super::act::Act;
 use super::block::blocks;
 use super::find::{COVERED, params};
 use super::{Office, PATIENCE, POLL, Person, SubjectError, blocking};
-use crate::spool::{SETTLE, Tombstone};
 use crate::private_file as file;
+use crate::spool::{SETTLE, Tombstone};
 
 /// An order that has not been carried out.
 const FILE_NAME: &str = "erasing.json";

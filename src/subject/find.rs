@@ -1,16 +1,12 @@
 //! Who is meant, and what is held of them.
 
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::block::blocks;
-use super::{Office, Person, SubjectError, Who};
+use super::{Office, Person, SubjectError, Who, identity};
 use crate::config::{IpStorage, Site};
-use crate::event::MAX_USER_KEY_BYTES;
 use crate::privacy::address::ClientIp;
-use crate::privacy::keys::{Cookie, CookieError};
 use crate::rights::request::MAX_SUBJECTS;
 use crate::spool::Subject;
 use crate::store::{Block, Limits, Param};
@@ -18,6 +14,10 @@ use crate::store::{Block, Limits, Param};
 /// A row of `hits` that belongs to one of the subjects in `{visitors}` and `{user_keys}`.
 pub(super) const COVERED: &str = "(visitor IN {visitors:Array(UInt64)} OR minted IN {visitors:Array(UInt64)} \
      OR before IN {visitors:Array(UInt64)} OR user_key IN {user_keys:Array(UInt64)})";
+
+/// What a cookie cannot find.
+const WITHOUT_COOKIE: &str = "hits without this cookie cannot be found by it: the salts that named their visitors \
+     are destroyed after two days";
 
 /// What is held of a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,10 +39,11 @@ impl Office {
     pub async fn person(&self, site: &str, who: &Who, now: Timestamp) -> Result<Person, SubjectError> {
         let site = self.site(site)?;
         self.caught_up(now.as_millisecond()).await?;
-        let (subjects, notes) = match who {
-            Who::Cookie(value) => self.by_cookie(site, value)?,
-            Who::User(key) => self.by_user_key(site, key).await?,
-            Who::Address { ip, from, to } => self.by_address(site, ip, from, to).await?,
+        let (subjects, notes) = match (identity::hash_of(&self.keys, &site.id, who)?, who) {
+            (Some(Subject::UserKey(hash)), _) => self.by_user_key(site, hash).await?,
+            (Some(visitor), _) => (vec![visitor], vec![WITHOUT_COOKIE.to_owned()]),
+            (None, Who::Address { ip, from, to }) => self.by_address(site, ip, from, to).await?,
+            (None, _) => (Vec::new(), Vec::new()),
         };
         Ok(Person { site: site.id.clone(), subjects: subjects.into_iter().map(Into::into).collect(), notes })
     }
@@ -69,34 +70,8 @@ impl Office {
         Ok(Held { person, rows: count, first: instant(1), last: instant(2), blocked })
     }
 
-    fn by_cookie(&self, site: &Site, value: &str) -> Result<(Vec<Subject>, Vec<String>), SubjectError> {
-        let cookie = self.read_cookie(value)?;
-        let visitor = self.keys.cookie_visitor(&site.id, &cookie.id);
-        let notes = vec![
-            "hits without this cookie cannot be found by it: the salts that named their visitors are \
-             destroyed after two days"
-                .to_owned(),
-        ];
-        Ok((vec![Subject::Visitor(visitor)], notes))
-    }
-
-    /// A cookie that is too old to be used still names whose it is.
-    fn read_cookie(&self, value: &str) -> Result<Cookie, CookieError> {
-        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-        match self.keys.read_cookie(value, today) {
-            Err(CookieError::TooOld) => {
-                let day = value.split('.').nth(2).and_then(|day| Date::strptime("%Y%m%d", day).ok());
-                self.keys.read_cookie(value, day.ok_or(CookieError::Form)?)
-            }
-            read => read,
-        }
-    }
-
-    async fn by_user_key(&self, site: &Site, key: &str) -> Result<(Vec<Subject>, Vec<String>), SubjectError> {
-        if key.is_empty() || key.len() > MAX_USER_KEY_BYTES {
-            return Err(SubjectError::UserKey);
-        }
-        let hash = self.keys.user_key_hash(&site.id, key);
+    /// The key's own hits, and the browsers in which no other key was seen.
+    async fn by_user_key(&self, site: &Site, hash: u64) -> Result<(Vec<Subject>, Vec<String>), SubjectError> {
         let sql = format!(
             "SELECT visitor, countIf(user_key != 0 AND user_key NOT IN {{user_keys:Array(UInt64)}}) \
              FROM {database}.hits WHERE site = {{site:String}} AND identity = 'cookie' AND visitor IN \

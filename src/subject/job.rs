@@ -1,15 +1,22 @@
 //! What an office is asked, as it comes from a command, the control socket or a page.
+//!
+//! Each job is written into the audit trail before it is done, with the number of the
+//! request or the first keyed hash as its subject; one whose entry cannot be written is
+//! not done.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::blocking;
 use super::erase::Order;
 use super::export::Format;
 use super::{Office, Person, SubjectError, Who};
+use crate::audit::entry::MAX_WORDS_BYTES;
+use crate::audit::{Action, Actor, Entry, Purpose, Subject};
 
-/// The longest purpose, reason and name, in bytes: a sentence or two.
-pub const MAX_TEXT_BYTES: usize = 500;
+/// The longest purpose and name, in bytes: what an entry of the audit trail takes.
+pub const MAX_TEXT_BYTES: usize = MAX_WORDS_BYTES;
 
 /// One job about one person.
 #[derive(Clone, Serialize, Deserialize)]
@@ -47,12 +54,26 @@ pub enum Job {
     Erase,
 }
 
+// === impl Job ===
+
+impl Job {
+    fn action(self) -> Action {
+        match self {
+            Job::Find => Action::SubjectFound,
+            Job::Export(_) => Action::SubjectExported,
+            Job::Block => Action::SubjectBlocked,
+            Job::Unblock => Action::SubjectUnblocked,
+            Job::Erase => Action::SubjectErased,
+        }
+    }
+}
+
 // === impl Office ===
 
 impl Office {
     /// Does the job and says what came of it. An export is `{"rows":n,"text":"…"}`, an
     /// erasure `{"rows":n,"act":{…},"files":["…"]}`, all else what is held.
-    pub async fn answer(&self, asked: Asked, now: Timestamp) -> Result<Value, SubjectError> {
+    pub async fn answer(&self, asked: Asked, by: Actor, now: Timestamp) -> Result<Value, SubjectError> {
         for (name, text) in [
             ("purpose", Some(&asked.purpose)),
             ("request", asked.request.as_ref()),
@@ -66,7 +87,15 @@ impl Office {
                 return Err(SubjectError::Text(name));
             }
         }
+        let subject = asked.request.as_deref().map(Subject::request).transpose()?;
         let person = self.person(&asked.site, &asked.who, now).await?;
+        let mut entry = Entry::new(now, by, asked.job.action())
+            .site(&asked.site)
+            .purpose(Purpose::Rights, Some(&asked.purpose))
+            .detail(format!("by {}", asked.who.name()));
+        entry.subject = subject.or_else(|| person.subjects.first().map(|first| Subject::hash(first.hash.0)));
+        let trail = self.trail.clone();
+        blocking(move || Ok(trail.append(&entry)?)).await?;
         self.answer_about(person, asked, now).await
     }
 

@@ -24,10 +24,11 @@
 //! browser that several users share is left out, and said. An address is everybody
 //! who was seen at it in the time that is named.
 //!
-//! It knows no roles and no register: whether somebody may ask is decided, and that
-//! somebody did is noted, before it is called.
+//! It knows no roles and no register: whether somebody may ask is decided before it is
+//! called. That somebody did stands in the audit trail before anything is done ([`job`]).
 //!
 //! - [`job`]: what an office is asked
+//! - [`identity`]: whose hash a cookie or a user key is
 //! - [`find`]: who is meant, and what is held
 //! - [`export`]: the rows, with their meaning, as JSON, CSV and a page
 //! - [`block`]: blocks, and their copy outside storage
@@ -39,6 +40,7 @@ pub mod block;
 pub mod erase;
 pub mod export;
 pub mod find;
+pub mod identity;
 pub mod job;
 
 use std::path::PathBuf;
@@ -47,6 +49,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{AuditError, Trail};
 use crate::config::{Config, Site};
 use crate::privacy::keys::{CookieError, KeyRing};
 use crate::rights::request::{MAX_SUBJECTS, Subject};
@@ -65,6 +68,7 @@ pub struct Office {
     pub keys: Arc<KeyRing>,
     pub storage: Storage,
     pub outlet: Outlet,
+    pub trail: Arc<Trail>,
 }
 
 /// By what a person is identified. Holds personal data: it cannot be printed.
@@ -95,8 +99,12 @@ pub enum SubjectError {
     NoSite(String),
     #[error("the cookie identifies nobody: {0}")]
     Cookie(#[from] CookieError),
+    #[error("the cookie's key {id} was destroyed on {at}: whether it is genuine cannot be told any more")]
+    CookieKey { id: u32, at: String },
     #[error("the user key is empty or longer than {} bytes", crate::event::MAX_USER_KEY_BYTES)]
     UserKey,
+    #[error("the user key is KEY.MAC, as the page sends it: give KEY alone")]
+    SignedUserKey,
     #[error("{0}: expected an instant such as 2026-11-25T21:00:00Z")]
     Instant(&'static str),
     #[error("the address is not one: expected IPv4 or IPv6")]
@@ -125,6 +133,8 @@ pub enum SubjectError {
     Left { rows: u64, of: u64 },
     #[error("{0} people at once, at most {max} are erased in one go", max = erase::MAX_ORDERS)]
     TooManyOrders(usize),
+    #[error("the audit trail: {0}")]
+    Audit(#[from] AuditError),
     #[error(transparent)]
     Log(#[from] SpoolError),
     #[error(transparent)]
@@ -147,12 +157,13 @@ impl SubjectError {
         matches!(
             self,
             NoSite(_)
-                | Cookie(_)
                 | UserKey
+                | SignedUserKey
                 | Instant(_)
                 | Address
                 | Range
                 | Text(_)
+                | Audit(AuditError::Field { .. })
                 | TooMany
                 | TooLong(_)
                 | TooManyBlocks
@@ -182,6 +193,19 @@ impl Office {
     /// Private files about requests and what was done for them.
     fn dir(&self) -> PathBuf {
         self.config.data_dir.join("rights")
+    }
+}
+
+// === impl Who ===
+
+impl Who {
+    /// By what, without the value.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Who::Cookie(_) => "cookie",
+            Who::User(_) => "user key",
+            Who::Address { .. } => "address",
+        }
     }
 }
 

@@ -81,7 +81,7 @@ pub struct State {
     pub first: first::FirstSignIn,
     pub attempts: attempts::Attempts,
     pub passwords: password::Passwords,
-    pub trail: Trail,
+    pub trail: Arc<Trail>,
     failures: failures::Failures,
     pub running: Box<dyn Running>,
     pub metrics: metrics::Metrics,
@@ -100,7 +100,7 @@ impl State {
         config: Arc<ArcSwap<Config>>,
         counters: Arc<Counters>,
         running: Box<dyn Running>,
-        trail: Trail,
+        trail: Arc<Trail>,
         demo: bool,
         clock: fn() -> jiff::Timestamp,
     ) -> std::io::Result<State> {

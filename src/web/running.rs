@@ -11,6 +11,7 @@ use http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::audit::Actor;
 use crate::config::Site;
 use crate::enrich::Attribution;
 use crate::retention::Mode;
@@ -102,7 +103,7 @@ pub trait Running: Send + Sync {
         0
     }
     /// Does something to one person's data, to its end.
-    fn subject(&self, _asked: Asked) -> Answering<'_, Result<Value, SubjectError>> {
+    fn subject(&self, _asked: Asked, _by: Actor) -> Answering<'_, Result<Value, SubjectError>> {
         Box::pin(async { Err(SubjectError::Thread("this server does nothing of the kind".to_owned())) })
     }
     /// When storage is there, before it is asked anything: nobody who is blocked is in a number.

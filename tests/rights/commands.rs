@@ -308,11 +308,6 @@ fn wrong_usage_ends_with_2_and_what_cannot_be_done_with_1() {
             2,
             "is not before",
         ),
-        (
-            with(&["--kind", "access", "--ip", ADDRESS, "--from", "2026-01-01", "--to", "2026-01-02"]),
-            1,
-            "metka subject find",
-        ),
         (vec!["subject", "show", "2026-0001"], 1, "there is no request \"2026-0001\""),
         (vec!["subject", "close", "2026-0001", "--answer", "x"], 1, "there is no request"),
         (vec!["subject", "extend", "2026-0001", "--reason", "x", "--days", "0"], 2, "--days"),

@@ -145,7 +145,7 @@ fn who_cannot_be_meant_is_refused_with_the_reason_and_without_the_value() {
                 "2026-02-01",
             ],
             2,
-            "the address is not one",
+            "--ip: expected",
         ),
         (
             vec![
@@ -177,7 +177,7 @@ fn who_cannot_be_meant_is_refused_with_the_reason_and_without_the_value() {
                 "2026-02-01",
             ],
             2,
-            "from is not before to",
+            "is not before --to",
         ),
     ] {
         let mut all = vec!["subject", "find"];

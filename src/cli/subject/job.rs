@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use super::super::context::{Context, Failure, Outcome};
 use super::identify::IdentifyArgs;
 use super::offline;
+use crate::rights::request::Subject;
+use crate::subject::Who;
 use crate::subject::export::Format;
 use crate::subject::job::{Asked, Job};
 
@@ -135,6 +137,21 @@ impl PersonArgs {
             wait: true,
         })
     }
+}
+
+/// Who was seen at an address, for the register.
+pub fn found(site: &str, who: Who, context: &Context) -> Result<Vec<Subject>, Failure> {
+    let asked = Asked {
+        job: Job::Find,
+        site: site.to_owned(),
+        who,
+        purpose: "to register a request".to_owned(),
+        request: None,
+        by: None,
+        wait: true,
+    };
+    let held = ask(asked, context)?;
+    serde_json::from_value(held["subjects"].clone()).map_err(Failure::failed)
 }
 
 /// Has the running server do it, or does it here.

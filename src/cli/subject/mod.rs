@@ -4,7 +4,6 @@
 //! without one. What identifies a person is turned into keyed hashes here and is
 //! written nowhere.
 
-mod address;
 mod change;
 mod identify;
 mod job;

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::super::context::{Failure, spool_dir};
 use super::super::storage;
+use crate::audit::{Actor, Trail};
 use crate::config::Config;
 use crate::count::Counters;
 use crate::privacy::keys::{KeyError, KeyRing};
@@ -23,6 +24,7 @@ pub async fn answer(config: Config, asked: Asked) -> Result<Value, Failure> {
         return Err(KeyError::NoRing(config.keys.dir.clone()).into());
     }
     let keys = Arc::new(KeyRing::open(&config.keys)?);
+    let trail = Trail::open(&config.data_dir, keys.clone());
     let options = spool::Options {
         dir: spool_dir(&config),
         spools: 1,
@@ -39,6 +41,7 @@ pub async fn answer(config: Config, asked: Asked) -> Result<Value, Failure> {
         keys,
         storage: opened.storage.clone(),
         outlet: spool.outlet.clone(),
+        trail: Arc::new(trail),
     };
     let (stop, stopped) = watch::channel(false);
     let shipper =
@@ -58,5 +61,5 @@ async fn work(office: &Office, asked: Asked) -> Result<Value, SubjectError> {
     office.storage.migrate().await?;
     office.restore_blocks().await?;
     office.recheck().await?;
-    office.answer(asked, jiff::Timestamp::now()).await
+    office.answer(asked, Actor::running(), jiff::Timestamp::now()).await
 }

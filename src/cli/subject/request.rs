@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 
 use super::super::context::{Context, Failure, Outcome};
-use super::identify::{Identified, IdentifyArgs};
-use super::{actor, address, desk, identify, show};
+use super::identify::IdentifyArgs;
+use super::{actor, desk, identify, job, show};
 use crate::rights::desk::Received;
 use crate::rights::request::IdentifiedBy;
 use crate::rights::terms::Kind;
+use crate::subject::{Who, identity};
 
 #[derive(clap::Args)]
 pub struct RequestArgs {
@@ -43,18 +44,18 @@ pub fn run(args: &RequestArgs, context: &Context) -> Outcome {
         Some(text) => identify::moment_of("--received", text, site)?,
         None => now,
     };
-    let (identified, subjects) = match identify::identify(&args.person, &config, site, now)? {
-        Identified::Subjects(by, subjects) => (by, subjects),
-        Identified::Address(asked) => (IdentifiedBy::Ip, address::resolve(context, &config, site, asked)?),
+    let purpose = args.person.without_values(&args.purpose);
+    let (identified, subjects) = match args.person.who(site)? {
+        None => (IdentifiedBy::Other, Vec::new()),
+        // Rows hold addresses encrypted under the month's key: storage has to be asked.
+        Some(who @ Who::Address { .. }) => (IdentifiedBy::Ip, job::found(&site.id, who, context)?),
+        Some(who) => {
+            let by = if matches!(who, Who::Cookie(_)) { IdentifiedBy::Cookie } else { IdentifiedBy::User };
+            let subject = identity::hash_of(&identify::ring(&config)?, &site.id, &who)?;
+            (by, subject.into_iter().map(Into::into).collect())
+        }
     };
-    let received = Received {
-        kind: args.kind,
-        about: args.about,
-        identified,
-        subjects,
-        at,
-        purpose: args.person.without_values(&args.purpose),
-    };
+    let received = Received { kind: args.kind, about: args.about, identified, subjects, at, purpose };
     let request = desk(context)?.receive(site, received, &actor(), now)?;
     show::print(context, &request, now)
 }
