@@ -42,6 +42,18 @@ pub struct Export {
     rows: Vec<Vec<Value>>,
 }
 
+// === impl Format ===
+
+impl Format {
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Json => "JSON",
+            Format::Csv => "CSV",
+            Format::Html => "HTML",
+        }
+    }
+}
+
 // === impl Office ===
 
 impl Office {

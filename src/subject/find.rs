@@ -72,14 +72,17 @@ impl Office {
 
     /// The key's own hits, and the browsers in which no other key was seen.
     async fn by_user_key(&self, site: &Site, hash: u64) -> Result<(Vec<Subject>, Vec<String>), SubjectError> {
+        // A browser is its cookie, also where that was only offered yet.
+        let browsers = format!(
+            "SELECT if(identity = 'cookie', visitor, minted) AS browser, user_key FROM {}.hits \
+             WHERE site = {{site:String}} AND browser != 0",
+            self.storage.database()
+        );
         let sql = format!(
-            "SELECT visitor, countIf(user_key != 0 AND user_key NOT IN {{user_keys:Array(UInt64)}}) \
-             FROM {database}.hits WHERE site = {{site:String}} AND identity = 'cookie' AND visitor IN \
-             (SELECT visitor FROM {database}.hits WHERE site = {{site:String}} AND identity = 'cookie' \
-              AND user_key IN {{user_keys:Array(UInt64)}}) \
-             GROUP BY visitor ORDER BY visitor LIMIT {}",
-            MAX_SUBJECTS + 1,
-            database = self.storage.database()
+            "SELECT browser, countIf(user_key != 0 AND user_key NOT IN {{user_keys:Array(UInt64)}}) FROM ({browsers}) \
+             WHERE browser IN (SELECT browser FROM ({browsers}) WHERE user_key IN {{user_keys:Array(UInt64)}}) \
+             GROUP BY browser ORDER BY browser LIMIT {}",
+            MAX_SUBJECTS + 1
         );
         let params = [text("site", &site.id), ("user_keys".to_owned(), Param::Numbers(vec![hash]))];
         let rows = self.storage.json(&sql, &params, &Limits::default()).await?;

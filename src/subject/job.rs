@@ -2,7 +2,7 @@
 //!
 //! Each job is written into the audit trail before it is done, with the number of the
 //! request or the first keyed hash as its subject; one whose entry cannot be written is
-//! not done.
+//! not done. Where a request is named, its history tells of the job, and names the act.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use super::export::Format;
 use super::{Office, Person, SubjectError, Who};
 use crate::audit::entry::MAX_WORDS_BYTES;
 use crate::audit::{Action, Actor, Entry, Purpose, Subject};
+use crate::rights::register::{Note, Register};
 
 /// The longest purpose and name, in bytes: what an entry of the audit trail takes.
 pub const MAX_TEXT_BYTES: usize = MAX_WORDS_BYTES;
@@ -66,6 +67,24 @@ impl Job {
             Job::Erase => Action::SubjectErased,
         }
     }
+
+    /// What a request's history says of it.
+    fn told(self, answer: &Value) -> String {
+        let rows = &answer["rows"];
+        match self {
+            Job::Find => format!("looked for: {rows} rows are held"),
+            Job::Export(format) => format!("exported as {}: {rows} rows", format.name()),
+            Job::Block => format!("blocked: {rows} rows"),
+            Job::Unblock => format!("unblocked: {rows} rows"),
+            Job::Erase if answer["accepted"] == true => format!("erasure begun: {rows} rows"),
+            Job::Erase => format!("erased: {rows} rows"),
+        }
+    }
+}
+
+/// The names of the acts that an answer tells of.
+fn acts(answer: &Value) -> Vec<String> {
+    answer["act"]["number"].as_str().map(str::to_owned).into_iter().collect()
 }
 
 // === impl Office ===
@@ -89,14 +108,44 @@ impl Office {
         }
         let subject = asked.request.as_deref().map(Subject::request).transpose()?;
         let person = self.person(&asked.site, &asked.who, now).await?;
+        let name = by.to_string();
         let mut entry = Entry::new(now, by, asked.job.action())
             .site(&asked.site)
             .purpose(Purpose::Rights, Some(&asked.purpose))
             .detail(format!("by {}", asked.who.name()));
         entry.subject = subject.or_else(|| person.subjects.first().map(|first| Subject::hash(first.hash.0)));
         let trail = self.trail.clone();
-        blocking(move || Ok(trail.append(&entry)?)).await?;
-        self.answer_about(person, asked, now).await
+        let (number, site) = (asked.request.clone(), asked.site.clone());
+        let register = self.register();
+        blocking(move || {
+            if let Some(number) = number {
+                let request = register.get(&number)?;
+                if request.site != site {
+                    return Err(SubjectError::OtherSite { number, site: request.site });
+                }
+            }
+            Ok(trail.append(&entry)?)
+        })
+        .await?;
+        let (job, number) = (asked.job, asked.request.clone());
+        let answer = self.answer_about(person, asked, now).await?;
+        if let Some(number) = number {
+            let (register, what, acts) = (self.register(), job.told(&answer), acts(&answer));
+            blocking(move || {
+                let note = Note { at: now.as_millisecond(), who: &name, what: &what };
+                register.change(&number, note, |request| {
+                    request.acts.extend(acts);
+                    Ok(())
+                })?;
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(answer)
+    }
+
+    fn register(&self) -> Register {
+        Register::new(&self.config.data_dir)
     }
 
     async fn answer_about(

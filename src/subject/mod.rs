@@ -52,6 +52,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::{AuditError, Trail};
 use crate::config::{Config, Site};
 use crate::privacy::keys::{CookieError, KeyRing};
+use crate::rights::register::RegisterError;
 use crate::rights::request::{MAX_SUBJECTS, Subject};
 use crate::spool::{Outlet, SpoolError, tombstone};
 use crate::store::{Storage, StorageError};
@@ -133,6 +134,10 @@ pub enum SubjectError {
     Left { rows: u64, of: u64 },
     #[error("{0} people at once, at most {max} are erased in one go", max = erase::MAX_ORDERS)]
     TooManyOrders(usize),
+    #[error("request {number} is about the site {site:?}")]
+    OtherSite { number: String, site: String },
+    #[error(transparent)]
+    Register(#[from] RegisterError),
     #[error("the audit trail: {0}")]
     Audit(#[from] AuditError),
     #[error(transparent)]
@@ -163,6 +168,7 @@ impl SubjectError {
                 | Address
                 | Range
                 | Text(_)
+                | OtherSite { .. }
                 | Audit(AuditError::Field { .. })
                 | TooMany
                 | TooLong(_)

@@ -67,7 +67,11 @@ fn an_erased_person_is_in_no_file_and_comes_back_as_somebody_new() {
         anna.view(&server, "clinic", &format!("/{CANARY}/{page}"));
     }
     let cookie = anna.value().to_owned();
-    let done = erase(&place, &anna);
+    let request = ["subject", "request", "--site", "clinic", "--kind", "erase", "--cookie", "-"];
+    let number = place.done(&request, anna.value())["number"].as_str().expect("a number").to_owned();
+    let arguments =
+        ["subject", "erase", "--site", "clinic", "--purpose", PURPOSE, "--request", &number, "--cookie", "-"];
+    let done = place.done(&arguments, anna.value());
     assert_eq!(done["rows"], rows + 5, "{done}");
     assert_eq!(traces(&place, &server, CANARY), (Vec::new(), 0));
     assert_eq!(others(&server, CANARY), kept, "nobody else has changed");
@@ -94,6 +98,18 @@ fn an_erased_person_is_in_no_file_and_comes_back_as_somebody_new() {
         assert!(page.contains(text), "{text}");
     }
     assert!(!page.contains(CANARY) && !page.contains(&cookie) && !page.contains(ADDRESS));
+
+    assert_eq!(act["request"], number);
+    // The register knows the act, and the audit trail who did it, for whom and why.
+    let kept_of_it = place.done(&["subject", "show", &number], "");
+    assert_eq!(kept_of_it["acts"][0], act["number"], "{kept_of_it}");
+    assert!(kept_of_it["history"].to_string().contains("erased: 25 rows"), "{kept_of_it}");
+    let trail = place.done(&["audit", "list", "--action", "subject_erased"], "");
+    let entries = trail["entries"].as_array().expect("entries");
+    assert_eq!(entries.len(), 1, "{trail}");
+    assert!(entries[0].to_string().contains(&number) && entries[0].to_string().contains(PURPOSE), "{trail}");
+    assert!(!trail.to_string().contains(&cookie));
+    place.done(&["audit", "verify"], "");
 
     // The old cookie is nobody's; the next one is another.
     anna.view(&server, "clinic", "/again/1");

@@ -7,6 +7,7 @@ mod found;
 #[expect(dead_code, reason = "each test binary uses its part of the shared client")]
 mod http;
 #[path = "../support/place.rs"]
+#[expect(dead_code, reason = "each test binary uses its part of the shared place")]
 mod place;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared server")]
@@ -95,7 +96,18 @@ fn numbers(server: &Server, site: &str) -> Value {
     let ask = |question: Value| {
         let file = server.dir.join("question.json");
         std::fs::write(&file, question.to_string()).expect("written");
-        server.command(&["stats", "question.json"])["results"].clone()
+        // The engine may answer before the server asks it anything.
+        wait_for("an answer", || {
+            let output = std::process::Command::new(env!("CARGO_BIN_EXE_metka"))
+                .args(["stats", "question.json", "--json", "--config", "metka.toml"])
+                .current_dir(&server.dir)
+                .output()
+                .expect("the binary runs");
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() || error.contains("not ready yet"), "{error}");
+            let answer: Option<Value> = serde_json::from_slice(&output.stdout).ok();
+            answer.map(|answer| answer["results"].clone())
+        })
     };
     json!([
         ask(
