@@ -7,10 +7,13 @@ use serde_json::{Value, json};
 
 use super::context::{Context, Failure, Outcome, spool_dir, table};
 use super::storage;
+use crate::audit::Action;
 use crate::config::Config;
 use crate::privacy::keys::KeyRing;
+use crate::retention::others::others;
 use crate::retention::{self, Job, Mode};
 use crate::spool;
+use crate::store::Storage;
 
 #[derive(clap::Args)]
 pub struct RetentionArgs {
@@ -40,28 +43,43 @@ pub fn run(args: &RetentionArgs, context: &Context) -> Outcome {
                 let asked = json!({ "dry_run": args.dry_run });
                 Ok(server.call(Method::POST, "/retention", Some(&asked)).await?)
             }
-            None => offline(config, if args.dry_run { Mode::DryRun } else { Mode::Remove }).await,
+            None => offline(context, config, if args.dry_run { Mode::DryRun } else { Mode::Remove }).await,
         }
     })?;
     context.print(&report, lines(&report))
 }
 
-async fn offline(config: Config, mode: Mode) -> Result<Value, Failure> {
+/// Without a server: what one would have done first is done here.
+async fn offline(context: &Context, config: Config, mode: Mode) -> Result<Value, Failure> {
     let dir = spool_dir(&config);
     let stat =
         if dir.is_dir() { spool::stat(&dir).map_err(Failure::failed)? } else { spool::SpoolStat::default() };
-    let keys = Arc::new(KeyRing::open(&config.keys)?);
+    let (keys, config) = (Arc::new(KeyRing::open(&config.keys)?), Arc::new(config));
     let opened = storage::open(&config).await?;
-    let job = Job {
-        storage: opened.storage.clone(),
-        keys,
-        config: Arc::new(config),
-        waiting_since_ms: stat.spools.values().filter_map(|one| one.oldest_ms).min(),
-        others: Vec::new(),
+    let done = match prepared(context, &config, &opened.storage, mode).await {
+        Ok(()) => {
+            let job = Job {
+                storage: opened.storage.clone(),
+                others: others(&config, &keys),
+                keys,
+                config,
+                waiting_since_ms: stat.spools.values().filter_map(|one| one.oldest_ms).min(),
+            };
+            retention::run(&job, jiff::Timestamp::now(), mode).await.map_err(Failure::failed)
+        }
+        Err(error) => Err(error),
     };
-    let done = retention::run(&job, jiff::Timestamp::now(), mode).await;
     opened.close().await;
-    Ok(json!(done.map_err(Failure::failed)?))
+    Ok(json!(done?))
+}
+
+/// Brings the tables up to this version, and writes a run that removes into the audit trail.
+async fn prepared(context: &Context, config: &Config, storage: &Storage, mode: Mode) -> Outcome {
+    storage.migrate().await.map_err(storage::failure)?;
+    match mode {
+        Mode::DryRun => Ok(()),
+        Mode::Remove => context.note(config, Action::RetentionRun, "without a server"),
+    }
 }
 
 fn lines(report: &Value) -> Vec<String> {

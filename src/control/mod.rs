@@ -174,12 +174,18 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
         },
         (&Method::POST, "/retention") => match read(body).await.map(|body| body["dry_run"].as_bool()) {
             Ok(Some(dry_run)) => {
-                let mode = if dry_run { Mode::DryRun } else { Mode::Remove };
-                state
-                    .running
-                    .retention(mode)
-                    .await
-                    .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error))
+                let (mode, noted) = match dry_run {
+                    true => (Mode::DryRun, Ok(())),
+                    false => (Mode::Remove, note(Action::RetentionRun, None).await),
+                };
+                match noted {
+                    Ok(()) => state
+                        .running
+                        .retention(mode)
+                        .await
+                        .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error)),
+                    Err(refused) => Err(refused),
+                }
             }
             Ok(None) => Err((StatusCode::BAD_REQUEST, "dry_run: expected true or false".to_owned())),
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),

@@ -8,7 +8,8 @@
 //!
 //! ```text
 //! run(now) ─► hits: whole rows, then address, city, user key, properties ─► refusals
-//!          ─► backups past their age ─► address keys of past months ─► everything counted again
+//!          ─► both counted again ─► backups past their age ─► address keys of past months
+//!          ─► requests, audit trail
 //! ```
 //!
 //! Invariants:
@@ -31,9 +32,11 @@
 //! - `survey`: what is there, by part and site
 //! - `remove`: drops parts, deletes rows, wipes columns
 //! - `address_keys`: which keys of past months are due
+//! - `others`: what has a term outside of storage: the audit trail, the register of requests
 //! - `report`: what a run did, and the latest of them on the disk
 
 mod address_keys;
+pub mod others;
 pub mod remove;
 pub mod report;
 pub mod survey;
@@ -73,8 +76,7 @@ pub enum Mode {
     Remove,
 }
 
-/// Data outside of storage with a term of its own: the audit trail, the register of
-/// requests. Its module knows its terms; the job gives the moment and reports.
+/// Data outside of storage with a term of its own (see [`others`]). Its module knows its terms; the job gives the moment and reports.
 pub trait Others: Send + Sync {
     /// Removes, or only counts, what has expired at `now`; a line for each site and
     /// kind. Called where waiting for the disk holds up nobody.
@@ -138,7 +140,11 @@ pub async fn run(job: &Job, now: Timestamp, mode: Mode) -> Result<Report, Retent
             removed.rows.extend(done.rows);
             removed.parts_dropped += done.parts_dropped;
         }
-        counts.extend(by_site(&survey(&job.storage, table, None, now_ms).await?));
+        counts.extend(by_site(&survey(&job.storage, table, now_ms).await?));
+    }
+    if mode == Mode::Remove {
+        // Always: those of a run that was interrupted too.
+        job.storage.wait_for_old_parts().await?;
     }
     match mode {
         Mode::DryRun => {

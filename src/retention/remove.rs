@@ -2,23 +2,30 @@
 //!
 //! In: a table and a moment. Out: how much of each site and kind was removed, and
 //! how many parts went whole. When it returns nothing is left that was expired at
-//! that moment, and the old parts are off the disk.
+//! that moment; the old parts leave the disk within a second, and whoever promises
+//! that they have waits for it ([`crate::store::parts`]), once for all tables.
 //!
 //! - A part whose every row has expired is dropped (`DROP PART`). Not its partition:
 //!   a hit that reaches storage late is a part of its own, which was not counted, and
 //!   dropping the partition would take it along; so would dropping forget the tokens
 //!   of other batches of that month. A part never changes, and one that was merged or
 //!   mutated meanwhile has another name, which the engine says.
-//! - Otherwise a partition's expired rows go by one `ALTER TABLE … DELETE`, and its
-//!   expired columns by one `ALTER TABLE … UPDATE`, each only if there are any. Both
-//!   rewrite the parts; lightweight forms would leave the values on the disk.
-//!   `CLEAR COLUMN IN PARTITION` would wipe late hits too, and `MATERIALIZE TTL` goes
-//!   by the engine's clock and says nothing of what it did.
+//! - All other expired rows go by one `ALTER TABLE … DELETE`, and all expired columns
+//!   by one `ALTER TABLE … UPDATE`, each only if there are any. Both rewrite the parts;
+//!   lightweight forms would leave the values on the disk. `CLEAR COLUMN` would wipe
+//!   late hits too, and `MATERIALIZE TTL` goes by the engine's clock and says nothing
+//!   of what it did.
 //!
-//! After each rewriting the partition is counted again: what was expired is gone,
-//! what was to stay is there, or it is an error.
+//! One statement serves all months. The engine looks into each part whether a row
+//! fits, and gives a part without one its new name by links alone; `IN PARTITION`
+//! would do the same to the other months, once for every month. They are two
+//! statements all the same: a part that loses a row is rewritten with all of its
+//! columns, one that only loses values with those alone.
+//!
+//! Around each statement the table is counted by site and kind: what was expired is
+//! gone, what was to stay is there, or it is an error.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::RetentionError;
 use super::survey::{Count, Line, survey};
@@ -43,18 +50,13 @@ pub struct Removed {
 pub async fn remove(storage: &Storage, table: Table, now_ms: i64) -> Result<Removed, RetentionError> {
     let mut removed = Removed::default();
     for _ in 0..MAX_PASSES {
-        let lines = survey(storage, table, None, now_ms).await?;
+        let lines = survey(storage, table, now_ms).await?;
         if !lines.iter().any(|line| is_due(line, table)) {
             break;
         }
         drop_parts(storage, table, &lines, &mut removed).await?;
-        let partitions: BTreeSet<&str> =
-            lines.iter().filter(|line| is_due(line, table)).map(|line| line.partition.as_str()).collect();
-        for partition in partitions {
-            delete_rows(storage, table, partition, now_ms, &mut removed).await?;
-            wipe_columns(storage, table, partition, now_ms, &mut removed).await?;
-        }
-        storage.wait_for_old_parts().await?;
+        delete_rows(storage, table, now_ms, &mut removed).await?;
+        wipe_columns(storage, table, now_ms, &mut removed).await?;
     }
     Ok(removed)
 }
@@ -98,26 +100,19 @@ async fn drop_parts(
 async fn delete_rows(
     storage: &Storage,
     table: Table,
-    partition: &str,
     now_ms: i64,
     removed: &mut Removed,
 ) -> Result<(), RetentionError> {
     let rows = table.rows();
     let statement = |_: &[Kind]| {
-        format!(
-            "ALTER TABLE {}.{} DELETE IN PARTITION ID '{partition}' WHERE {}",
-            storage.database(),
-            table.name(),
-            rows.expired(now_ms)
-        )
+        format!("ALTER TABLE {}.{} DELETE WHERE {}", storage.database(), table.name(), rows.expired(now_ms))
     };
-    rewrite(storage, table, partition, now_ms, &[rows], statement, removed).await
+    rewrite(storage, table, now_ms, &[rows], statement, removed).await
 }
 
 async fn wipe_columns(
     storage: &Storage,
     table: Table,
-    partition: &str,
     now_ms: i64,
     removed: &mut Removed,
 ) -> Result<(), RetentionError> {
@@ -131,28 +126,30 @@ async fn wipe_columns(
         let wipes: Vec<String> = due.iter().map(wipe).collect();
         let any: Vec<String> = due.iter().map(|kind| kind.expired(now_ms)).collect();
         format!(
-            "ALTER TABLE {}.{} UPDATE {} IN PARTITION ID '{partition}' WHERE {}",
+            "ALTER TABLE {}.{} UPDATE {} WHERE {}",
             storage.database(),
             table.name(),
             wipes.join(", "),
             any.join(" OR ")
         )
     };
-    rewrite(storage, table, partition, now_ms, table.columns(), statement, removed).await
+    rewrite(storage, table, now_ms, table.columns(), statement, removed).await
 }
 
 /// Counts, runs the statement for the kinds that have something expired, counts again.
 async fn rewrite(
     storage: &Storage,
     table: Table,
-    partition: &str,
     now_ms: i64,
     kinds: &[Kind],
     statement: impl Fn(&[Kind]) -> String,
     removed: &mut Removed,
 ) -> Result<(), RetentionError> {
+    if kinds.is_empty() {
+        return Ok(());
+    }
     let _alone = parts::alone().await;
-    let before = by_site(&survey(storage, table, Some(partition), now_ms).await?);
+    let before = by_site(&survey(storage, table, now_ms).await?);
     let has_expired =
         |kind: &&Kind| before.iter().any(|((_, other), count)| other == *kind && count.expired > 0);
     let due: Vec<Kind> = kinds.iter().filter(has_expired).copied().collect();
@@ -160,7 +157,7 @@ async fn rewrite(
         return Ok(());
     }
     storage.execute(&statement(&due), &[]).await?;
-    let after = by_site(&survey(storage, table, Some(partition), now_ms).await?);
+    let after = by_site(&survey(storage, table, now_ms).await?);
     for ((site, kind), was) in &before {
         let is = after.get(&(site.clone(), *kind)).copied().unwrap_or_default();
         if is.safe < was.safe {

@@ -1,8 +1,7 @@
 //! What storage holds of each kind, by part and site, and how much of it has
 //! expired. Counting, deciding and verifying all read these numbers.
 //!
-//! In: a table, a moment, perhaps one partition. Out: a line for each part and
-//! site. A part never changes: what was counted of one holds as long as it is there.
+//! In: a table, a moment. Out: a line for each part and site. A part never changes: what was counted of one holds as long as it is there.
 
 use std::time::Duration;
 
@@ -27,8 +26,6 @@ pub(super) fn limits() -> Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     pub part: String,
-    /// ClickHouse's id of the partition.
-    pub partition: String,
     pub site: String,
     /// In the order of [`Table::kinds`].
     pub counts: Vec<(Kind, Count)>,
@@ -50,14 +47,9 @@ pub struct Count {
     pub oldest_ms: i64,
 }
 
-/// Counts a table, or one partition of it.
-pub async fn survey(
-    storage: &Storage,
-    table: Table,
-    partition: Option<&str>,
-    now_ms: i64,
-) -> Result<Vec<Line>, StorageError> {
-    let mut columns = vec!["_part".to_owned(), "_partition_id".to_owned(), "toString(site)".to_owned()];
+/// Counts a table.
+pub async fn survey(storage: &Storage, table: Table, now_ms: i64) -> Result<Vec<Line>, StorageError> {
+    let mut columns = vec!["_part".to_owned(), "toString(site)".to_owned()];
     for kind in table.kinds() {
         columns.push(format!("countIf({})", kind.present()));
         for condition in [kind.expired(now_ms), kind.held_back(now_ms), kind.safe(now_ms)] {
@@ -65,17 +57,8 @@ pub async fn survey(
         }
         columns.push(format!("minIf({}, {})", table.time(), kind.young(now_ms)));
     }
-    let within = match partition {
-        // An id from storage itself: digits, or `all`.
-        Some(id) => format!("WHERE _partition_id = '{id}'"),
-        None => String::new(),
-    };
-    let sql = format!(
-        "SELECT {} FROM {}.{} {within} GROUP BY 1, 2, 3",
-        columns.join(", "),
-        storage.database(),
-        table.name()
-    );
+    let sql =
+        format!("SELECT {} FROM {}.{} GROUP BY 1, 2", columns.join(", "), storage.database(), table.name());
     let rows = storage.json(&sql, &[], &limits()).await?;
     rows.iter()
         .map(|row| {
@@ -89,20 +72,17 @@ fn line(table: Table, row: &[Value]) -> Option<Line> {
     let text = |at: usize| Some(row.get(at)?.as_str()?.to_owned());
     let mut counts = Vec::new();
     for (index, kind) in table.kinds().enumerate() {
-        let number = |at: usize| row.get(3 + 5 * index + at)?.as_u64();
+        let number = |at: usize| row.get(2 + 5 * index + at)?.as_u64();
         let count = Count {
             present: number(0)?,
             expired: number(1)?,
             held_back: number(2)?,
             safe: number(3)?,
-            oldest_ms: row.get(3 + 5 * index + 4)?.as_i64()?,
+            oldest_ms: row.get(2 + 5 * index + 4)?.as_i64()?,
         };
         counts.push((kind, count));
     }
-    let partition = text(1)?;
-    // It becomes part of a statement.
-    let plain = partition.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    plain.then_some(Line { part: text(0)?, partition, site: text(2)?, counts })
+    Some(Line { part: text(0)?, site: text(1)?, counts })
 }
 
 // === impl Line ===

@@ -1,14 +1,18 @@
 //! Each kind a millisecond before its term, at it and after it, held and not; and
 //! what a part, a partition and a dry run are to it.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+
 use metka::refusals::Refused;
 use metka::reject::Reason;
 use metka::retention::Mode;
+use metka::store::Storage;
 use metka::store::refusals::encode;
 
 use crate::rows::{Hit, Terms, expected, insert, stored};
 use crate::storage::fresh;
-use crate::{DAY_MS, ask, job, moment, nothing_is_left_behind, removed, run};
+use crate::{DAY_MS, ask, job, moment, nothing_is_left_behind, removed, run, soak};
 
 const LONG: Terms = Terms { keep: 3000, ip: 3000, city: 3000, user_key: 3000, props: 3000 };
 const NOW: &str = "2081-03-15T12:00:00.500Z";
@@ -120,5 +124,79 @@ async fn a_part_goes_whole_only_if_all_of_it_has_expired_and_its_neighbours_of_t
         "4 parts of a month: {} rows of 6 are left, the held one; dropped whole in the end: {}",
         rows.len(),
         report.parts_dropped
+    );
+}
+
+/// The files with values of each month's parts, as the disk knows them, and their bytes.
+async fn files(storage: &Storage) -> BTreeMap<String, BTreeMap<u64, u64>> {
+    let sql = format!(
+        "SELECT partition_id, path FROM system.parts WHERE database = '{}' AND table = 'hits' AND active",
+        storage.database()
+    );
+    let mut months: BTreeMap<String, BTreeMap<u64, u64>> = BTreeMap::new();
+    for part in ask(storage, &sql).await {
+        let text = |at: usize| part[at].as_str().expect("a text").to_owned();
+        let files = months.entry(text(0)).or_default();
+        for file in std::fs::read_dir(text(1)).expect("the part is there") {
+            let file = file.expect("readable");
+            if file.path().extension().is_some_and(|name| name == "bin") {
+                let about = file.metadata().expect("readable");
+                files.insert(about.ino(), about.len());
+            }
+        }
+    }
+    months
+}
+
+#[tokio::test]
+async fn months_without_anything_expired_are_linked_and_not_copied() {
+    if std::env::var_os("METKA_TEST_CLICKHOUSE_URL").is_some() {
+        println!("skipped: the files are another machine's");
+        return;
+    }
+    let storage = fresh().await;
+    let database = storage.database().to_owned();
+    let rows = if soak() { 1_000_000 } else { 5_000 };
+    for month in 1..=12 {
+        // In March the cities have expired, in May each tenth row.
+        let keep = if month == 5 { "if(number % 10 = 0, 10, 3000)" } else { "3000" };
+        let city_days = if month == 3 { 10 } else { 3000 };
+        let sql = format!(
+            "INSERT INTO {database}.hits (site, time, kind, visitor, path, city, keep_days, ip_days, city_days, user_key_days, props_days, batch, row) \
+             SELECT 'a', toDateTime64('2081-{month:02}-02 00:00:00', 3, 'UTC') + number, 'pageview', cityHash64(number), \
+             concat('/', toString(number % 1000)), toString(number % 50), {keep}, 3000, {city_days}, 3000, 3000, {month}, number \
+             FROM numbers({rows})"
+        );
+        storage.execute(&sql, &[]).await.expect("inserted");
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let job = job(&storage, dir.path(), "");
+    let before = files(&storage).await;
+    let report = run(&job, moment("2082-01-01T00:00:00Z"), Mode::Remove).await;
+    let after = files(&storage).await;
+    let expected = [("a", "city", rows, 0), ("a", "raw", rows / 10, 0)];
+    let expected = expected.map(|(site, kind, rows, held)| (site.to_owned(), kind.to_owned(), rows, held));
+    assert_eq!(removed(&report), expected);
+    assert_eq!(before.len(), 12);
+    let mut written = [0, 0];
+    for (month, files) in &after {
+        let fresh: u64 =
+            files.iter().filter(|(file, _)| !before[month].contains_key(*file)).map(|(_, bytes)| bytes).sum();
+        match month.as_str() {
+            "208103" => written[0] = fresh,
+            "208105" => written[1] = fresh,
+            _ => assert_eq!(fresh, 0, "bytes of {month} were written again"),
+        }
+    }
+    assert!(written.iter().all(|bytes| *bytes > 0), "{written:?}");
+    let none = run(&job, moment("2082-01-01T00:00:00Z"), Mode::Remove).await;
+    println!(
+        "12 months of {rows} rows, {} bytes: to wipe a month's cities {} bytes were written, to delete a tenth of another {}, \
+         of the other ten 0; {:.2} s, and {:.2} s with nothing to do",
+        before.values().flat_map(BTreeMap::values).sum::<u64>(),
+        written[0],
+        written[1],
+        report.seconds,
+        none.seconds
     );
 }

@@ -27,6 +27,32 @@ fn report(dir: &Path, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
+/// The trail's entries of runs, as (actor, detail).
+fn entries(dir: &Path) -> Vec<(Value, Value)> {
+    let output = Command::new(env!("CARGO_BIN_EXE_metka"))
+        .args(["audit", "list", "--action", "retention_run", "--json", "--config", "metka.toml"])
+        .current_dir(dir)
+        .output()
+        .expect("the binary runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let listed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let entries = listed.as_array().or_else(|| listed["entries"].as_array()).expect("a list");
+    entries.iter().map(|entry| (entry["actor"].clone(), entry["detail"].clone())).collect()
+}
+
+/// A run that cannot be written into the trail does not happen.
+fn check_refused(dir: &Path) {
+    let (head, last) = (dir.join("data/audit/head"), dir.join("data/retention/last.json"));
+    let (head_before, last_before) = (std::fs::read(&head).expect("read"), std::fs::read(&last).ok());
+    std::fs::write(&head, b"{}").expect("damaged");
+    let output = retention(dir, &[]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("audit"), "{error}");
+    assert_eq!(std::fs::read(&last).ok(), last_before, "it ran");
+    std::fs::write(&head, head_before).expect("mended");
+}
+
 fn removed(report: &Value, kind: &str) -> u64 {
     let kinds = report["kinds"].as_array().expect("a list");
     kinds.iter().filter(|one| one["kind"] == kind).filter_map(|one| one["removed"].as_u64()).sum()
@@ -97,8 +123,13 @@ fn the_command_works_beside_a_server_and_without_one_and_no_byte_stays() {
     let counted: Vec<u64> =
         ["raw", "ip", "city", "user_key", "props"].map(|kind| removed(&dry, kind)).to_vec();
     assert_eq!(counted, [199, 198, 199, 0, 0]);
+    assert_eq!(entries(dir.path()), [], "a dry run changes nothing");
     let done = report(dir.path(), &[]);
     assert_eq!(done["kinds"], dry["kinds"]);
+    let noted = entries(dir.path());
+    assert!(noted.len() == 1 && noted[0].0["command"].is_string(), "{noted:?}");
+    check_refused(dir.path());
+    assert_eq!(entries(dir.path()), noted);
     assert_eq!(server.rows("SELECT count(), countIf(hold) FROM metka.hits")[0], [json!(403), json!(6)]);
     assert_eq!(
         server.rows("SELECT countIf(city != ''), countIf(ip_key != 0) FROM metka.hits")[0],
@@ -120,6 +151,10 @@ fn the_command_works_beside_a_server_and_without_one_and_no_byte_stays() {
         again["kinds"].as_array().expect("a list").iter().filter(|one| one["removed"] != 0).count(),
         0
     );
+    let noted = entries(dir.path());
+    assert_eq!(noted.len(), 2);
+    assert_eq!(noted[1], (noted[0].0.clone(), json!("without a server")));
+    check_refused(dir.path());
     let text = retention(dir.path(), &["--dry-run"]);
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     assert!(text.contains("WOULD GO") && text.contains("address keys to be destroyed: none"), "{text}");
@@ -136,4 +171,15 @@ fn the_command_works_beside_a_server_and_without_one_and_no_byte_stays() {
         done["seconds"],
         before.len()
     );
+}
+
+#[test]
+fn without_a_server_tables_that_no_server_has_made_are_made_first() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("metka.toml"), CONFIG).expect("written");
+    let dry = report(dir.path(), &["--dry-run"]);
+    assert_eq!((&dry["dry_run"], &dry["kinds"]), (&json!(true), &json!([])));
+    let done = report(dir.path(), &[]);
+    assert_eq!((&done["dry_run"], &done["kinds"]), (&json!(false), &json!([])));
+    assert_eq!(entries(dir.path()).len(), 1);
 }

@@ -33,9 +33,9 @@ fn terms(site: &str, day: i64) -> Terms {
 
 #[tokio::test]
 async fn over_800_days_nothing_outlives_its_term_and_nothing_else_is_touched() {
-    // Steps that meet month ends in every way; daily, as the server does, in a soak.
+    // Daily, as the server does, in a soak; else steps that meet month ends in every way.
     let (rows_a_day, steps): (u32, &[i64]) =
-        if soak() { (600, &[1]) } else { (12, &[1, 31, 9, 45, 28, 2, 60]) };
+        if soak() { (600, &[1]) } else { (12, &[31, 9, 45, 28, 1, 60, 92]) };
     let started = Instant::now();
     let storage = fresh().await;
     let dir = tempfile::tempdir().expect("a directory");
