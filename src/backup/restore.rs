@@ -38,6 +38,8 @@ use crate::spool::{self, Tombstones, Tuning};
 use crate::store::{Block, Limits, Param, Storage, StorageError};
 use crate::subject::block::{self, FILE_NAME as BLOCKS};
 
+/// The directory of the register, of acts and of the copy of blocks.
+const RIGHTS: &str = "rights";
 /// The name of the file of tombstones, in a spool and beside backups.
 const TOMBSTONES: &str = "tombstones";
 /// Where ClickHouse's files lie meanwhile, below `engine/backups`.
@@ -277,7 +279,7 @@ fn newest_blocks(config: &Config, file: &Path) -> Result<Option<Vec<Block>>, Bac
             continue;
         }
         let read = block::read(&path).map_err(|error| BackupError::Blocks(error.to_string()))?;
-        let (target, bytes) = (config.data_dir.join("rights").join(BLOCKS), std::fs::read(&path));
+        let (target, bytes) = (config.data_dir.join(RIGHTS).join(BLOCKS), std::fs::read(&path));
         bytes.and_then(|bytes| crate::private_file::replace(&target, &bytes)).map_err(at(&target))?;
         return Ok(Some(read.into_keys().collect()));
     }
@@ -337,8 +339,11 @@ fn bare(config: &Config) -> Result<(), BackupError> {
 }
 
 /// Keys and backups are not touched, nor a directory that holds them; nor the audit trail,
-/// in which the import of the keys stands, and the restore itself.
+/// in which the import of the keys stands, and the restore itself; nor the register of
+/// requests and the acts, which are in no archive.
 fn is_kept(config: &Config, path: &Path) -> bool {
-    let trail = config.data_dir.join(audit::DIR_NAME);
-    path == trail || config.keys.dir.starts_with(path) || config.backup.dir.starts_with(path)
+    let apart = [audit::DIR_NAME, RIGHTS].map(|name| config.data_dir.join(name));
+    apart.iter().any(|kept| kept == path)
+        || config.keys.dir.starts_with(path)
+        || config.backup.dir.starts_with(path)
 }

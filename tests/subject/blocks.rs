@@ -26,7 +26,7 @@ fn a_blocked_person_is_in_no_number_and_unblocked_they_are_back_as_they_were() {
     let other = twin.server.as_ref().expect("it runs");
     let mut browsers: Vec<Browser> = (0..people).map(|_| Browser::new(ADDRESS)).collect();
     let mut twins: Vec<Browser> = (0..people).map(|_| Browser::new(ADDRESS)).collect();
-    let blocked = |number: usize| number % 2 == 0;
+    let blocked = |number: usize| number.is_multiple_of(2);
     let mut rows = 0;
     for (number, browser) in browsers.iter_mut().enumerate() {
         for page in 0..3 {

@@ -68,7 +68,8 @@ impl Server {
         let config = Arc::new(ArcSwap::from_pointee(config));
         let keys = KeyRing::open(&Keys::in_dir(&data.path().join("keys"))).expect("the ring opens");
         let trail = Trail::open(data.path(), Arc::new(keys));
-        let state = State::open(config, counters, Box::new(Rest), trail, true, clock).expect("opened");
+        let state =
+            State::open(config, counters, Box::new(Rest), Arc::new(trail), true, clock).expect("opened");
         state.set_archive(Box::new(Echo));
         let state = Arc::new(state);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
