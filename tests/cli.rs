@@ -98,7 +98,7 @@ fn wrong_usage_and_configuration_end_with_2_and_say_why() {
         ),
         (&["--config", "metka.toml", "stats", "missing.json"], "missing.json"),
         // Commands of later work do not exist, rather than doing nothing.
-        (&["retention", "run"], "retention"),
+        (&["disclose"], "disclose"),
     ] {
         let ended = metka.run(arguments);
         assert_eq!(ended.code, 2, "{arguments:?}: {}{}", ended.out, ended.err);

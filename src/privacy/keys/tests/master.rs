@@ -88,7 +88,7 @@ fn a_wrong_or_missing_master_key_is_said_and_nothing_is_overwritten() {
             assert!(!error.contains(wrong.trim()) && !error.contains(master.trim()), "{error}");
         }
         assert_eq!(dir.text(), text);
-        assert!(list(config).expect("needs no master key").len() == 5);
+        assert!(list(config).expect("needs no master key").len() == 6);
     };
     let with = |source| Keys { master: source, ..dir.config() };
     let environment = Hidden(wrong.trim().to_owned());
