@@ -33,6 +33,10 @@ pub enum Place {
     Backups,
     /// `retention/last.json`.
     RetentionReport,
+    /// `rights/`: requests, blocks, erasures under way, acts.
+    Rights,
+    /// `audit/`.
+    Audit,
 }
 
 /// What a field says of a person.
@@ -131,10 +135,11 @@ pub fn field(place: Place, name: &str) -> Option<&'static Field> {
 // === impl Place ===
 
 impl Place {
-    pub const ALL: [Place; 10] = [
+    pub const ALL: [Place; 13] = [
         Place::Table("hits"),
         Place::Table("refusals"),
         Place::Table("erase_queue"),
+        Place::Table("blocked"),
         Place::Table("migrations"),
         Place::Spool,
         Place::KeyRing,
@@ -142,6 +147,8 @@ impl Place {
         Place::Sessions,
         Place::Backups,
         Place::RetentionReport,
+        Place::Rights,
+        Place::Audit,
     ];
 
     pub fn name(self) -> &'static str {
@@ -153,6 +160,8 @@ impl Place {
             Place::Sessions => "sessions.json",
             Place::Backups => "backups",
             Place::RetentionReport => "retention/last.json",
+            Place::Rights => "rights",
+            Place::Audit => "audit",
         }
     }
 }

@@ -277,7 +277,7 @@ fn a_cookie_that_names_nobody_is_refused_with_the_reason() {
     assert_eq!(place.run(&["keys", "destroy", "cookie", "1"], "").code, 0);
     let ended = with(&genuine);
     assert_eq!(ended.code, 1);
-    assert!(ended.err.contains("its key 1 was destroyed on"), "{}", ended.err);
+    assert!(ended.err.contains("key 1 was destroyed on"), "{}", ended.err);
 }
 
 #[test]

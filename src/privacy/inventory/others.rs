@@ -1,13 +1,14 @@
 //! All other tables, and the files.
 
 use super::Personal::{Identifies, Linked, No, Staff};
-use super::Place::{Backups, KeyRing, People, RetentionReport, Sessions, Spool};
+use super::Place::{Audit, Backups, KeyRing, People, RetentionReport, Rights, Sessions, Spool};
 use super::Source::{Computed, Connection, Operator, Page, Settings};
 use super::Term::{BackupMaxAge, Fixed, IpDays, Removed, Replaced, UntilStored};
 use super::{Field, Place, at};
 
 const REFUSALS: Place = Place::Table("refusals");
 const ERASE_QUEUE: Place = Place::Table("erase_queue");
+const BLOCKED: Place = Place::Table("blocked");
 const MIGRATIONS: Place = Place::Table("migrations");
 
 /// Name, whether it is personal and by which clause it is held, term and source,
@@ -389,5 +390,77 @@ pub(super) const FIELDS: &[Field] = &[
         (Replaced, Computed("counts")),
         "How many rows the last retention run removed, by site and kind.",
         "Сколько записей удалено последним запуском удаления по срокам, по сайтам и видам.",
+    ),
+    at(
+        BLOCKED,
+        "site",
+        (No, "6.2.4"),
+        (Removed, Operator),
+        "The site on which somebody is blocked.",
+        "Сайт, на котором кто-то заблокирован.",
+    ),
+    at(
+        BLOCKED,
+        "kind",
+        (No, "6.2.4"),
+        (Removed, Operator),
+        "Whether the hash is of a visitor or of a user key.",
+        "Чей это хеш: посетителя или ключа пользователя.",
+    ),
+    at(
+        BLOCKED,
+        "subject",
+        (Identifies, "6.2.4"),
+        (Removed, Computed("the hash of who is blocked")),
+        "The keyed hash of whoever is in no number for the time of a check.",
+        "Хеш того, кто на время проверки исключён из всех показателей.",
+    ),
+    at(
+        BLOCKED,
+        "since",
+        (Linked, "6.2.4"),
+        (Removed, Computed("the collector's clock")),
+        "Since when they are blocked.",
+        "С какого времени действует блокирование.",
+    ),
+    at(
+        Rights,
+        "requests.json",
+        (Linked, "8.2"),
+        (Fixed("three years after it was closed"), Operator),
+        "A request: what was asked and answered, until when, by whom it was dealt with; the person as a keyed hash.",
+        "Обращение: что запрошено и отвечено, срок, кто занимался; человек указан хешем.",
+    ),
+    at(
+        Rights,
+        "blocks.json",
+        (Identifies, "6.2.4"),
+        (Removed, Operator),
+        "A copy of who is blocked, for restored backups.",
+        "Копия списка заблокированных для восстановленных копий.",
+    ),
+    at(
+        Rights,
+        "erasing.json",
+        (Identifies, "6.2.4"),
+        (Replaced, Operator),
+        "Whose data is being destroyed, until that is done.",
+        "Чьи данные уничтожаются, пока это не выполнено.",
+    ),
+    at(
+        Rights,
+        "acts",
+        (Linked, "6.2.4"),
+        (Fixed("three years, by order 179; removed by hand"), Operator),
+        "Acts of destruction: the person as a keyed hash.",
+        "Акты об уничтожении: человек указан хешем.",
+    ),
+    at(
+        Audit,
+        "entry",
+        (Staff, "5.5"),
+        (Fixed("retention.audit_days of the longest site"), Operator),
+        "Who looked at, changed or took out what, when and why; visitors as keyed hashes.",
+        "Кто, когда и зачем смотрел, менял или выгружал данные; посетители указаны хешем.",
     ),
 ];
