@@ -120,7 +120,7 @@ pub fn erase(args: &EraseArgs, context: &Context) -> Outcome {
 
 impl PersonArgs {
     fn asked(&self, job: Job, context: &Context) -> Result<Asked, Failure> {
-        let config = context.config()?;
+        let config = super::config(context, &self.site)?;
         let site = config.site(&self.site);
         let site = site
             .ok_or_else(|| Failure::usage(format_args!("--site: no site {:?} is configured", self.site)))?;
@@ -156,7 +156,7 @@ pub fn found(site: &str, who: Who, context: &Context) -> Result<Vec<Subject>, Fa
 
 /// Has the running server do it, or does it here.
 pub fn ask(asked: Asked, context: &Context) -> Result<Value, Failure> {
-    let config = context.config()?;
+    let config = super::config(context, &asked.site)?;
     context.block_on(async {
         match context.server(&config)? {
             Some(server) => Ok(server.call(Method::POST, "/subject", Some(&json!(asked))).await?),

@@ -13,6 +13,8 @@ mod request;
 mod show;
 
 use super::context::{Context, Failure, Outcome};
+use crate::config::Config;
+use crate::demo;
 use crate::rights::desk::{Desk, DeskError};
 
 #[derive(clap::Args)]
@@ -66,6 +68,16 @@ pub fn run(args: &SubjectArgs, context: &Context) -> Outcome {
 /// The desk of the configuration.
 fn desk(context: &Context) -> Result<Desk, Failure> {
     Ok(Desk::open(&context.config()?)?)
+}
+
+/// The configuration; with the demo clinic, if that is meant: only a server that was
+/// started with it has it otherwise.
+fn config(context: &Context, site: &str) -> Result<Config, Failure> {
+    let mut config = context.config()?;
+    if site == demo::SITE && config.site(site).is_none() {
+        demo::add_site(&mut config);
+    }
+    Ok(config)
 }
 
 /// Whoever runs the command, as a history names them.

@@ -32,7 +32,7 @@ pub struct RequestArgs {
 }
 
 pub fn run(args: &RequestArgs, context: &Context) -> Outcome {
-    let config = context.config()?;
+    let config = super::config(context, &args.site)?;
     let site = config
         .site(&args.site)
         .ok_or_else(|| Failure::usage(format_args!("--site: no site {:?} is configured", args.site)))?;
