@@ -25,7 +25,7 @@
 //! - [`refusals`]: what was refused, summed by hour and reason
 //! - [`count`]: received = stored + waiting + in flight + refused, per site
 //! - [`audit`]: who looked at, changed or took out what: an append-only, chained record
-//! - [`privacy`]: the key ring, client addresses, hashes; later the officer's jobs
+//! - [`privacy`]: the key ring, client addresses, hashes, the inventory of what is stored
 //! - [`subject`]: what is done to one person's data: find, export, block, erase
 //! - [`spool`]: the durable log that an answer waits for
 //! - [`ship`]: sealed batches go to storage, once each
