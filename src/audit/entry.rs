@@ -131,6 +131,8 @@ closed! {
     SignInFailed = "sign_in_failed",
     SignOut = "sign_out",
     PasswordChanged = "password_changed",
+    SecondFactorSet = "second_factor_set",
+    SecondFactorRemoved = "second_factor_removed",
     PeopleListed = "people_listed",
     PersonAdded = "person_added",
     PersonChanged = "person_changed",

@@ -13,6 +13,7 @@
 //! | `POST /backup` | `{"to": DIR}`: makes a backup there and answers when it is checked |
 //! | `POST /subject` | what is to be done about one person ([`crate::subject::job`]) |
 //! | `POST /retention` | `{"dry_run": bool}`: the retention job runs, after one under way; its report ([`crate::retention::Report`]) |
+//! | `POST /policy` | `{"site": ID or null}`: the policy's table, of all sites without one: `{"policy":[…]}` ([`crate::policy::Report`]) |
 //! | `POST /demo/remove` | `{"removed":n}` |
 //!
 //! What is privileged is written into the audit trail first, under the name of the
@@ -190,6 +191,10 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
             Ok(None) => Err((StatusCode::BAD_REQUEST, "dry_run: expected true or false".to_owned())),
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
+        (&Method::POST, "/policy") => match read(body).await {
+            Ok(asked) => policy(state, asked["site"].as_str()).await,
+            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        },
         (&Method::POST, "/demo/remove") => match state.archive() {
             Some(archive) => match note(Action::DemoRemoved, None).await {
                 Ok(()) => {
@@ -247,6 +252,21 @@ pub async fn ask(
         .site(id)
         .ok_or_else(|| ArchiveError::Question(vec![format!("#/site_id: no site {id:?} is configured")]))?;
     archive.query(site, question, now).await
+}
+
+async fn policy(state: &State, only: Option<&str>) -> Result<Value, (StatusCode, String)> {
+    let config = state.config.load_full();
+    if let Some(id) = only
+        && config.site(id).is_none()
+    {
+        return Err((StatusCode::BAD_REQUEST, format!("site: no site {id:?} is configured")));
+    }
+    let mut reports = Vec::new();
+    for site in config.sites.iter().filter(|site| only.is_none_or(|id| id == site.id)) {
+        let report = state.running.policy(site.clone()).await;
+        reports.push(report.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error))?);
+    }
+    Ok(json!({ "policy": reports }))
 }
 
 async fn replay<N: Future<Output = Result<(), (StatusCode, String)>>>(

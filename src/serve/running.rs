@@ -13,9 +13,10 @@ use super::{ReadConfig, Terminators};
 use crate::accept::{self, Shared};
 use crate::audit::{Actor, Trail};
 use crate::backup;
-use crate::config::Config;
+use crate::config::{Config, Site};
 use crate::demo;
 use crate::enrich::Attribution;
+use crate::policy::{Report, Witness};
 use crate::retention::Mode;
 use crate::spool::{Backlog, Outlet};
 use crate::subject::job::Asked;
@@ -172,6 +173,17 @@ impl Running for Server {
             let done = done.await.map_err(|error| error.to_string())?;
             done.map(|report| json!(report)).map_err(|error| error.to_string())
         })
+    }
+
+    fn policy(&self, site: Site) -> Answering<'_, Result<Report, String>> {
+        let witness = Witness {
+            config: self.config.load_full(),
+            keys: self.shared.keys.clone(),
+            storage: self.storage.store(),
+            trail: self.trail.clone(),
+            waiting_since_ms: self.outlet.backlog().oldest,
+        };
+        Box::pin(async move { Ok(witness.report(&site, jiff::Timestamp::now()).await) })
     }
 
     fn flush(&self) -> Answering<'_, Result<(), String>> {

@@ -213,6 +213,16 @@ impl Who {
             Who::Address { .. } => "address",
         }
     }
+
+    /// A text in which the value does not stand by which the person is identified.
+    pub fn without_value(&self, text: &str) -> String {
+        match self {
+            Who::Cookie(value) | Who::User(value) | Who::Address { ip: value, .. } if !value.is_empty() => {
+                text.replace(value.as_str(), "[removed]")
+            }
+            _ => text.to_owned(),
+        }
+    }
 }
 
 // === impl Person ===

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::audit::Actor;
 use crate::config::Site;
 use crate::enrich::Attribution;
+use crate::policy::Report;
 use crate::retention::Mode;
 use crate::spool::{Backlog, DeadLetter};
 use crate::subject::SubjectError;
@@ -105,6 +106,10 @@ pub trait Running: Send + Sync {
     /// Does something to one person's data, to its end.
     fn subject(&self, _asked: Asked, _by: Actor) -> Answering<'_, Result<Value, SubjectError>> {
         Box::pin(async { Err(SubjectError::Thread("this server does nothing of the kind".to_owned())) })
+    }
+    /// The policy's table of a site, as it is now.
+    fn policy(&self, _site: Site) -> Answering<'_, Result<Report, String>> {
+        Box::pin(async { Err("this server has no table of the policy".to_owned()) })
     }
     /// When storage is there, before it is asked anything: nobody who is blocked is in a number.
     fn restore_blocks(&self) -> Answering<'_, Result<(), SubjectError>> {

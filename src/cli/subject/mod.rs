@@ -72,7 +72,7 @@ fn desk(context: &Context) -> Result<Desk, Failure> {
 
 /// The configuration; with the demo clinic, if that is meant: only a server that was
 /// started with it has it otherwise.
-fn config(context: &Context, site: &str) -> Result<Config, Failure> {
+pub(super) fn config(context: &Context, site: &str) -> Result<Config, Failure> {
     let mut config = context.config()?;
     if site == demo::SITE && config.site(site).is_none() {
         demo::add_site(&mut config);
