@@ -208,6 +208,7 @@ impl Server {
             storage: self.storage.store(),
             outlet: self.outlet.clone(),
             trail: self.trail.clone(),
+            choices: self.shared.choices.clone(),
         }
     }
 }

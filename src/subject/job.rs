@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::blocking;
 use super::erase::Order;
 use super::export::Format;
+use super::rectify::Correction;
 use super::{Office, Person, SubjectError, Who};
 use crate::audit::entry::MAX_WORDS_BYTES;
 use crate::audit::{Action, Actor, Entry, Purpose, Subject};
@@ -45,31 +46,50 @@ fn yes() -> bool {
 }
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Job {
     Find,
     Export(Format),
     Block,
     Unblock,
     Erase,
+    /// From now on nothing of the person is for marketing.
+    WithdrawMarketing,
+    /// From now on nothing is stored of the person's browser.
+    OptOut,
+    /// Another value in one field of the person's rows. Holds personal data.
+    Rectify {
+        field: String,
+        /// An empty one clears the field.
+        value: String,
+        /// Rows from this moment on, RFC 3339; all when not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// Rows before this moment.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+    },
 }
 
 // === impl Job ===
 
 impl Job {
-    fn action(self) -> Action {
+    fn action(&self) -> Action {
         match self {
             Job::Find => Action::SubjectFound,
             Job::Export(_) => Action::SubjectExported,
             Job::Block => Action::SubjectBlocked,
             Job::Unblock => Action::SubjectUnblocked,
             Job::Erase => Action::SubjectErased,
+            Job::WithdrawMarketing => Action::MarketingWithdrawn,
+            Job::OptOut => Action::SubjectOptedOut,
+            Job::Rectify { .. } => Action::SubjectRectified,
         }
     }
 
     /// What a request's history says of it.
-    fn told(self, answer: &Value) -> String {
+    fn told(&self, answer: &Value) -> String {
         let rows = &answer["rows"];
         match self {
             Job::Find => format!("looked for: {rows} rows are held"),
@@ -78,6 +98,9 @@ impl Job {
             Job::Unblock => format!("unblocked: {rows} rows"),
             Job::Erase if answer["accepted"] == true => format!("erasure begun: {rows} rows"),
             Job::Erase => format!("erased: {rows} rows"),
+            Job::WithdrawMarketing => format!("marketing withdrawn: {} rows changed", answer["changed"]),
+            Job::OptOut => format!("opted out: {rows} rows are held"),
+            Job::Rectify { field, .. } => format!("{field} rectified: {} rows changed", answer["changed"]),
         }
     }
 }
@@ -92,7 +115,10 @@ fn acts(answer: &Value) -> Vec<String> {
 impl Office {
     /// Does the job and says what came of it. An export is `{"rows":n,"text":"…"}`, an
     /// erasure `{"rows":n,"act":{…},"files":["…"]}`, all else what is held.
-    pub async fn answer(&self, asked: Asked, by: Actor, now: Timestamp) -> Result<Value, SubjectError> {
+    pub async fn answer(&self, mut asked: Asked, by: Actor, now: Timestamp) -> Result<Value, SubjectError> {
+        if let Who::Request(number) = &asked.who {
+            asked.request.get_or_insert_with(|| number.clone());
+        }
         for (name, text) in [
             ("purpose", Some(&asked.purpose)),
             ("request", asked.request.as_ref()),
@@ -127,7 +153,7 @@ impl Office {
             Ok(trail.append(&entry)?)
         })
         .await?;
-        let (job, number) = (asked.job, asked.request.clone());
+        let (job, number) = (asked.job.clone(), asked.request.clone());
         let answer = self.answer_about(person, asked, now).await?;
         if let Some(number) = number {
             let (register, what, acts) = (self.register(), job.told(&answer), acts(&answer));
@@ -144,7 +170,7 @@ impl Office {
         Ok(answer)
     }
 
-    fn register(&self) -> Register {
+    pub(super) fn register(&self) -> Register {
         Register::new(&self.config.data_dir)
     }
 
@@ -162,6 +188,12 @@ impl Office {
             }
             Job::Block => Ok(json!(self.block(person, now).await?)),
             Job::Unblock => Ok(json!(self.unblock(person).await?)),
+            Job::WithdrawMarketing => Ok(json!(self.withdraw_marketing(person, now).await?)),
+            Job::OptOut => Ok(json!(self.opt_out(person, now).await?)),
+            Job::Rectify { field, value, from, to } => {
+                let correction = Correction::new(&field, &value, from.as_deref(), to.as_deref())?;
+                Ok(json!(self.rectify(person, correction, now).await?))
+            }
             Job::Erase => {
                 let by = asked.by.unwrap_or_else(|| self.config.operator.official.clone());
                 let order = Order { person, request: asked.request, reason: asked.purpose, by };

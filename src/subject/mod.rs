@@ -37,11 +37,14 @@
 
 pub mod act;
 pub mod block;
+pub mod choices;
 pub mod erase;
 pub mod export;
 pub mod find;
 pub mod identity;
 pub mod job;
+pub mod rectify;
+pub mod stop;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,6 +52,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::choices::Choices;
 use crate::audit::{AuditError, Trail};
 use crate::config::{Config, Site};
 use crate::privacy::keys::{CookieError, KeyRing};
@@ -70,6 +74,7 @@ pub struct Office {
     pub storage: Storage,
     pub outlet: Outlet,
     pub trail: Arc<Trail>,
+    pub choices: Arc<Choices>,
 }
 
 /// By what a person is identified. Holds personal data: it cannot be printed.
@@ -82,6 +87,8 @@ pub enum Who {
     User(String),
     /// An address, and the range of time in which the person had it.
     Address { ip: String, from: String, to: String },
+    /// Whom the register holds for this request.
+    Request(String),
 }
 
 /// Somebody on a site, as rows know them.
@@ -136,6 +143,9 @@ pub enum SubjectError {
     TooManyOrders(usize),
     #[error("request {number} is about the site {site:?}")]
     OtherSite { number: String, site: String },
+    /// Its person was identified by other means, or nobody was found.
+    #[error("request {0} holds no subject: whoever it is about was identified by other means")]
+    NoSubject(String),
     #[error(transparent)]
     Register(#[from] RegisterError),
     #[error("the audit trail: {0}")]
@@ -169,6 +179,7 @@ impl SubjectError {
                 | Range
                 | Text(_)
                 | OtherSite { .. }
+                | NoSubject(_)
                 | Audit(AuditError::Field { .. })
                 | TooMany
                 | TooLong(_)
@@ -211,6 +222,7 @@ impl Who {
             Who::Cookie(_) => "cookie",
             Who::User(_) => "user key",
             Who::Address { .. } => "address",
+            Who::Request(_) => "request",
         }
     }
 }

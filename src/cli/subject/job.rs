@@ -25,7 +25,7 @@ pub struct PersonArgs {
     /// Why; a person's data is looked at and changed for a stated purpose only
     #[arg(long, value_name = "TEXT")]
     purpose: String,
-    /// The number of the request in the register
+    /// The number of the request in the register; given alone, whoever the register holds for it is meant
     #[arg(long, value_name = "NUMBER")]
     request: Option<String>,
 }
@@ -124,8 +124,12 @@ impl PersonArgs {
         let site = config.site(&self.site);
         let site = site
             .ok_or_else(|| Failure::usage(format_args!("--site: no site {:?} is configured", self.site)))?;
-        let who = self.person.who(site)?.ok_or_else(|| {
-            Failure::usage("who is meant is not said: give --cookie, --user, or --ip with --from and --to")
+        // Whom the register holds for the request, where nobody else is named.
+        let of_request = || self.request.clone().map(Who::Request);
+        let who = self.person.who(site)?.or_else(of_request).ok_or_else(|| {
+            Failure::usage(
+                "who is meant is not said: give --cookie, --user, --ip with --from and --to, or --request alone",
+            )
         })?;
         Ok(Asked {
             job,

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::count::Counters;
 use crate::privacy::keys::{KeyError, KeyRing};
 use crate::serve::Inserts;
+use crate::subject::choices::Choices;
 use crate::subject::job::Asked;
 use crate::subject::{Office, SubjectError};
 use crate::{ship, spool};
@@ -37,6 +38,7 @@ pub async fn answer(config: Config, asked: Asked) -> Result<Value, Failure> {
     let spool = spool::open(options, counters).map_err(Failure::failed)?;
     let opened = storage::open(&config).await?;
     let office = Office {
+        choices: Arc::new(Choices::new(&config.data_dir)),
         config: Arc::new(config),
         keys,
         storage: opened.storage.clone(),
