@@ -165,6 +165,8 @@ closed! {
     ConfigurationReloaded = "configuration_reloaded",
     TrailExpired = "trail_expired",
     DeadLettersReplayed = "dead_letters_replayed",
+    MarketingWithdrawn = "marketing_withdrawn",
+    SubjectOptedOut = "subject_opted_out",
 }
 
 closed! {

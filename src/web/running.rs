@@ -18,6 +18,7 @@ use crate::policy::Report;
 use crate::retention::Mode;
 use crate::spool::{Backlog, DeadLetter};
 use crate::subject::SubjectError;
+use crate::subject::batch::Batch;
 use crate::subject::job::Asked;
 
 /// What an asynchronous method of a trait object returns.
@@ -110,6 +111,10 @@ pub trait Running: Send + Sync {
     /// The policy's table of a site, as it is now.
     fn policy(&self, _site: Site) -> Answering<'_, Result<Report, String>> {
         Box::pin(async { Err("this server has no table of the policy".to_owned()) })
+    }
+    /// Erases many people in one order, to its end.
+    fn subject_batch(&self, _batch: Batch, _by: Actor) -> Answering<'_, Result<Value, SubjectError>> {
+        Box::pin(async { Err(SubjectError::Thread("this server does nothing of the kind".to_owned())) })
     }
     /// When storage is there, before it is asked anything: nobody who is blocked is in a number.
     fn restore_blocks(&self) -> Answering<'_, Result<(), SubjectError>> {

@@ -99,6 +99,7 @@ async fn received(asked: &Asked) -> Result<Value, Box<Answer>> {
                 Who::Cookie(_) => IdentifiedBy::Cookie,
                 Who::User(_) => IdentifiedBy::User,
                 Who::Address { .. } => IdentifiedBy::Ip,
+                Who::Request(_) => IdentifiedBy::Other,
             };
             let purpose = who.without_value(&new.purpose);
             (identified, subjects_of(asked, &site.id, who).await?, purpose)
