@@ -163,6 +163,8 @@ closed! {
     ConfigurationReloaded = "configuration_reloaded",
     TrailExpired = "trail_expired",
     DeadLettersReplayed = "dead_letters_replayed",
+    IncidentChanged = "incident_changed",
+    IncidentSubjects = "incident_subjects",
 }
 
 closed! {
