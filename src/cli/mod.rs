@@ -11,9 +11,12 @@ mod backup;
 mod check;
 pub mod context;
 mod demo;
+mod disclose;
 mod engine;
+mod incident;
 mod keys;
 mod migrate;
+mod offline;
 mod restore;
 mod retention;
 mod serve;
@@ -89,6 +92,10 @@ enum Command {
     Site(site::SiteArgs),
     /// Requests of the people whose data this is
     Subject(subject::SubjectArgs),
+    /// Hand data out to somebody outside, with an entry in the log; and the log
+    Disclose(disclose::DiscloseArgs),
+    /// Data disclosed, lost, looked at or changed without right: whom it is about, and what is due
+    Incident(incident::IncidentArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -144,6 +151,8 @@ fn dispatch(command: &Command, context: Context) -> Outcome {
         Command::Audit(args) => audit::run(args, &context),
         Command::Site(args) => site::run(args, &context),
         Command::Subject(args) => subject::run(args, &context),
+        Command::Disclose(args) => disclose::run(args, &context),
+        Command::Incident(args) => incident::run(args, &context),
     }
 }
 

@@ -5,11 +5,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use http::Method;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::context::{Context, Failure, Outcome};
+use super::super::offline;
 use super::identify::IdentifyArgs;
-use super::offline;
+use crate::audit::Actor;
 use crate::rights::request::Subject;
 use crate::subject::Who;
 use crate::subject::export::Format;
@@ -160,8 +162,14 @@ pub fn ask(asked: Asked, context: &Context) -> Result<Value, Failure> {
     context.block_on(async {
         match context.server(&config)? {
             Some(server) => Ok(server.call(Method::POST, "/subject", Some(&json!(asked))).await?),
-            // Nobody would go on with it after the command's end.
-            None => offline::answer(config, Asked { wait: true, ..asked }).await,
+            None => {
+                // Nobody would go on with it after the command's end.
+                let asked = Asked { wait: true, ..asked };
+                offline::with_office(config, async |office| {
+                    office.answer(asked, Actor::running(), Timestamp::now()).await
+                })
+                .await
+            }
         }
     })
 }

@@ -5,10 +5,9 @@
 //! written nowhere.
 
 mod change;
-mod identify;
+pub(super) mod identify;
 mod job;
 mod list;
-mod offline;
 mod request;
 mod show;
 
@@ -72,7 +71,7 @@ fn desk(context: &Context) -> Result<Desk, Failure> {
 
 /// The configuration; with the demo clinic, if that is meant: only a server that was
 /// started with it has it otherwise.
-fn config(context: &Context, site: &str) -> Result<Config, Failure> {
+pub(super) fn config(context: &Context, site: &str) -> Result<Config, Failure> {
     let mut config = context.config()?;
     if site == demo::SITE && config.site(site).is_none() {
         demo::add_site(&mut config);
