@@ -31,7 +31,7 @@ pub struct DiscloseArgs {
     #[command(subcommand)]
     command: Option<DiscloseCommand>,
     #[command(flatten)]
-    make: Option<MakeArgs>,
+    make: MakeArgs,
 }
 
 #[derive(clap::Subcommand)]
@@ -42,23 +42,24 @@ enum DiscloseCommand {
     Show(ShowArgs),
 }
 
+/// What is required is so where no other command is named.
 #[derive(clap::Args)]
 pub struct MakeArgs {
     /// The site that it is about
-    #[arg(long, value_name = "ID")]
-    site: String,
+    #[arg(long, value_name = "ID", required = true)]
+    site: Option<String>,
     /// Who gets it
-    #[arg(long, value_name = "TEXT")]
-    recipient: String,
+    #[arg(long, value_name = "TEXT", required = true)]
+    recipient: Option<String>,
     /// What they are; keyed hashes and addresses go to a state body or a court only
-    #[arg(long, value_name = "KIND")]
-    recipient_kind: RecipientKind,
+    #[arg(long, value_name = "KIND", required = true)]
+    recipient_kind: Option<RecipientKind>,
     /// By which law, order or contract
-    #[arg(long, value_name = "TEXT")]
-    basis: String,
+    #[arg(long, value_name = "TEXT", required = true)]
+    basis: Option<String>,
     /// What for
-    #[arg(long, value_name = "TEXT")]
-    purpose: String,
+    #[arg(long, value_name = "TEXT", required = true)]
+    purpose: Option<String>,
     #[command(flatten)]
     person: IdentifyArgs,
     /// Instead of a person: hits from this moment
@@ -74,8 +75,8 @@ pub struct MakeArgs {
     #[arg(long, value_enum, default_value = "json")]
     format: Format,
     /// Where it is written, for this user only
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    out: Option<PathBuf>,
     /// The number of the request in the register
     #[arg(long, value_name = "NUMBER")]
     request: Option<String>,
@@ -103,34 +104,37 @@ struct Out {
 }
 
 pub fn run(args: &DiscloseArgs, context: &Context) -> Outcome {
-    match (&args.command, &args.make) {
-        (None, Some(make)) => disclose(make, context),
-        (Some(DiscloseCommand::List(args)), None) => list(args, context),
-        (Some(DiscloseCommand::Show(args)), None) => show(args, context),
-        _ => {
+    match &args.command {
+        None => disclose(&args.make, context),
+        Some(_) if args.make.site.is_some() => {
             Err(Failure::usage("either list or show, or what is to be disclosed: see metka disclose --help"))
         }
+        Some(DiscloseCommand::List(args)) => list(args, context),
+        Some(DiscloseCommand::Show(args)) => show(args, context),
     }
 }
 
 fn disclose(args: &MakeArgs, context: &Context) -> Outcome {
-    let config = super::subject::config(context, &args.site)?;
+    let id = needed("--site", &args.site)?;
+    let config = super::subject::config(context, id)?;
     let site = config
-        .site(&args.site)
-        .ok_or_else(|| Failure::usage(format_args!("--site: no site {:?} is configured", args.site)))?;
-    let text = |text: &str| args.person.without_values(text);
+        .site(id)
+        .ok_or_else(|| Failure::usage(format_args!("--site: no site {id:?} is configured")))?;
+    let text =
+        |option, text: &Option<String>| needed(option, text).map(|text| args.person.without_values(text));
+    let path = needed("--out", &args.out)?;
     let asked = Asked {
         site: site.id.clone(),
-        recipient: text(&args.recipient),
-        recipient_kind: args.recipient_kind,
-        basis: text(&args.basis),
-        purpose: text(&args.purpose),
+        recipient: text("--recipient", &args.recipient)?,
+        recipient_kind: *needed("--recipient-kind", &args.recipient_kind)?,
+        basis: text("--basis", &args.basis)?,
+        purpose: text("--purpose", &args.purpose)?,
         scope: args.scope(site)?,
         format: args.format,
         request: args.request.clone(),
     };
     // What cannot be written down in the end is not disclosed.
-    let out = Out::create(&args.out)?;
+    let out = Out::create(path)?;
     let answered = context.block_on(async {
         match context.server(&config)? {
             Some(server) => Ok(server.call(Method::POST, "/disclosure", Some(&json!(asked))).await?),
@@ -152,7 +156,7 @@ fn disclose(args: &MakeArgs, context: &Context) -> Outcome {
     out.finish(answer["text"].as_str().unwrap_or_default())?;
     let disclosure: Disclosure =
         serde_json::from_value(answer["disclosure"].clone()).map_err(Failure::failed)?;
-    let file = args.out.display().to_string();
+    let file = path.display().to_string();
     let mut told = lines(&disclosure);
     told.push(format!("file        {file}"));
     context.print(&json!({ "disclosure": disclosure, "file": file }), told)
@@ -208,6 +212,11 @@ fn lines(one: &Disclosure) -> Vec<String> {
     lines.push(format!("by          {}", one.who));
     lines.extend(one.request.iter().map(|number| format!("request     {number}")));
     lines
+}
+
+/// An option without which nothing is disclosed.
+fn needed<'a, T>(option: &str, value: &'a Option<T>) -> Result<&'a T, Failure> {
+    value.as_ref().ok_or_else(|| Failure::usage(format_args!("{option} is needed")))
 }
 
 // === impl MakeArgs ===

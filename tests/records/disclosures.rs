@@ -226,6 +226,7 @@ fn what_is_not_to_leave_is_refused_and_leaves_no_record() {
         assert!(!place.path().join(left).exists(), "{left}");
     }
     assert_eq!(entries(&place, "disclosed"), 0);
+    assert!(place.refused(&["disclose", "--site", "clinic", "list"], "", 2).contains("either list or show"));
     assert!(place.refused(&["disclose", "show", "D-2026-0001"], "", 2).contains("there is no disclosure"));
 }
 

@@ -24,7 +24,6 @@ const CONFIG: &str = r#"
 threads = 1
 rate_limit_per_minute = 0
 rate_limit_network_per_minute = 0
-public_url = "http://stats.clinic.example"
 [ship]
 interval = "1s"
 [operator]
@@ -40,7 +39,6 @@ user_key_secret_file = "user-key.secret"
 id = "other"
 hosts = ["other.example"]
 preset = "gdpr"
-consent = "implied"
 "#;
 const SECRET: &str = "a secret of the clinic's server";
 /// All of time.
