@@ -240,7 +240,8 @@ mod tests {
     #[test]
     fn disclosures_and_closed_incidents_go_after_three_years() {
         let dir = tempfile::tempdir().expect("a directory");
-        let rights = dir.path().join("rights");
+        let (config, keys) = open(dir.path());
+        let rights = config.data_dir.join("rights");
         let line = |kind: &str, removed, oldest: Option<&str>| {
             ("a".to_owned(), kind.to_owned(), removed, oldest.map(str::to_owned))
         };
@@ -275,12 +276,11 @@ mod tests {
             expire(dir.path(), Mode::Remove),
             [line("disclosures", 0, left), line("incidents", 0, left)]
         );
-        let kept = Log::new(dir.path()).list().expect("a list");
+        let kept = Log::new(&config.data_dir).list().expect("a list");
         assert_eq!(kept.iter().map(|one| one.number.as_str()).collect::<Vec<_>>(), ["D-2027-0002"]);
-        assert_eq!(incident::Register::new(dir.path()).list().expect("a list").len(), 2);
+        assert_eq!(incident::Register::new(&config.data_dir).list().expect("a list").len(), 2);
         // A damaged file is named, and nothing else is removed for it.
         std::fs::write(rights.join("disclosures.json"), "{").expect("written");
-        let (config, keys) = open(dir.path());
         let errors: Vec<String> =
             others(&config, &keys).iter().filter_map(|one| one.expire(at(NOW), Mode::Remove).err()).collect();
         assert!(errors.len() == 1 && errors[0].contains("disclosures.json"), "{errors:?}");
