@@ -10,6 +10,8 @@ use serde_json::Value;
 use crate::audit::{Action, Actor, AuditError, Entry, Trail};
 use crate::config::{Config, ConfigError};
 use crate::control::client::{Client, ControlError};
+use crate::disclosure::DisclosureError;
+use crate::incident::IncidentError;
 use crate::privacy::keys::{KeyError, KeyRing};
 use crate::subject::SubjectError;
 use crate::web::people::{People, PeopleError};
@@ -163,6 +165,18 @@ impl From<KeyError> for Failure {
 
 impl From<SubjectError> for Failure {
     fn from(error: SubjectError) -> Failure {
+        if error.is_of_the_question() { Failure::usage(error) } else { Failure::failed(error) }
+    }
+}
+
+impl From<DisclosureError> for Failure {
+    fn from(error: DisclosureError) -> Failure {
+        if error.is_of_the_question() { Failure::usage(error) } else { Failure::failed(error) }
+    }
+}
+
+impl From<IncidentError> for Failure {
+    fn from(error: IncidentError) -> Failure {
         if error.is_of_the_question() { Failure::usage(error) } else { Failure::failed(error) }
     }
 }

@@ -11,9 +11,12 @@ mod backup;
 mod check;
 pub mod context;
 mod demo;
+mod disclose;
 mod engine;
+mod incident;
 mod keys;
 mod migrate;
+mod offline;
 mod policy;
 mod restore;
 mod retention;
@@ -92,6 +95,10 @@ enum Command {
     Subject(subject::SubjectArgs),
     /// The published policy, clause by clause, with what can be seen of each now
     Policy(policy::PolicyArgs),
+    /// Hand data out to somebody outside, with an entry in the log; and the log
+    Disclose(disclose::DiscloseArgs),
+    /// Data disclosed, lost, looked at or changed without right: whom it is about, and what is due
+    Incident(incident::IncidentArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -148,6 +155,8 @@ fn dispatch(command: &Command, context: Context) -> Outcome {
         Command::Site(args) => site::run(args, &context),
         Command::Subject(args) => subject::run(args, &context),
         Command::Policy(args) => policy::run(args, &context),
+        Command::Disclose(args) => disclose::run(args, &context),
+        Command::Incident(args) => incident::run(args, &context),
     }
 }
 

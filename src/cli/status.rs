@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::context::{Context, Failure, Outcome, moment, spool_dir, table};
 use crate::config::Config;
 use crate::control::described;
+use crate::incident::clock;
 use crate::retention::Report;
 use crate::rights::desk::Desk;
 use crate::spool;
@@ -23,6 +24,7 @@ pub fn run(_: &StatusArgs, context: &Context) -> Outcome {
         }
     })?;
     status["requests"] = requests(&config);
+    status["incidents"] = incidents(&config);
     context.print(&status, lines(&status))
 }
 
@@ -35,6 +37,14 @@ fn requests(config: &Config) -> Value {
             "overdue": attention.overdue.len(),
             "due_within_2_working_days": attention.due_within_2_working_days.len(),
         }),
+        Err(error) => json!({ "error": error.to_string() }),
+    }
+}
+
+/// The same of incidents.
+fn incidents(config: &Config) -> Value {
+    match clock::attention(config, Timestamp::now()) {
+        Ok(attention) => json!(attention),
         Err(error) => json!({ "error": error.to_string() }),
     }
 }
@@ -109,6 +119,21 @@ fn lines(status: &Value) -> Vec<String> {
             number(&requests["open"]),
             number(&requests["overdue"]),
             number(&requests["due_within_2_working_days"]),
+        ),
+    });
+    let incidents = &status["incidents"];
+    let named = |name: &str| {
+        let all = incidents[name].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let all = all.collect::<Vec<_>>().join(" ");
+        if all.is_empty() { "none".to_owned() } else { all }
+    };
+    lines.push(match incidents["error"].as_str() {
+        Some(error) => format!("incidents {error}"),
+        None => format!(
+            "incidents {} open, overdue: {}, due soon: {}",
+            number(&incidents["open"]),
+            named("overdue"),
+            named("due_soon"),
         ),
     });
     lines

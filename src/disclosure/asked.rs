@@ -76,15 +76,24 @@ pub enum Format {
     Csv,
 }
 
+/// Of whom, when it may be.
+pub(super) enum Of {
+    Person(Who),
+    /// In milliseconds since 1970.
+    Range {
+        from: i64,
+        to: i64,
+    },
+}
+
 /// What was asked, when it may be.
 pub(super) struct Wanted {
     pub recipient: String,
     pub recipient_kind: RecipientKind,
     pub basis: String,
-    pub purpose: String,
-    pub scope: Scope,
-    /// From and to of a range, in milliseconds since 1970.
-    pub range: Option<(i64, i64)>,
+    /// In words.
+    pub stated: String,
+    pub of: Of,
     /// In the order of the row.
     pub fields: Vec<&'static str>,
     pub format: Format,
@@ -108,15 +117,6 @@ impl RecipientKind {
     /// Whether they may have what tells who somebody is.
     pub const fn may_identify(self) -> bool {
         matches!(self, RecipientKind::StateBody | RecipientKind::Court)
-    }
-
-    /// Which purpose of the trail's list that is.
-    pub const fn purpose(self) -> Purpose {
-        match self {
-            RecipientKind::StateBody | RecipientKind::Court => Purpose::StateBody,
-            RecipientKind::Operator | RecipientKind::Quality => Purpose::Support,
-            RecipientKind::Processor | RecipientKind::Other => Purpose::Rights,
-        }
     }
 }
 
@@ -149,32 +149,40 @@ impl Wanted {
             text("purpose", &asked.purpose)?,
         );
         let kind = asked.recipient_kind;
-        let (range, fields) = match &asked.scope {
-            Scope::Person(_) => {
-                (None, disclosable().filter(|field| kind.may_identify() || !is_identifying(field)).collect())
+        let (of, fields) = match asked.scope {
+            Scope::Person(who) => {
+                let may_have = |field: &&str| kind.may_identify() || !is_identifying(field);
+                (Of::Person(who), disclosable().filter(may_have).collect())
             }
-            Scope::Range { from, to, fields } => (Some(range_of(from, to, now)?), fields_of(fields, kind)?),
+            Scope::Range { from, to, fields } => (range_of(&from, &to, now)?, fields_of(&fields, kind)?),
         };
         Ok(Wanted {
             recipient,
             recipient_kind: kind,
             basis,
-            purpose,
-            scope: asked.scope,
-            range,
+            stated: purpose,
+            of,
             fields,
             format: asked.format,
             request: asked.request,
         })
     }
 
+    /// Which purpose of the trail's list that is.
+    pub fn purpose(&self) -> Purpose {
+        match self.recipient_kind {
+            kind if kind.may_identify() => Purpose::StateBody,
+            _ if self.request.is_some() => Purpose::Rights,
+            _ => Purpose::Support,
+        }
+    }
+
     /// For the audit trail, without what identifies anybody.
     pub fn described(&self) -> String {
-        let scope = match (&self.scope, self.range) {
-            (Scope::Person(who), _) => format!("a person by {}", who.name()),
-            (Scope::Range { .. }, range) => {
-                let (from, to) = range.unwrap_or_default();
-                let moment = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
+        let scope = match &self.of {
+            Of::Person(who) => format!("a person by {}", who.name()),
+            Of::Range { from, to } => {
+                let moment = |ms: &i64| Timestamp::from_millisecond(*ms).unwrap_or_default();
                 format!("{} to {}", moment(from), moment(to))
             }
         };
@@ -208,13 +216,13 @@ fn is_identifying(field: &str) -> bool {
 }
 
 /// From and to; what is still to come is left out.
-fn range_of(from: &str, to: &str, now: Timestamp) -> Result<(i64, i64), DisclosureError> {
+fn range_of(from: &str, to: &str, now: Timestamp) -> Result<Of, DisclosureError> {
     let instant = |name, text: &str| text.parse::<Timestamp>().map_err(|_| DisclosureError::Instant(name));
     let (from, to) = (instant("from", from)?, instant("to", to)?.min(now));
     if from >= to {
         return Err(DisclosureError::Range);
     }
-    Ok((from.as_millisecond(), to.as_millisecond()))
+    Ok(Of::Range { from: from.as_millisecond(), to: to.as_millisecond() })
 }
 
 /// The named columns in the order of the row, each once.

@@ -23,6 +23,16 @@ use crate::subject::{Office, Person};
 /// How long storage may take for the rows of a long range.
 const READING: Duration = Duration::from_secs(120);
 
+/// Of whom, when it is known who that is.
+pub(super) enum Found {
+    Person(Person),
+    /// In milliseconds since 1970.
+    Range {
+        from: i64,
+        to: i64,
+    },
+}
+
 /// What is handed out, and what the log says of it.
 pub(super) struct Copy {
     pub text: String,
@@ -38,21 +48,20 @@ impl Office {
         &self,
         site: &str,
         wanted: &Wanted,
-        person: Option<Person>,
+        found: Found,
         now: Timestamp,
     ) -> Result<Copy, DisclosureError> {
         let database = self.storage.database();
         let unblocked = Visible::unblocked(database);
-        let (condition, params, visible, scope, notes) = match (person, wanted.range) {
-            (Some(person), _) => {
+        let (condition, params, visible, scope, notes) = match found {
+            Found::Person(person) => {
                 let visible =
                     if wanted.recipient_kind.may_identify() { Visible::all(database) } else { unblocked };
                 let condition = format!("site = {{site:String}} AND {COVERED}{}", visible.condition());
                 let params = params(&person);
                 (condition, params, visible, Disclosed::Person { subjects: person.subjects }, person.notes)
             }
-            (None, range) => {
-                let (from, to) = range.unwrap_or_default();
+            Found::Range { from, to } => {
                 let condition = format!("{IN_RANGE}{}", unblocked.condition());
                 (condition, in_range(site, from, to), unblocked, Disclosed::Range { from, to }, Vec::new())
             }
@@ -76,7 +85,7 @@ impl Office {
                 "made": now.to_string(),
                 "recipient": wanted.recipient,
                 "basis": wanted.basis,
-                "purpose": wanted.purpose,
+                "purpose": wanted.stated,
                 "notes": notes,
                 "fields": wanted.fields.iter().map(|field| described(field)).collect::<Vec<_>>(),
                 "rows": objects(&wanted.fields, &rows),

@@ -47,8 +47,8 @@ use crate::rights::numbered::{NumberedError, TextError, year_of};
 use crate::rights::register::{Note, Register, RegisterError};
 use crate::rights::request::MAX_WHO_BYTES;
 use crate::subject::{Office, Person, SubjectError, off_thread};
-use asked::Wanted;
-use copy::Copy;
+use asked::{Of, Wanted};
+use copy::{Copy, Found};
 
 /// The most rows of one disclosure: as many as a person's own copy has.
 pub const MAX_ROWS: u64 = crate::subject::export::MAX_ROWS;
@@ -121,21 +121,21 @@ impl Office {
     pub async fn disclose(&self, asked: Asked, by: Actor, now: Timestamp) -> Result<Value, DisclosureError> {
         let site = self.site(&asked.site)?.clone();
         let wanted = Wanted::of(asked, now)?;
-        let person = match &wanted.scope {
-            Scope::Person(who) => {
+        let found = match &wanted.of {
+            Of::Person(who) => {
                 let person = self.person(&site.id, who, now).await?;
                 if !wanted.recipient_kind.may_identify() && self.is_blocked(&person).await? {
                     return Err(DisclosureError::Blocked);
                 }
-                Some(person)
+                Found::Person(person)
             }
-            Scope::Range { .. } => {
+            Of::Range { from, to } => {
                 self.caught_up(now.as_millisecond()).await?;
-                None
+                Found::Range { from: *from, to: *to }
             }
         };
         let who = cut(&by.to_string(), MAX_WHO_BYTES).to_owned();
-        let entry = entry(&wanted, &site.id, person.as_ref(), by, now)?;
+        let entry = entry(&wanted, &site.id, &found, by, now)?;
         let (trail, register) = (self.trail.clone(), Register::new(&self.config.data_dir));
         let (number, of_site) = (wanted.request.clone(), site.id.clone());
         off_thread(move || -> Result<(), DisclosureError> {
@@ -150,7 +150,7 @@ impl Office {
         })
         .await??;
 
-        let copy = self.copy(&site.id, &wanted, person, now).await?;
+        let copy = self.copy(&site.id, &wanted, found, now).await?;
         let (log, register) = (Log::new(&self.config.data_dir), Register::new(&self.config.data_dir));
         let year = year_of(&site.timezone, now);
         off_thread(move || -> Result<Value, DisclosureError> {
@@ -163,7 +163,7 @@ impl Office {
                 recipient: wanted.recipient,
                 recipient_kind: wanted.recipient_kind,
                 basis: wanted.basis,
-                purpose: wanted.purpose,
+                purpose: wanted.stated,
                 scope,
                 fields: wanted.fields.iter().map(|field| (*field).to_owned()).collect(),
                 format: wanted.format,
@@ -193,20 +193,17 @@ impl Office {
 }
 
 /// What the audit trail says of it.
-fn entry(
-    wanted: &Wanted,
-    site: &str,
-    person: Option<&Person>,
-    by: Actor,
-    now: Timestamp,
-) -> Result<Entry, AuditError> {
-    let words = cut(&wanted.purpose, audit::entry::MAX_WORDS_BYTES);
+fn entry(wanted: &Wanted, site: &str, found: &Found, by: Actor, now: Timestamp) -> Result<Entry, AuditError> {
+    let words = cut(&wanted.stated, audit::entry::MAX_WORDS_BYTES);
     let mut entry = Entry::new(now, by, Action::Disclosed)
         .site(site)
-        .purpose(wanted.recipient_kind.purpose(), Some(words))
+        .purpose(wanted.purpose(), Some(words))
         .detail(wanted.described());
     let request = wanted.request.as_deref().map(audit::Subject::request).transpose()?;
-    let first = person.and_then(|person| person.subjects.first());
+    let first = match found {
+        Found::Person(person) => person.subjects.first(),
+        Found::Range { .. } => None,
+    };
     entry.subject = request.or_else(|| first.map(|first| audit::Subject::hash(first.hash.0)));
     Ok(entry)
 }

@@ -56,6 +56,12 @@ fn day_of(value: &str) -> Option<Date> {
 }
 
 fn by_user(keys: &KeyRing, site: &str, key: &str) -> Result<Subject, SubjectError> {
+    check_user_key(key)?;
+    Ok(Subject::UserKey(keys.user_key_hash(site, key)))
+}
+
+/// Whether this may be the key of a user, without its signature.
+pub fn check_user_key(key: &str) -> Result<(), SubjectError> {
     if key.is_empty() || key.len() > MAX_USER_KEY_BYTES {
         return Err(SubjectError::UserKey);
     }
@@ -64,5 +70,5 @@ fn by_user(keys: &KeyRing, site: &str, key: &str) -> Result<Subject, SubjectErro
     if key.rsplit_once('.').is_some_and(|(_, mac)| is_mac(mac)) {
         return Err(SubjectError::SignedUserKey);
     }
-    Ok(Subject::UserKey(keys.user_key_hash(site, key)))
+    Ok(())
 }

@@ -6,11 +6,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use http::Method;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::context::{Context, Failure, Outcome};
+use super::super::offline;
 use super::identify::{self, IdentifyArgs};
-use super::offline::{self, Work};
+use crate::audit::Actor;
 use crate::config::{Config, Site};
 use crate::rights::request::Subject;
 use crate::subject::Who;
@@ -205,7 +207,13 @@ fn erase_batch(args: &EraseArgs, context: &Context) -> Outcome {
             Some(server) => {
                 Ok::<_, Failure>(server.call(Method::POST, "/subject/batch", Some(&json!(batch))).await?)
             }
-            None => offline::answer(config, Work::Batch(Batch { wait: true, ..batch })).await,
+            None => {
+                let batch = Batch { wait: true, ..batch };
+                offline::with_office(config, async |office| {
+                    office.answer_batch(batch, Actor::running(), Timestamp::now()).await
+                })
+                .await
+            }
         }
     })?;
     let each: Vec<&Value> = done["requests"].as_array().into_iter().flatten().collect();
@@ -304,8 +312,14 @@ pub fn ask(asked: Asked, context: &Context) -> Result<Value, Failure> {
     context.block_on(async {
         match context.server(&config)? {
             Some(server) => Ok(server.call(Method::POST, "/subject", Some(&json!(asked))).await?),
-            // Nobody would go on with it after the command's end.
-            None => offline::answer(config, Work::Job(Asked { wait: true, ..asked })).await,
+            None => {
+                // Nobody would go on with it after the command's end.
+                let asked = Asked { wait: true, ..asked };
+                offline::with_office(config, async |office| {
+                    office.answer(asked, Actor::running(), Timestamp::now()).await
+                })
+                .await
+            }
         }
     })
 }

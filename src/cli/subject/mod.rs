@@ -5,10 +5,9 @@
 //! written nowhere.
 
 mod change;
-mod identify;
+pub(super) mod identify;
 mod job;
 mod list;
-mod offline;
 mod request;
 mod show;
 

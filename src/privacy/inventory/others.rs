@@ -488,6 +488,22 @@ pub(super) const FIELDS: &[Field] = &[
         "Акты об уничтожении: человек указан хешем.",
     ),
     at(
+        Rights,
+        "disclosures.json",
+        (Linked, "5.2"),
+        (Fixed("three years after it was made"), Operator),
+        "What was handed out: to whom, on which legal basis, what for, of whom; a person as a keyed hash.",
+        "Что было передано: кому, на каком основании, для чего, о ком; человек указан хешем.",
+    ),
+    at(
+        Rights,
+        "incidents.json",
+        (Staff, "5.4"),
+        (Fixed("three years after it was closed"), Operator),
+        "An incident: what happened, how many are affected in which way, what was done until when, by whom.",
+        "Инцидент: что произошло, сколько людей и каких данных затронуто, что и в какой срок сделано, кем.",
+    ),
+    at(
         Audit,
         "entry",
         (Staff, "5.5"),

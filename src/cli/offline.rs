@@ -1,32 +1,30 @@
-//! The office without a server: storage, spool and keys for as long as the command
+//! The office without a server: storage, spool and keys for as long as a command
 //! lasts, with a shipper that brings to storage what waits.
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use tokio::sync::watch;
 
-use super::super::context::{Failure, spool_dir};
-use super::super::storage;
-use crate::audit::{Actor, Trail};
+use super::context::{Failure, spool_dir};
+use super::storage;
+use crate::audit::Trail;
 use crate::config::Config;
 use crate::count::Counters;
 use crate::privacy::keys::{KeyError, KeyRing};
 use crate::serve::Inserts;
-use crate::subject::batch::Batch;
 use crate::subject::choices::Choices;
-use crate::subject::job::Asked;
 use crate::subject::{Office, SubjectError};
 use crate::{ship, spool};
 
-/// What is to be done.
-pub enum Work {
-    Job(Asked),
-    Batch(Batch),
-}
-
-/// Does it.
-pub async fn answer(config: Config, asked: Work) -> Result<Value, Failure> {
+/// Does one piece of work, once storage is as a server would have it.
+pub async fn with_office<T, E>(
+    config: Config,
+    work: impl AsyncFnOnce(&Office) -> Result<T, E>,
+) -> Result<T, Failure>
+where
+    E: From<SubjectError>,
+    Failure: From<E>,
+{
     // A new ring would find nobody.
     if !KeyRing::exists(&config.keys.dir) {
         return Err(KeyError::NoRing(config.keys.dir.clone()).into());
@@ -57,7 +55,10 @@ pub async fn answer(config: Config, asked: Work) -> Result<Value, Failure> {
     let (stop, stopped) = watch::channel(false);
     let shipper =
         tokio::spawn(ship::run(spool.outlet, Inserts(opened.storage.clone()), Arc::default(), stopped));
-    let done = work(&office, asked).await;
+    let done = match prepared(&office).await {
+        Ok(()) => work(&office).await,
+        Err(error) => Err(E::from(error)),
+    };
     // As a server stops: writers first, so that nothing is left open.
     spool.writers.into_iter().for_each(spool::Writer::close);
     stop.send_replace(true);
@@ -67,14 +68,10 @@ pub async fn answer(config: Config, asked: Work) -> Result<Value, Failure> {
     done.map_err(Failure::from)
 }
 
-/// As a server does when storage is there, and then what was asked.
-async fn work(office: &Office, asked: Work) -> Result<Value, SubjectError> {
+/// As a server does when storage is there.
+async fn prepared(office: &Office) -> Result<(), SubjectError> {
     office.storage.migrate().await?;
     office.restore_blocks().await?;
     office.recheck().await?;
-    let (by, now) = (Actor::running(), jiff::Timestamp::now());
-    match asked {
-        Work::Job(asked) => office.answer(asked, by, now).await,
-        Work::Batch(batch) => office.answer_batch(batch, by, now).await,
-    }
+    Ok(())
 }
