@@ -32,6 +32,7 @@ bench: build
 	tests/install
 	cargo bench --locked --bench bytes_per_hit
 	cargo bench --locked --bench steps
+	cargo bench --locked --bench rights
 	cargo bench --locked --bench load -- compare
 	cargo bench --locked --bench load -- allocations
 	cargo bench --locked --bench load -- instructions

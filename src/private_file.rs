@@ -10,7 +10,7 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The largest such file that is read, in bytes: a thousand people and tokens
 /// and ten thousand sessions stay below it.
@@ -65,21 +65,45 @@ pub(crate) fn read_within(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>>
 
 /// Replaces the file. Callers that may run at the same time hold [`lock`].
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().ok_or_else(|| io::Error::other("the path has no directory"))?;
+    let directory = directory_of(path)?;
     private_directory(directory)?;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = Path::new(&beside);
-    match std::fs::remove_file(beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
-    give_to_owner_of(directory, &file)?;
-    file.write_all(bytes)?;
+    let (beside, file) = write_beside(path, bytes)?;
     file.sync_all()?;
     std::fs::rename(beside, path)?;
     File::open(directory)?.sync_all()
+}
+
+/// The same for many files of one directory, which cost the disk little more than one:
+/// all of them are there afterwards; a crash may leave some.
+pub(crate) fn replace_each(directory: &Path, files: &[(PathBuf, Vec<u8>)]) -> io::Result<()> {
+    private_directory(directory)?;
+    let written = files.iter().map(|(path, bytes)| Ok((write_beside(path, bytes)?.0, path)));
+    let written = written.collect::<io::Result<Vec<_>>>()?;
+    rustix::fs::syncfs(File::open(directory)?)?;
+    for (beside, path) in written {
+        std::fs::rename(beside, path)?;
+    }
+    File::open(directory)?.sync_all()
+}
+
+fn directory_of(path: &Path) -> io::Result<&Path> {
+    path.parent().ok_or_else(|| io::Error::other("the path has no directory"))
+}
+
+/// Writes what is to replace a file, not synced yet.
+fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<(PathBuf, File)> {
+    let directory = directory_of(path)?;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    give_to_owner_of(directory, &file)?;
+    file.write_all(bytes)?;
+    Ok((beside, file))
 }
 
 /// Waits for the lock file at `path` and holds it until dropped.

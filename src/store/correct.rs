@@ -52,14 +52,13 @@ struct Texts {
 
 impl Change {
     fn texts(&self, database: &str) -> Texts {
-        let given = |column: &str| format!("(SELECT any({column}) FROM {database}.corrections)");
+        let given =
+            |column: &str| format!("assumeNotNull((SELECT any({column}) FROM {database}.corrections))");
         let (name, value) = (given("name"), given("value"));
         let (set, differs) = match self {
-            Change::Text { column, .. } => {
-                (format!("{column} = toString({value})"), format!("{column} != {value}"))
-            }
+            Change::Text { column, .. } => (format!("{column} = {value}"), format!("{column} != {value}")),
             Change::Property { .. } => (
-                format!("props = mapUpdate(props, map(toString({name}), toString({value})))"),
+                format!("props = mapUpdate(props, map({name}, {value}))"),
                 format!("mapContains(props, {name}) AND props[{name}] != {value}"),
             ),
             Change::NoProperty { .. } => (
@@ -118,7 +117,8 @@ impl Storage {
         let queue = Queue::open(self).await;
         let job = async {
             self.give(change.given()).await?;
-            self.change_rows(&set, &condition).await
+            // What storage says of an error may quote the value.
+            self.change_rows(&set, &condition).await.map_err(StorageError::without_text)
         };
         let changed = queue.with(&queued.iter().collect::<Vec<_>>(), job).await;
         // Also after a failure, and only now: a mutation that still runs must find nobody

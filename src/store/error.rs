@@ -76,7 +76,12 @@ impl StorageError {
 
     /// The error of an insert: without the text, which may quote the rows.
     pub(super) fn of_insert(error: clickhouse::error::Error) -> StorageError {
-        match StorageError::from(error) {
+        StorageError::from(error).without_text()
+    }
+
+    /// Only what ClickHouse calls the error: its text may quote values.
+    pub(super) fn without_text(self) -> StorageError {
+        match self {
             StorageError::Refused { code, message } => {
                 StorageError::Refused { code, message: name_of_error(&message).to_owned() }
             }

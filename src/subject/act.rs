@@ -18,6 +18,8 @@ use crate::html::escape;
 use crate::private_file as file;
 use crate::rights::request::Subject;
 
+/// Below `DATA/rights`.
+const DIRECTORY: &str = "acts";
 /// What rows hold of a person, by the order's words.
 const CATEGORIES: &[[&str; 2]] = &[
     ["идентификатор посетителя из cookie-файла", "visitor's identifier from the cookie"],
@@ -201,14 +203,15 @@ impl Act {
         )
     }
 
-    /// Writes both files; they are durable when this returns.
-    pub(super) fn write(&self, dir: &Path) -> Result<(), SubjectError> {
-        let json = serde_json::json!({ "act": self, "event_log": self.log_export() });
-        for (path, text) in self.paths(dir).into_iter().zip([json.to_string(), self.html()]) {
-            let bytes = text.into_bytes();
-            file::replace(&path, &bytes).map_err(|source| SubjectError::File { path, source })?;
-        }
-        Ok(())
+    /// Writes both files of each; they are durable when this returns.
+    pub(super) fn write_all(acts: &[Act], dir: &Path) -> Result<(), SubjectError> {
+        let files = acts.iter().flat_map(|act| {
+            let json = serde_json::json!({ "act": act, "event_log": act.log_export() });
+            act.paths(dir).into_iter().zip([json.to_string().into_bytes(), act.html().into_bytes()])
+        });
+        let directory = dir.join(DIRECTORY);
+        file::replace_each(&directory, &files.collect::<Vec<_>>())
+            .map_err(|source| SubjectError::File { path: directory, source })
     }
 
     /// The act of this name; none if there is none, or if it is no name of one.
@@ -252,7 +255,7 @@ impl Act {
     }
 
     fn paths(&self, dir: &Path) -> [PathBuf; 2] {
-        ["json", "html"].map(|extension| dir.join("acts").join(format!("{}.{extension}", self.number)))
+        ["json", "html"].map(|extension| dir.join(DIRECTORY).join(format!("{}.{extension}", self.number)))
     }
 
     fn subject(&self) -> String {

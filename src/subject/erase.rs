@@ -240,9 +240,7 @@ impl Office {
         }
         let (dir, written) = (self.dir(), acts.clone());
         blocking(move || {
-            for act in &written {
-                act.write(&dir)?;
-            }
+            Act::write_all(&written, &dir)?;
             let path = dir.join(FILE_NAME);
             std::fs::remove_file(&path)
                 .and_then(|()| File::open(&dir)?.sync_all())

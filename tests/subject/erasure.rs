@@ -1,13 +1,12 @@
 //! Erased: in no file, not now and not later.
 
-use std::collections::BTreeMap;
 use std::process::Stdio;
 
 use serde_json::Value;
 
 use crate::place::{Place, contains, files_below};
 use crate::server::{Server, wait_for};
-use crate::{ADDRESS, Browser, PURPOSE, count, numbers, place, stored};
+use crate::{ADDRESS, Browser, PURPOSE, count, numbers, others, place, stored, traces};
 
 /// A text that only the erased person's hits hold: it is looked for in every file and column.
 const CANARY: &str = "canary-5e17ab";
@@ -15,28 +14,6 @@ const CANARY: &str = "canary-5e17ab";
 fn erase(place: &Place, browser: &Browser) -> Value {
     let arguments = ["subject", "erase", "--site", "clinic", "--purpose", PURPOSE, "--cookie", "-"];
     place.done(&arguments, browser.value())
-}
-
-/// The files that hold the text as it is, and the rows that hold it in any column.
-fn traces(place: &Place, server: &Server, text: &str) -> (Vec<String>, u64) {
-    let mut files = Vec::new();
-    files_below(&place.data(), &mut files);
-    let holding = files.iter().filter(|(_, bytes)| contains(bytes, text.as_bytes()));
-    let names =
-        holding.map(|(path, _)| path.strip_prefix(place.data()).expect("below").display().to_string());
-    // Every column of every part, decompressed by the engine itself.
-    let rows = count(server, &format!("position(toString(tuple(*)), '{text}') > 0"));
-    (names.collect(), rows)
-}
-
-/// What everybody else has: rows and a checksum, by visitor.
-fn others(server: &Server, but: &str) -> BTreeMap<String, String> {
-    let sql = format!(
-        "SELECT toString(visitor), concat(toString(count()), ' ', toString(sum(cityHash64(* EXCEPT (hold))))) \
-         FROM metka.hits WHERE path NOT LIKE '%{but}%' GROUP BY visitor"
-    );
-    let text = |value: &Value| value.as_str().expect("text").to_owned();
-    server.rows(&sql).iter().map(|row| (text(&row[0]), text(&row[1]))).collect()
 }
 
 /// Two people, of whom the first is to go; each with hits that are stored and hits that wait.

@@ -1,6 +1,8 @@
 //! What is done to one person's data, with the real binary and the real engine.
 
+mod batch;
 mod blocks;
+mod choices;
 mod erasure;
 mod found;
 #[path = "../support/http.rs"]
@@ -9,14 +11,17 @@ mod http;
 #[path = "../support/place.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared place")]
 mod place;
+mod rectify;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;
 
+use std::collections::BTreeMap;
+
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 
-use place::Place;
+use place::{Place, contains, files_below};
 use server::{Server, wait_for};
 
 const CONFIG: &str = r#"
@@ -50,7 +55,13 @@ struct Browser {
 }
 
 fn place() -> Place {
-    let place = Place::with(CONFIG);
+    place_with("", "")
+}
+
+/// With something else in place of a part of the configuration.
+fn place_with(part: &str, other: &str) -> Place {
+    let config = if part.is_empty() { CONFIG.to_owned() } else { CONFIG.replacen(part, other, 1) };
+    let place = Place::with(&config);
     std::fs::write(place.path().join("user-key.secret"), SECRET).expect("written");
     place
 }
@@ -129,4 +140,26 @@ fn stored(server: &Server, site: &str, rows: u64) {
 
 fn count(server: &Server, condition: &str) -> u64 {
     server.rows(&format!("SELECT count() FROM metka.hits WHERE {condition}"))[0][0].as_u64().expect("a count")
+}
+
+/// The files that hold the text as it is, and the rows that hold it in any column.
+fn traces(place: &Place, server: &Server, text: &str) -> (Vec<String>, u64) {
+    let mut files = Vec::new();
+    files_below(&place.data(), &mut files);
+    let holding = files.iter().filter(|(_, bytes)| contains(bytes, text.as_bytes()));
+    let names =
+        holding.map(|(path, _)| path.strip_prefix(place.data()).expect("below").display().to_string());
+    // Every column of every part, decompressed by the engine itself.
+    let rows = count(server, &format!("position(toString(tuple(*)), '{text}') > 0"));
+    (names.collect(), rows)
+}
+
+/// What everybody else has: rows and a checksum, by visitor.
+fn others(server: &Server, but: &str) -> BTreeMap<String, String> {
+    let sql = format!(
+        "SELECT toString(visitor), concat(toString(count()), ' ', toString(sum(cityHash64(* EXCEPT (hold))))) \
+         FROM metka.hits WHERE path NOT LIKE '%{but}%' GROUP BY visitor"
+    );
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    server.rows(&sql).iter().map(|row| (text(&row[0]), text(&row[1]))).collect()
 }

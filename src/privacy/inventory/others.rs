@@ -9,6 +9,7 @@ use super::{Field, Place, at};
 const REFUSALS: Place = Place::Table("refusals");
 const ERASE_QUEUE: Place = Place::Table("erase_queue");
 const BLOCKED: Place = Place::Table("blocked");
+const CORRECTIONS: Place = Place::Table("corrections");
 const MIGRATIONS: Place = Place::Table("migrations");
 
 /// Name, whether it is personal and by which clause it is held, term and source,
@@ -456,6 +457,22 @@ pub(super) const FIELDS: &[Field] = &[
         "С какого времени действует блокирование.",
     ),
     at(
+        CORRECTIONS,
+        "name",
+        (No, "6.1.2"),
+        (Replaced, Operator),
+        "The name of the property that is being corrected; the table is empty otherwise.",
+        "Имя уточняемого свойства; в остальное время таблица пуста.",
+    ),
+    at(
+        CORRECTIONS,
+        "value",
+        (Linked, "6.1.2"),
+        (Replaced, Operator),
+        "What a field is being corrected to, until that is done.",
+        "Новое значение поля, пока уточнение не выполнено.",
+    ),
+    at(
         Rights,
         "requests.json",
         (Linked, "8.2"),
@@ -470,6 +487,14 @@ pub(super) const FIELDS: &[Field] = &[
         (Removed, Operator),
         "A copy of who is blocked, for restored backups.",
         "Копия списка заблокированных для восстановленных копий.",
+    ),
+    at(
+        Rights,
+        "choices.json",
+        (Identifies, "4.1.10"),
+        (Fixed("395 days, as long as the cookie may live; or until the visitor agrees anew"), Operator),
+        "Which browsers an officer opted out or took a consent to marketing from; each as a keyed hash.",
+        "Какие браузеры ответственный исключил из учёта и у каких отозвано согласие на маркетинг; каждый указан хешем.",
     ),
     at(
         Rights,
