@@ -34,6 +34,7 @@
 //! - [`retention`]: what is past its term goes, daily
 //! - [`backup`]: one encrypted, checked file of storage and spool, and back
 //! - [`rights`]: what people ask of their data, and until when it must be done
+//! - [`visitor`]: what visitors ask on their own page
 //! - [`query`]: questions in, exact numbers out
 //! - [`web`]: dashboard, sign-in, API, metrics
 //! - [`demo`]: a made-up clinic with some months of made-up visitors
@@ -79,4 +80,5 @@ pub mod spool;
 pub mod store;
 pub mod subject;
 pub mod tls;
+pub mod visitor;
 pub mod web;

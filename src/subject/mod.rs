@@ -30,6 +30,7 @@
 //! - [`job`]: what an office is asked
 //! - [`identity`]: whose hash a cookie or a user key is
 //! - [`find`]: who is meant, and what is held
+//! - [`glance`]: the same in brief, for the person's own page
 //! - [`export`]: the rows, with their meaning, as JSON, CSV and a page
 //! - [`block`]: blocks, and their copy outside storage
 //! - [`erase`]: the steps of an erasure, and its resumption
@@ -41,6 +42,7 @@ pub mod choices;
 pub mod erase;
 pub mod export;
 pub mod find;
+pub mod glance;
 pub mod identity;
 pub mod job;
 pub mod rectify;
