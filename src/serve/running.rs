@@ -18,6 +18,7 @@ use crate::demo;
 use crate::enrich::Attribution;
 use crate::retention::Mode;
 use crate::spool::{Backlog, Outlet};
+use crate::subject::batch::Batch;
 use crate::subject::job::Asked;
 use crate::subject::{Office, SubjectError};
 use crate::visitor::desk::Offices;
@@ -149,6 +150,18 @@ impl Running for Server {
         let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
         let done = tokio::spawn(async move {
             let answer = office.answer(asked, by, jiff::Timestamp::now()).await;
+            shared.note_erased(outlet.tombstones());
+            answer
+        });
+        Box::pin(async move { done.await.map_err(|error| SubjectError::Thread(error.to_string()))? })
+    }
+
+    fn subject_batch(&self, batch: Batch, by: Actor) -> Answering<'_, Result<Value, SubjectError>> {
+        let office = self.office();
+        // To its end, also when whoever asked goes away.
+        let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
+        let done = tokio::spawn(async move {
+            let answer = office.answer_batch(batch, by, jiff::Timestamp::now()).await;
             shared.note_erased(outlet.tombstones());
             answer
         });

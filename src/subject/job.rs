@@ -14,11 +14,14 @@ use super::export::Format;
 use super::rectify::Correction;
 use super::{Office, Person, SubjectError, Who};
 use crate::audit::entry::MAX_WORDS_BYTES;
-use crate::audit::{Action, Actor, Entry, Purpose, Subject};
+use crate::audit::{Action, Actor, Entry, Purpose, Subject, legible};
 use crate::rights::register::{Note, Register};
 
 /// The longest purpose and name, in bytes: what an entry of the audit trail takes.
 pub const MAX_TEXT_BYTES: usize = MAX_WORDS_BYTES;
+
+/// A shorter value is part of other words.
+const MIN_REMOVED: usize = 3;
 
 /// One job about one person.
 #[derive(Clone, Serialize, Deserialize)]
@@ -88,6 +91,25 @@ impl Job {
         }
     }
 
+    /// What an entry of the trail says of it besides.
+    fn detail(&self, who: &Who) -> String {
+        match self {
+            Job::Rectify { field, .. } => format!("by {}, {}", who.name(), legible(field)),
+            _ => format!("by {}", who.name()),
+        }
+    }
+
+    /// The purpose without the value of a correction, which is personal data.
+    fn without_value(&self, purpose: &str) -> String {
+        match self {
+            Job::Rectify { value, .. } if value.chars().count() >= MIN_REMOVED => {
+                let without = purpose.replace(value.as_str(), "[removed]");
+                crate::parse::text::cut(&without, MAX_TEXT_BYTES).to_owned()
+            }
+            _ => purpose.to_owned(),
+        }
+    }
+
     /// What a request's history says of it.
     fn told(&self, answer: &Value) -> String {
         let rows = &answer["rows"];
@@ -105,6 +127,18 @@ impl Job {
     }
 }
 
+/// Whether these can stand in an entry of the trail.
+pub(super) fn check(texts: &[(&'static str, Option<&String>)]) -> Result<(), SubjectError> {
+    for (name, text) in texts {
+        if let Some(text) = text
+            && (text.trim().is_empty() || text.len() > MAX_TEXT_BYTES || text.chars().any(char::is_control))
+        {
+            return Err(SubjectError::Text(name));
+        }
+    }
+    Ok(())
+}
+
 /// The names of the acts that an answer tells of.
 fn acts(answer: &Value) -> Vec<String> {
     answer["act"]["number"].as_str().map(str::to_owned).into_iter().collect()
@@ -119,26 +153,23 @@ impl Office {
         if let Who::Request(number) = &asked.who {
             asked.request.get_or_insert_with(|| number.clone());
         }
-        for (name, text) in [
+        check(&[
             ("purpose", Some(&asked.purpose)),
             ("request", asked.request.as_ref()),
             ("by", asked.by.as_ref()),
-        ] {
-            if let Some(text) = text
-                && (text.trim().is_empty()
-                    || text.len() > MAX_TEXT_BYTES
-                    || text.chars().any(char::is_control))
-            {
-                return Err(SubjectError::Text(name));
-            }
-        }
+        ])?;
         let subject = asked.request.as_deref().map(Subject::request).transpose()?;
+        // A field that is none, and a value that cannot be, come to nothing before they are
+        // written down.
+        if let Job::Rectify { field, value, from, to } = &asked.job {
+            Correction::new(field, value, from.as_deref(), to.as_deref())?;
+        }
         let person = self.person(&asked.site, &asked.who, now).await?;
         let name = by.to_string();
         let mut entry = Entry::new(now, by, asked.job.action())
             .site(&asked.site)
-            .purpose(Purpose::Rights, Some(&asked.purpose))
-            .detail(format!("by {}", asked.who.name()));
+            .purpose(Purpose::Rights, Some(&asked.job.without_value(&asked.purpose)))
+            .detail(asked.job.detail(&asked.who));
         entry.subject = subject.or_else(|| person.subjects.first().map(|first| Subject::hash(first.hash.0)));
         let trail = self.trail.clone();
         let (number, site) = (asked.request.clone(), asked.site.clone());
@@ -181,6 +212,10 @@ impl Office {
         now: Timestamp,
     ) -> Result<Value, SubjectError> {
         match asked.job {
+            Job::Rectify { field, value, from, to } => {
+                let correction = Correction::new(&field, &value, from.as_deref(), to.as_deref())?;
+                Ok(json!(self.rectify(person, correction, now).await?))
+            }
             Job::Find => Ok(json!(self.held(person).await?)),
             Job::Export(format) => {
                 let export = self.export(person, now).await?;
@@ -190,22 +225,13 @@ impl Office {
             Job::Unblock => Ok(json!(self.unblock(person).await?)),
             Job::WithdrawMarketing => Ok(json!(self.withdraw_marketing(person, now).await?)),
             Job::OptOut => Ok(json!(self.opt_out(person, now).await?)),
-            Job::Rectify { field, value, from, to } => {
-                let correction = Correction::new(&field, &value, from.as_deref(), to.as_deref())?;
-                Ok(json!(self.rectify(person, correction, now).await?))
-            }
             Job::Erase => {
                 let by = asked.by.unwrap_or_else(|| self.config.operator.official.clone());
                 let order = Order { person, request: asked.request, reason: asked.purpose, by };
                 let begun = self.begin_to_erase(vec![order], now).await?;
                 let rows = begun.rows();
                 if !asked.wait {
-                    let office = self.clone();
-                    tokio::spawn(async move {
-                        if let Err(error) = begun.end(&office).await {
-                            tracing::error!(%error, "an erasure was not carried out; the next start goes on with it");
-                        }
-                    });
+                    begun.go_on(self.clone());
                     return Ok(json!({ "rows": rows, "accepted": true }));
                 }
                 let acts = begun.end(self).await?;

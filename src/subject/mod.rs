@@ -1,9 +1,12 @@
-//! What is done to one person's data: find, export, block, unblock, erase.
+//! What is done to one person's data: find, export, rectify, block, erase, and what the
+//! person does not want any more.
 //!
 //! ```text
-//! cookie, user key, or address and time ──find──► Person (site, keyed hashes)
+//! cookie, user key, address and time, or request ──find──► Person (site, keyed hashes)
 //!                                                   ├─ export   everything held, in words
+//!                                                   ├─ rectify  another value in a field, or none
 //!                                                   ├─ block    in no number from now on, still stored; unblock
+//!                                                   ├─ stop     no marketing from now on; no hits from now on
 //!                                                   └─ erase    in no file any more ──► act of destruction
 //! ```
 //!
@@ -33,10 +36,15 @@
 //! - [`glance`]: the same in brief, for the person's own page
 //! - [`export`]: the rows, with their meaning, as JSON, CSV and a page
 //! - [`block`]: blocks, and their copy outside storage
+//! - [`rectify`]: another value in a field of the rows
+//! - [`stop`]: marketing withdrawn, and browsers opted out
+//! - [`choices`]: what the collector knows of that
 //! - [`erase`]: the steps of an erasure, and its resumption
+//! - [`batch`]: many erasures in one
 //! - [`act`]: the act of destruction and the export of the event log
 
 pub mod act;
+pub mod batch;
 pub mod block;
 pub mod choices;
 pub mod erase;
@@ -130,6 +138,30 @@ pub enum SubjectError {
     TooLong(u64),
     #[error("more than {} blocks: some must end first", crate::store::MAX_BLOCKS)]
     TooManyBlocks,
+    #[error("more than {} choices of browsers: some must end first", choices::MAX_CHOICES)]
+    TooManyChoices,
+    #[error("more than {0} cookies were offered to these visitors: name a shorter time")]
+    TooManyBrowsers(usize),
+    /// A user key, or hits without a cookie.
+    #[error(
+        "it is the browser that opts out, and none is known here: name its cookie, or have the visitor use /privacy"
+    )]
+    NoBrowser,
+    #[error("there is no such field: expected a column of hits, or props.NAME")]
+    NoField,
+    #[error("{field} is not rectified: {why}")]
+    Field { field: &'static str, why: &'static str },
+    /// Without the value, which is personal data.
+    #[error("{field}: expected {expected}")]
+    Value { field: String, expected: String },
+    #[error("no request is named")]
+    NoRequests,
+    #[error("request {0} is named twice")]
+    Twice(String),
+    #[error("the history of request {0} is full")]
+    FullHistory(String),
+    #[error("{0} people stand behind these requests, at most {max} are erased in one go", max = batch::MAX_PEOPLE)]
+    TooManyPeople(usize),
     #[error("storage did not take all that waits within {} s", PATIENCE.as_secs())]
     Waiting,
     #[error("the spool did not let go of its files within {} s: is a backup being made?", PATIENCE.as_secs())]
@@ -186,6 +218,17 @@ impl SubjectError {
                 | TooMany
                 | TooLong(_)
                 | TooManyBlocks
+                | TooManyChoices
+                | TooManyBrowsers(_)
+                | NoBrowser
+                | NoField
+                | Field { .. }
+                | Value { .. }
+                | NoRequests
+                | Twice(_)
+                | FullHistory(_)
+                | TooManyPeople(_)
+                | Register(RegisterError::NoRequest(_) | RegisterError::Many { .. })
                 | TooManyOrders(_)
         )
     }

@@ -17,6 +17,7 @@ use crate::enrich::Attribution;
 use crate::retention::Mode;
 use crate::spool::{Backlog, DeadLetter};
 use crate::subject::SubjectError;
+use crate::subject::batch::Batch;
 use crate::subject::job::Asked;
 
 /// What an asynchronous method of a trait object returns.
@@ -104,6 +105,10 @@ pub trait Running: Send + Sync {
     }
     /// Does something to one person's data, to its end.
     fn subject(&self, _asked: Asked, _by: Actor) -> Answering<'_, Result<Value, SubjectError>> {
+        Box::pin(async { Err(SubjectError::Thread("this server does nothing of the kind".to_owned())) })
+    }
+    /// Erases many people in one order, to its end.
+    fn subject_batch(&self, _batch: Batch, _by: Actor) -> Answering<'_, Result<Value, SubjectError>> {
         Box::pin(async { Err(SubjectError::Thread("this server does nothing of the kind".to_owned())) })
     }
     /// When storage is there, before it is asked anything: nobody who is blocked is in a number.
