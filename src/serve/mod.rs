@@ -45,7 +45,6 @@ use crate::privacy::keys::{KeyError, KeyRing};
 use crate::search::Search;
 use crate::tls::Terminator;
 use crate::visitor::desk::Visitors;
-use crate::visitor::records::NoRecords;
 use crate::{backup, control, demo, spool, tls, web};
 
 /// Threads of the runtime for all that is not the hit path.
@@ -178,7 +177,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             retention,
             trail: trail.clone(),
         };
-        let visitors = Visitors::new(Handle::current(), running.offices(), Box::new(NoRecords));
+        let visitors = Visitors::new(Handle::current(), running.offices());
         shared.answer_visitors(Box::new(visitors.clone()));
         tokio::spawn(visitors.resume());
         let state = Arc::new(web::State::open(

@@ -15,7 +15,9 @@ use crate::audit::{Actor, Trail};
 use crate::backup;
 use crate::config::Config;
 use crate::demo;
+use crate::disclosure::{self, DisclosureError};
 use crate::enrich::Attribution;
+use crate::incident::{self, IncidentError};
 use crate::retention::Mode;
 use crate::spool::{Backlog, Outlet};
 use crate::subject::batch::Batch;
@@ -165,6 +167,20 @@ impl Running for Server {
             shared.note_erased(outlet.tombstones());
             answer
         });
+        Box::pin(async move { done.await.map_err(|error| SubjectError::Thread(error.to_string()))? })
+    }
+
+    fn disclose(&self, asked: disclosure::Asked, by: Actor) -> Answering<'_, Result<Value, DisclosureError>> {
+        let office = self.office();
+        // To its end, also when whoever asked goes away.
+        let done = tokio::spawn(async move { office.disclose(asked, by, jiff::Timestamp::now()).await });
+        Box::pin(async move { done.await.map_err(|error| SubjectError::Thread(error.to_string()))? })
+    }
+
+    fn incident(&self, asked: incident::Asked, by: Actor) -> Answering<'_, Result<Value, IncidentError>> {
+        let office = self.office();
+        // To its end, also when whoever asked goes away.
+        let done = tokio::spawn(async move { office.incident(asked, by, jiff::Timestamp::now()).await });
         Box::pin(async move { done.await.map_err(|error| SubjectError::Thread(error.to_string()))? })
     }
 

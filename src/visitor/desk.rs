@@ -13,12 +13,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::carry::{PURPOSE, is_at_once};
 use super::limit::Limits;
-use super::records::Records;
 use super::{
-    Asking, Browser, COPY_TIME, EFFECT_TIME, Kept, LOOK_TIME, MAX_LOOKS, MAX_QUESTIONS, Refusal, Registered,
-    VisitorDesk, WHO, Wish,
+    Asking, Browser, COPY_TIME, EFFECT_TIME, Kept, LOOK_TIME, MAX_LOOKS, MAX_QUESTIONS, Overview, Refusal,
+    Registered, VisitorDesk, WHO, Wish,
 };
 use crate::audit::{Action, Actor, Entry, Purpose, Subject};
+use crate::disclosure;
+use crate::incident::{self, Affecting};
 use crate::rights::desk::{Desk, Received};
 use crate::rights::register::{Filter, Register, RegisterError};
 use crate::rights::request::{IdentifiedBy, Request};
@@ -40,8 +41,9 @@ pub struct Visitors(Arc<Inner>);
 struct Inner {
     runtime: Handle,
     offices: Offices,
-    records: Box<dyn Records>,
     register: Register,
+    incidents: incident::Register,
+    disclosures: disclosure::Log,
     limits: Limits,
     questions: Arc<Semaphore>,
     looks: Arc<Semaphore>,
@@ -54,13 +56,14 @@ struct Inner {
 
 impl Visitors {
     /// A desk whose work is done on this runtime.
-    pub fn new(runtime: Handle, offices: Offices, records: Box<dyn Records>) -> Visitors {
-        let register = Register::new(&offices().config.data_dir);
+    pub fn new(runtime: Handle, offices: Offices) -> Visitors {
+        let data_dir = offices().config.data_dir.clone();
         Visitors(Arc::new(Inner {
             runtime,
             offices,
-            records,
-            register,
+            register: Register::new(&data_dir),
+            incidents: incident::Register::new(&data_dir),
+            disclosures: disclosure::Log::new(&data_dir),
             limits: Limits::default(),
             questions: Arc::new(Semaphore::new(MAX_QUESTIONS)),
             looks: Arc::new(Semaphore::new(MAX_LOOKS)),
@@ -133,9 +136,21 @@ impl Visitors {
             Refusal::Failed
         })?;
         let glance = self.office().glance(&held.person).await.map_err(|error| told(&error))?;
-        let disclosures = self.0.records.disclosures(held.person.clone()).await?;
-        let notices = self.0.records.notices(held.person.clone()).await?;
-        Ok(Kept { held, glance, disclosures, notices })
+        let desk = self.clone();
+        self.blocking(move || {
+            let (person, times) = (&held.person, &glance.times);
+            let log = &desk.0.disclosures;
+            let disclosures = disclosure::told::told(log, person, times).map_err(|error| failed(&error))?;
+            let mut incidents = desk.incidents(&person.site)?;
+            incidents.retain(|one| times.iter().any(|time| one.covers(*time)));
+            Ok(Kept { held, glance, disclosures, incidents })
+        })
+        .await
+    }
+
+    /// The open incidents of a site.
+    fn incidents(&self, site: &str) -> Result<Vec<Affecting>, Refusal> {
+        incident::affects(&self.0.incidents, &self.office().config, site).map_err(|error| failed(&error))
     }
 
     async fn copy_of(&self, browser: Browser, format: Format) -> Result<String, Refusal> {
@@ -206,7 +221,7 @@ impl Visitors {
         .await
     }
 
-    async fn requests_of(&self, browser: Browser) -> Result<Vec<Request>, Refusal> {
+    async fn overview_of(&self, browser: Browser) -> Result<Overview, Refusal> {
         let desk = self.clone();
         self.blocking(move || {
             let filter = Filter {
@@ -214,10 +229,11 @@ impl Visitors {
                 subject: Some(browser.subject()),
                 ..Filter::default()
             };
-            let mut found = desk.0.register.list(&filter).map_err(|error| failed(&error))?;
-            found.reverse();
-            found.truncate(MAX_SHOWN);
-            Ok(found)
+            let mut requests = desk.0.register.list(&filter).map_err(|error| failed(&error))?;
+            requests.reverse();
+            requests.truncate(MAX_SHOWN);
+            let has_incidents = !desk.incidents(&browser.site)?.is_empty();
+            Ok(Overview { requests, has_incidents })
         })
         .await
     }
@@ -253,9 +269,9 @@ impl VisitorDesk for Visitors {
         self.have_done(LOOK_TIME + EFFECT_TIME, async move { desk.asked(browser, wish).await })
     }
 
-    fn requests(&self, browser: Browser) -> Asking<Vec<Request>> {
+    fn overview(&self, browser: Browser) -> Asking<Overview> {
         let desk = self.clone();
-        self.have_done(LOOK_TIME, async move { desk.requests_of(browser).await })
+        self.have_done(LOOK_TIME, async move { desk.overview_of(browser).await })
     }
 
     fn request(&self, number: String) -> Asking<Option<Request>> {

@@ -24,26 +24,25 @@
 //! - [`desk`]: does it
 //! - [`carry`]: what is carried out without an officer
 //! - [`limit`]: how much visitors may ask
-//! - [`records`]: what others' records tell of a person: disclosures, incidents
 //! - [`ticket`]: number and code, by which a request is followed
 
 pub mod carry;
 pub mod desk;
 pub mod limit;
-pub mod records;
 pub mod ticket;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::disclosure::told::Told;
+use crate::incident::Affecting;
 use crate::rights::request::{Request, Subject};
 use crate::rights::terms::Kind;
 use crate::subject::export::Format;
 use crate::subject::find::Held;
 use crate::subject::glance::Glance;
 use crate::subject::{SubjectError, Who};
-use records::{Disclosure, Notice};
 
 /// So many looks at once: each may hold a copy of all that is kept of somebody in memory.
 pub const MAX_LOOKS: usize = 2;
@@ -82,10 +81,19 @@ pub struct Browser {
 pub struct Kept {
     pub held: Held,
     pub glance: Glance,
-    /// To whom it was disclosed; `None` where no log says.
-    pub disclosures: Option<Vec<Disclosure>>,
-    /// Incidents that touch it.
-    pub notices: Vec<Notice>,
+    /// To whom it was disclosed, as the log of disclosures says.
+    pub disclosures: Vec<Told>,
+    /// Open incidents in whose time hits of this browser came.
+    pub incidents: Vec<Affecting>,
+}
+
+/// What can be said of a browser without a look at its data.
+#[derive(Clone, Debug, Default)]
+pub struct Overview {
+    /// Its requests, the newest first.
+    pub requests: Vec<Request>,
+    /// Whether the site has an open incident, which may touch it.
+    pub has_incidents: bool,
 }
 
 /// What a visitor asks for.
@@ -140,8 +148,8 @@ pub trait VisitorDesk: Send + Sync {
     /// Registers a request, or shows the one of its kind that is open; carries out what takes
     /// effect at once.
     fn ask(&self, browser: Browser, wish: Wish) -> Asking<Registered>;
-    /// The requests of a browser, the newest first.
-    fn requests(&self, browser: Browser) -> Asking<Vec<Request>>;
+    /// The requests of a browser, and whether there is an incident to look for.
+    fn overview(&self, browser: Browser) -> Asking<Overview>;
     /// The request with this number, whose code was right.
     fn request(&self, number: String) -> Asking<Option<Request>>;
 }

@@ -31,16 +31,27 @@ fn a_genuine_cookie_sees_exactly_its_rows_and_each_look_is_noted_first() {
         assert!(!html.contains(others), "{others} is in {html}");
     }
     let russian = text(&anna.get(&server, "/privacy/data?s=clinic&lang=ru"));
-    assert!(russian.contains("<dt>Записей</dt><dd>5</dd>") && russian.contains("Не заблокированы"), "{russian}");
-    assert!(russian.contains("lang=\"ru\"") && russian.contains("/privacy?s=clinic&amp;lang=ru"), "{russian}");
+    assert!(
+        russian.contains("<dt>Записей</dt><dd>5</dd>") && russian.contains("Не заблокированы"),
+        "{russian}"
+    );
+    assert!(
+        russian.contains("lang=\"ru\"") && russian.contains("/privacy?s=clinic&amp;lang=ru"),
+        "{russian}"
+    );
 
-    for (format, kind, rows) in
-        [("json", "application/json", 5), ("csv", "text/csv; charset=utf-8", 5), ("html", "text/html; charset=utf-8", 5)]
-    {
+    for (format, kind, rows) in [
+        ("json", "application/json", 5),
+        ("csv", "text/csv; charset=utf-8", 5),
+        ("html", "text/html; charset=utf-8", 5),
+    ] {
         let copy = anna.get(&server, &format!("/privacy/download?format={format}&s=clinic"));
         assert_eq!((copy.status, copy.header("content-type")), (200, Some(kind)));
         let name = copy.header("content-disposition").expect("a file");
-        assert!(name.starts_with("attachment; filename=\"clinic-20") && name.ends_with(&format!(".{format}\"")), "{name}");
+        assert!(
+            name.starts_with("attachment; filename=\"clinic-20") && name.ends_with(&format!(".{format}\"")),
+            "{name}"
+        );
         let body = text(&copy);
         let found = (0..9).filter(|page| body.contains(&format!("/anna/{page}"))).count();
         assert_eq!((found, body.contains("/boris"), body.contains(ADDRESS)), (rows, false, true), "{format}");
@@ -55,7 +66,11 @@ fn a_genuine_cookie_sees_exactly_its_rows_and_each_look_is_noted_first() {
     let seen = trail(&place);
     let of = |action: &str| seen.iter().filter(|(found, _)| found == action).count();
     assert_eq!((of("subject_found"), of("subject_exported"), seen.len()), (3, 3, 6), "{seen:?}");
-    assert_eq!(seen.iter().collect::<std::collections::BTreeSet<_>>().len(), 3, "three browsers on two sites");
+    assert_eq!(
+        seen.iter().collect::<std::collections::BTreeSet<_>>().len(),
+        3,
+        "three browsers on two sites"
+    );
     println!("6 looks of 2 browsers, 6 entries in the trail");
     assert_eq!(server.terminate().0, Some(0));
 }
@@ -93,7 +108,10 @@ fn whoever_shows_no_genuine_cookie_sees_nothing_registers_nothing_and_is_in_no_t
             let reply = somebody.get(&server, target);
             let html = text(&reply);
             assert_eq!(reply.status, 403, "{what}: {html}");
-            assert!(html.contains("After two days nobody can tell") && html.contains("privacy@clinic.example"), "{html}");
+            assert!(
+                html.contains("After two days nobody can tell") && html.contains("privacy@clinic.example"),
+                "{html}"
+            );
             assert!(!html.contains("/anna"), "{what}: {html}");
             refused += 1;
         }
@@ -104,7 +122,9 @@ fn whoever_shows_no_genuine_cookie_sees_nothing_registers_nothing_and_is_in_no_t
         refused += 1;
     }
     assert_eq!((register(&place).len(), trail(&place).len()), (0, 0));
-    println!("{refused} questions without a genuine cookie refused, nothing registered, nothing in the trail");
+    println!(
+        "{refused} questions without a genuine cookie refused, nothing registered, nothing in the trail"
+    );
     // Of several sites, one has to be meant.
     assert_eq!(anna.get(&server, "/privacy/data").status, 403);
     assert_eq!(anna.post(&server, "/privacy/request", "kind=block").status, 403);
@@ -171,7 +191,9 @@ fn language_and_site_go_along_and_the_choice_is_told_when_it_was_made() {
     assert_eq!((out.status, back.as_str()), (303, "/privacy?s=clinic&lang=ru&said=opted-out"));
     assert_eq!(out.cookie("metka_optout").as_deref(), Some("metka_optout=1"));
     let gone = Browser { cookie: "metka_optout=1".to_owned(), address: ADDRESS };
-    assert!(text(&gone.get(&server, &back)).contains("role=\"status\">Готово: обращения этого браузера больше"));
+    assert!(
+        text(&gone.get(&server, &back)).contains("role=\"status\">Готово: обращения этого браузера больше")
+    );
     assert!(!text(&anna.get(&server, &back)).contains("role=\"status\""), "nothing is told that is not so");
     let mut files = Vec::new();
     files_below(&place.data(), &mut files);

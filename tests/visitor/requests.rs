@@ -4,9 +4,7 @@ use serde_json::Value;
 
 use crate::place::{contains, files_below};
 use crate::server::wait_for;
-use crate::{
-    ADDRESS, Browser, ELSEWHERE, count, numbers, place, place_with, register, stored, text, trail,
-};
+use crate::{ADDRESS, Browser, ELSEWHERE, count, numbers, place, place_with, register, stored, text, trail};
 
 /// What the form offers.
 const KINDS: [&str; 6] = ["access", "rectify", "block", "erase", "marketing", "claim"];
@@ -18,7 +16,10 @@ fn a_request_is_followed_by_its_number_and_code_alone_until_it_is_answered() {
     let mut anna = Browser::new(ADDRESS);
     anna.view(&server, "clinic", "/anna");
     let at = anna.ask(&server, "s=clinic&lang=en&kind=access&text=by+post+please");
-    assert!(at.starts_with("/privacy/request/20") && at.ends_with("?s=clinic&lang=en&said=registered"), "{at}");
+    assert!(
+        at.starts_with("/privacy/request/20") && at.ends_with("?s=clinic&lang=en&said=registered"),
+        "{at}"
+    );
     let link = at.split('?').next().expect("a path").to_owned();
     let number = &register(&place)[0]["number"];
     let number = number.as_str().expect("a number");
@@ -28,7 +29,14 @@ fn a_request_is_followed_by_its_number_and_code_alone_until_it_is_answered() {
     let page = text(&nobody.get(&server, &format!("{link}?lang=en")));
     let due = register(&place)[0]["due_date"].as_str().expect("a date").to_owned();
     let day = due.rsplit('-').next().expect("a day").trim_start_matches('0').to_owned();
-    for part in [number, "Tell me what is kept", "In progress", "by post please", &format!("<dd>{day}\u{a0}"), "10\u{a0}working days"] {
+    for part in [
+        number,
+        "Tell me what is kept",
+        "In progress",
+        "by post please",
+        &format!("<dd>{day}\u{a0}"),
+        "10\u{a0}working days",
+    ] {
         assert!(page.contains(part), "{part} is not in {page}");
     }
     assert!(text(&nobody.get(&server, &format!("{link}?lang=ru"))).contains("10\u{a0}рабочих дней"));
@@ -99,7 +107,11 @@ fn a_block_that_is_asked_for_is_in_force_when_the_page_answers() {
     assert_eq!(numbers(&place), serde_json::json!([1, 3]));
 
     let request = register(&place).remove(0);
-    assert_eq!((request["state"].as_str(), request["kind"].as_str()), (Some("open"), Some("block")), "{request}");
+    assert_eq!(
+        (request["state"].as_str(), request["kind"].as_str()),
+        (Some("open"), Some("block")),
+        "{request}"
+    );
     let history: Vec<&str> = request["history"]
         .as_array()
         .expect("a history")
@@ -130,9 +142,13 @@ fn an_erasure_waits_for_the_officer_unless_the_operator_wants_it_at_once() {
         let at = anna.ask(&server, "s=clinic&lang=en&kind=erase");
         if !at_once {
             let page = text(&anna.get(&server, &at));
-            assert!(page.contains("The request waits for the operator.") && page.contains("10\u{a0}working days"), "{page}");
+            assert!(
+                page.contains("The request waits for the operator.") && page.contains("10\u{a0}working days"),
+                "{page}"
+            );
             let number = register(&place)[0]["number"].as_str().expect("a number").to_owned();
-            let erase = ["subject", "erase", "--site", "clinic", "--purpose", "checked", "--request", &number];
+            let erase =
+                ["subject", "erase", "--site", "clinic", "--purpose", "checked", "--request", &number];
             assert_eq!(count(&server, "clinic"), 6);
             let done = place.done(&erase, "");
             let page = text(&anna.get(&server, &at));

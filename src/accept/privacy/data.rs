@@ -21,9 +21,10 @@ use crate::accept::route::{Context, Routed};
 use crate::config::{Config, Retention};
 use crate::html::escape;
 use crate::identify::sites::SiteState;
-use crate::privacy::inventory::{Field, Term};
+use crate::incident::kinds::KINDS;
+use crate::privacy::inventory::{self, Field, Place, Term};
 use crate::subject::export::Format;
-use crate::subject::glance::{KINDS, Seen};
+use crate::subject::glance::Seen;
 use crate::visitor::{Browser, Kept};
 
 /// What is kept, as a page.
@@ -127,15 +128,11 @@ impl Told<'_> {
     fn html(&self) -> String {
         let words = self.view.words;
         let mut html = String::new();
-        for notice in &self.kept.notices {
-            let text = match words.language {
-                Language::Russian => &notice.russian,
-                Language::English => &notice.english,
-            };
+        for one in &self.kept.incidents {
+            let text = of(words.language, &one.notice.ru, &one.notice.en);
             html.push_str(&format!(
-                "<section class=\"notice\" aria-label=\"{title}\">\n<h2>{title}</h2>\n<p>{}</p>\n<p>№ {}</p>\n</section>\n",
-                escape(text).replace('\n', "<br>"),
-                escape(&notice.number),
+                "<section class=\"notice\" aria-label=\"{title}\">\n<h2>{title}</h2>\n{}</section>\n",
+                paragraphs(text),
                 title = words.kept.incident,
             ));
         }
@@ -172,18 +169,19 @@ impl Told<'_> {
             }
         }
         fact(words.block, if held.blocked { words.blocked } else { words.not_blocked });
-        let disclosed = match &self.kept.disclosures {
-            None => words.disclosed_unknown.to_owned(),
-            Some(all) if all.is_empty() => words.disclosed_to_nobody.to_owned(),
-            Some(all) => {
-                let lines = all.iter().map(|one| {
+        let disclosed = match self.kept.disclosures.is_empty() {
+            true => words.disclosed_to_nobody.to_owned(),
+            false => {
+                let lines = self.kept.disclosures.iter().map(|one| {
+                    let at = one.at.parse().unwrap_or_default();
                     format!(
-                        "<li>{}: {}. {}. {} {}</li>",
-                        moment(self.view.words, one.at, &self.site.timezone),
+                        "<li>{}: {}. {}. {} {}.{}</li>",
+                        moment(self.view.words, at, &self.site.timezone),
                         escape(&one.recipient),
                         escape(&one.purpose),
                         words.basis,
-                        escape(&one.basis)
+                        escape(&one.basis),
+                        if one.possibly { words.possibly } else { "" }
                     )
                 });
                 format!("<ul>{}</ul>", lines.collect::<String>())
@@ -208,12 +206,14 @@ impl Told<'_> {
             if rows == 0 {
                 continue;
             }
-            let name = of(words.language, kind.russian, kind.english);
+            let name = capitalised(of(words.language, kind.russian, kind.english));
             html.push_str(&format!(
                 "<details><summary><span>{name}</span> <span class=\"soft\">{}</span></summary>\n<ul>\n",
                 words.count(rows, words.hits)
             ));
-            for field in kind.fields() {
+            let fields =
+                kind.columns.iter().filter_map(|column| inventory::field(Place::Table("hits"), column));
+            for field in fields {
                 let meaning = of(words.language, field.russian, field.english);
                 let days = days(field, &self.site.site.retention);
                 html.push_str(&format!(
@@ -292,6 +292,17 @@ fn about(words: &Words, hit: &Seen) -> String {
 /// A moment for people and for programs.
 pub fn moment(words: &Words, at: Timestamp, zone: &TimeZone) -> String {
     format!("<time datetime=\"{at}\">{}</time>", words.moment(at, zone))
+}
+
+/// A text whose paragraphs are told apart by empty lines, and its lines as they are.
+fn paragraphs(text: &str) -> String {
+    let one = |paragraph: &str| format!("<p>{}</p>\n", escape(paragraph.trim()).replace('\n', "<br>"));
+    text.split("\n\n").map(one).collect()
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn of<'a>(language: Language, russian: &'a str, english: &'a str) -> &'a str {

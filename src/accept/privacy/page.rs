@@ -19,10 +19,9 @@ use crate::accept::answer::Answer;
 use crate::accept::route::{Context, Routed};
 use crate::config::{Config, Consent, Fields, IpStorage, Site};
 use crate::html::escape;
-use crate::rights::request::Request;
 use crate::rights::terms::Kind;
 use crate::subject::export::Format;
-use crate::visitor::{KINDS, MAX_TEXT_CHARACTERS, Refusal};
+use crate::visitor::{KINDS, MAX_TEXT_CHARACTERS, Overview, Refusal};
 
 /// A form that was not taken, as it was filled in.
 #[derive(Default)]
@@ -37,8 +36,8 @@ pub struct Page<'a> {
     pub view: &'a View,
     pub known: &'a Known,
     pub is_opted_out: bool,
-    /// This browser's; an error where they cannot be looked up now.
-    pub requests: Result<&'a [Request], Refusal>,
+    /// This browser's requests and the like; an error where they cannot be looked up now.
+    pub overview: Result<&'a Overview, Refusal>,
     pub said: &'a str,
     pub unsent: Unsent<'a>,
 }
@@ -55,15 +54,15 @@ pub fn page<'a>(context: Context<'a>, settings: Arc<Settings>, head: &Parts) -> 
             view: &view,
             known: &known,
             is_opted_out,
-            requests: Ok(&[]),
+            overview: Ok(&Overview::default()),
             said: params.said.as_deref().unwrap_or_default(),
             unsent: Unsent::default(),
         };
         return Routed::Answered(page.answer(context, &settings, StatusCode::OK));
     };
-    let asked = desk(context.shared).map(|desk| desk.requests(browser.clone()));
+    let asked = desk(context.shared).map(|desk| desk.overview(browser.clone()));
     Routed::Event(Box::pin(async move {
-        let requests = match asked {
+        let overview = match asked {
             Ok(asked) => asked.await,
             Err(refusal) => Err(refusal),
         };
@@ -71,7 +70,7 @@ pub fn page<'a>(context: Context<'a>, settings: Arc<Settings>, head: &Parts) -> 
             view: &view,
             known: &known,
             is_opted_out,
-            requests: requests.as_deref().map_err(|refusal| *refusal),
+            overview: overview.as_ref().map_err(|refusal| *refusal),
             said: params.said.as_deref().unwrap_or_default(),
             unsent: Unsent::default(),
         };
@@ -90,6 +89,16 @@ impl Page<'_> {
             "opted-out" if self.is_opted_out => html.push_str(&status(words.choice.now_out)),
             "opted-in" if !self.is_opted_out => html.push_str(&status(words.choice.now_in)),
             _ => {}
+        }
+        if self.overview.is_ok_and(|overview| overview.has_incidents) {
+            html.push_str(&format!(
+                "<section class=\"notice\" aria-label=\"{title}\">\n<h2>{title}</h2>\n<p>{} \
+                 <a href=\"{}\">{}</a></p>\n</section>\n",
+                words.kept.incident_hint,
+                escape(&self.view.link(DATA_PATH, &[])),
+                words.kept.heading,
+                title = words.kept.incident,
+            ));
         }
         match &self.view.site {
             Some(state) => {
@@ -149,8 +158,8 @@ impl Page<'_> {
     fn ask(&self, html: &mut String, context: Context<'_>, config: &Config) {
         let words = &self.view.words.ask;
         html.push_str(&format!("<section aria-labelledby=\"ask\">\n<h2 id=\"ask\">{}</h2>\n", words.heading));
-        match (self.known, self.requests) {
-            (Known::Browser(_), Ok(requests)) => {
+        match (self.known, self.overview) {
+            (Known::Browser(_), Ok(Overview { requests, .. })) => {
                 html.push_str(&format!("<p>{}</p>\n", words.intro));
                 self.form(html, config);
                 html.push_str(&format!("<h3>{}</h3>\n", words.yours));

@@ -73,12 +73,12 @@ async fn asked(context: Context<'_>, settings: &Settings, head: &Parts, params: 
     let kind = KINDS.into_iter().find(|kind| Some(kind.name()) == params.kind.as_deref());
     let is_long = text.chars().count() > MAX_TEXT_CHARACTERS;
     let Some(kind) = kind.filter(|_| !is_long) else {
-        let requests = desk.requests(browser.clone()).await;
+        let overview = desk.overview(browser.clone()).await;
         let page = Page {
             view: &view,
             known: &known,
             is_opted_out: client.opted_out,
-            requests: requests.as_deref().map_err(|refusal| *refusal),
+            overview: overview.as_ref().map_err(|refusal| *refusal),
             said: "",
             unsent: Unsent {
                 why: if is_long { words.ask.long_text } else { words.ask.unknown_kind },

@@ -98,9 +98,11 @@ pub struct Kept {
     pub not_blocked: &'static str,
     pub disclosed: &'static str,
     pub disclosed_to_nobody: &'static str,
-    pub disclosed_unknown: &'static str,
+    /// Said of a disclosure of a range, in which hits of theirs lie.
+    pub possibly: &'static str,
     pub basis: &'static str,
     pub incident: &'static str,
+    pub incident_hint: &'static str,
     pub zone: &'static str,
     pub kinds: &'static str,
     pub kinds_intro: &'static str,
