@@ -12,6 +12,7 @@ mod requests;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;
+mod told;
 
 use serde_json::Value;
 

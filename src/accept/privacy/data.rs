@@ -252,9 +252,9 @@ impl Told<'_> {
         for hit in &self.kept.glance.hits {
             let kind = words.kept.hit_kinds.iter().find(|(name, _)| *name == hit.get("kind"));
             html.push_str(&format!(
-                "<li><p>{} <span class=\"soft\">{}</span></p>\n<p class=\"page\">{}{}</p>\n<p class=\"soft\">{}</p></li>\n",
-                kind.map_or("", |(_, name)| name),
+                "<li><p><span class=\"soft\">{}</span> · {}</p>\n<p class=\"page\">{}{}</p>\n<p class=\"soft\">{}</p></li>\n",
                 moment(words, hit.at, &self.site.timezone),
+                kind.map_or("", |(_, name)| name),
                 escape(hit.get("host")),
                 escape(hit.get("path")),
                 escape(&about(words, hit))

@@ -165,7 +165,7 @@ impl Page<'_> {
                 html.push_str(&format!("<h3>{}</h3>\n", words.yours));
                 match requests.is_empty() {
                     true => html.push_str(&format!("<p class=\"hint\">{}</p>\n", words.none)),
-                    false => html.push_str(&request::list(self.view, &context.shared.keys, requests)),
+                    false => html.push_str(&request::list(self.view, &context.shared.keys, config, requests)),
                 }
             }
             (Known::Browser(_), Err(_)) => html.push_str(&format!("<p>{}</p>\n", words.closed)),

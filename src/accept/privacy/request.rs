@@ -132,8 +132,10 @@ pub fn follow<'a>(context: Context<'a>, settings: Arc<Settings>, head: &Parts, g
         };
         let title = format!("{} № {}", words.followed.title, request.number);
         let link = escape(&path);
+        // As it can be written down.
+        let shown_link = escape(settings.config.collect.public_url.trim_end_matches('/'));
         let inside = format!(
-            "{said}{}<p>{}: <a class=\"ticket\" href=\"{link}\">{link}</a></p>\n<p class=\"hint\">{}</p>\n{}",
+            "{said}{}<p>{}: <a class=\"ticket\" href=\"{link}\">{shown_link}{link}</a></p>\n<p class=\"hint\">{}</p>\n{}",
             described(words, &request, &settings.config),
             words.followed.link,
             words.followed.keep_link,
@@ -144,7 +146,7 @@ pub fn follow<'a>(context: Context<'a>, settings: Arc<Settings>, head: &Parts, g
 }
 
 /// The requests of a browser, with a link to each.
-pub fn list(view: &View, keys: &KeyRing, requests: &[Request]) -> String {
+pub fn list(view: &View, keys: &KeyRing, config: &Config, requests: &[Request]) -> String {
     let words = view.words;
     let mut html = String::from("<ul class=\"requests\">\n");
     for request in requests {
@@ -158,6 +160,9 @@ pub fn list(view: &View, keys: &KeyRing, requests: &[Request]) -> String {
             words.followed.due.to_lowercase(),
             words.date(request.due().date)
         ));
+        if let Some(effect) = effect(words, request, config) {
+            html.push_str(&format!("<p>{effect}</p>\n"));
+        }
         if let Some(answer) = answer_of(request) {
             html.push_str(&format!("<p>{}: {}</p>\n", words.followed.answer, escape(answer)));
         }
