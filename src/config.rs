@@ -233,6 +233,8 @@ pub struct Rights {
     /// The working days of Russia; the built-in ones when not set. Not read here.
     pub calendar_file: Option<PathBuf>,
     pub terms: Terms,
+    /// Whether an erasure that a visitor asks for on their own page waits for nobody.
+    pub erase_at_once: bool,
 }
 
 /// One `[[site]]`.
@@ -509,8 +511,10 @@ impl Config {
 
         let mut section = root.section("rights");
         let calendar_file = section.path("calendar_file", None);
+        // Destruction cannot be undone: by default somebody looks at what is asked first.
+        let erase_at_once = section.flag("erase_at_once", false);
         let mut below = section.section("terms");
-        let rights = Rights { calendar_file, terms: below.terms() };
+        let rights = Rights { calendar_file, terms: below.terms(), erase_at_once };
         below.finish(&mut mistakes);
         section.finish(&mut mistakes);
 

@@ -35,6 +35,7 @@
 //! - [`backup`]: one encrypted, checked file of storage and spool, and back
 //! - [`rights`]: what people ask of their data, and until when it must be done
 //! - [`policy`]: the published policy clause by clause, with what can be seen of each now
+//! - [`visitor`]: what visitors ask on their own page
 //! - [`disclosure`]: what is handed out to anybody outside, and the log of it
 //! - [`incident`]: what happened to whose data, until when what is due, whom to tell
 //! - [`query`]: questions in, exact numbers out
@@ -85,4 +86,5 @@ pub mod spool;
 pub mod store;
 pub mod subject;
 pub mod tls;
+pub mod visitor;
 pub mod web;

@@ -73,6 +73,11 @@ pub fn html(status: StatusCode, body: String) -> Answer {
     with_type(Kind::Visitor, status, "text/html; charset=utf-8", Bytes::from(body))
 }
 
+/// A file of the visitor's own.
+pub fn data(content_type: &'static str, body: String) -> Answer {
+    with_type(Kind::Data, StatusCode::OK, content_type, Bytes::from(body))
+}
+
 /// 405, with what is allowed.
 pub fn method_not_allowed(allowed: &'static str) -> Answer {
     let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "this address takes other methods\n");

@@ -13,7 +13,7 @@
 //! | `GET` script path | [`script`] |
 //! | `GET /health` | [`route`]: 200 while hits can be made durable; says what waits for storage |
 //! | `GET /.well-known/gpc.json` | [`route`]: whether Sec-GPC is respected |
-//! | `GET /privacy`, `POST /privacy/opt-out`, `/privacy/opt-in` | [`privacy_page`] |
+//! | `/privacy` and below | [`privacy`]: the visitor's own page |
 //!
 //! Bounds are in [`limits`]. A request that panics is answered 500 and counted;
 //! it ends no other. A drain stops accepting, lets open requests finish for
@@ -30,15 +30,14 @@ pub mod explain;
 pub mod limits;
 pub mod listen;
 pub mod pixel;
-pub mod privacy_page;
-mod privacy_words;
+pub mod privacy;
 pub mod proxy;
 pub mod route;
 pub mod script;
 pub mod serve;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
@@ -56,6 +55,7 @@ use crate::privacy::keys::KeyRing;
 use crate::refusals::{Refusals, Terms};
 use crate::spool::{Backlog, Seen, Subject, Tombstones};
 use crate::subject::choices::Choices;
+use crate::visitor::VisitorDesk;
 pub use limits::Limits;
 pub use listen::bind;
 pub use serve::{serve, spawn};
@@ -79,6 +79,8 @@ pub struct Shared {
     backlog: ArcSwap<Backlog>,
     /// Erasures in force, as last looked at.
     erased: ArcSwap<Tombstones>,
+    /// Who answers visitors on their own page.
+    visitors: OnceLock<Box<dyn VisitorDesk>>,
     steps: Vec<StepCounters>,
     panics: AtomicU64,
     connections: AtomicU64,
@@ -145,6 +147,7 @@ impl Shared {
             limits,
             backlog: ArcSwap::default(),
             erased: ArcSwap::default(),
+            visitors: OnceLock::new(),
             steps: (0..threads.clamp(1, MAX_THREADS)).map(|_| StepCounters::default()).collect(),
             panics: AtomicU64::new(0),
             connections: AtomicU64::new(0),
@@ -177,6 +180,17 @@ impl Shared {
     /// somebody new.
     pub fn is_erased(&self, site: &str, visitor: u64) -> bool {
         self.erased.load().is_of(site, Subject::Visitor(visitor))
+    }
+
+    /// From now on this desk answers visitors; the first one that is given stays.
+    pub fn answer_visitors(&self, desk: Box<dyn VisitorDesk>) {
+        // A second one is a mistake of the caller's that changes nothing.
+        let _ = self.visitors.set(desk);
+    }
+
+    /// Who answers visitors; none before the server has come so far.
+    pub fn visitors(&self) -> Option<&dyn VisitorDesk> {
+        self.visitors.get().map(|desk| &**desk)
     }
 
     /// What waited for storage when it was last noted.

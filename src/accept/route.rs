@@ -14,8 +14,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use super::answer::{self, Answer};
-use super::privacy_page::{self, OPT_IN_PATH, OPT_OUT_PATH, PRIVACY_PATH, STYLE_PATH};
-use super::{Settings, Shared, event, pixel, script};
+use super::{Settings, Shared, event, pixel, privacy, script};
 use crate::accept::limits::{MAX_URL_BYTES, RETRY_UNAVAILABLE_SECONDS};
 use crate::identify::consent::{Answer as Cookies, GPC_PATH, gpc_statement};
 use crate::identify::sites::SiteState;
@@ -43,7 +42,7 @@ pub enum Routed<'a> {
     Answered(Answer),
     /// A pixel's hit, which is not durable yet.
     Pixel(pixel::Waiting),
-    /// Its body is to be read.
+    /// Its body is to be read, or another runtime asked.
     Event(Pin<Box<dyn Future<Output = Answer> + 'a>>),
 }
 
@@ -73,6 +72,9 @@ where
         return Routed::Event(Box::pin(async move {
             event::event(&context, &settings, &head.headers, body).await
         }));
+    }
+    if length <= MAX_URL_BYTES && privacy::is_here(head.uri.path()) {
+        return privacy::route(context, settings, head, body);
     }
     Routed::Answered(seldom(&context, &settings, &head, length))
 }
@@ -104,14 +106,7 @@ fn seldom(context: &Context<'_>, settings: &Settings, head: &Parts, length: usiz
             _ => answer::close(answer::method_not_allowed("POST, OPTIONS")),
         };
     }
-    if path == OPT_OUT_PATH || path == OPT_IN_PATH {
-        return match head.method {
-            Method::POST => answer::close(privacy_page::choose(settings, &head.headers, path)),
-            _ => answer::close(answer::method_not_allowed("POST")),
-        };
-    }
-    let known =
-        path == collect.script_path || matches!(path, "/health" | PRIVACY_PATH | STYLE_PATH | GPC_PATH);
+    let known = path == collect.script_path || matches!(path, "/health" | GPC_PATH);
     if known && !is_read {
         return answer::close(answer::method_not_allowed("GET, HEAD"));
     }
@@ -121,10 +116,6 @@ fn seldom(context: &Context<'_>, settings: &Settings, head: &Parts, length: usiz
         health(context)
     } else if path == GPC_PATH {
         answer::json(StatusCode::OK, &gpc_statement(&settings.config))
-    } else if path == STYLE_PATH {
-        privacy_page::style()
-    } else if path == PRIVACY_PATH {
-        privacy_page::page(context, settings, &head.headers, head.uri.query().unwrap_or_default())
     } else {
         // The body of a request that nobody asked for is not read.
         answer::close(answer::text(StatusCode::NOT_FOUND, "nothing is here\n"))

@@ -479,6 +479,18 @@ impl Section {
         rules
     }
 
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, key: &str, default: bool) -> bool {
+        match self.take(key) {
+            None => default,
+            Some(Value::Boolean(flag)) => flag,
+            Some(other) => {
+                self.mistake(key, format_args!("expected true or false, found {other}"));
+                default
+            }
+        }
+    }
+
     pub(super) fn timezone(&mut self, key: &str, default: &str) -> String {
         let text = self.string(key, default);
         if jiff::tz::TimeZone::get(&text).is_err() {

@@ -36,7 +36,8 @@ pub struct RateLimits {
     per_minute: PerMinute,
 }
 
-struct Limit {
+/// One limit of many, each told apart by a keyed hash.
+pub(crate) struct Limit {
     limiter: DefaultKeyedRateLimiter<u64>,
     checks: AtomicU32,
     crowded: AtomicBool,
@@ -78,15 +79,19 @@ impl RateLimits {
 
 impl Limit {
     fn new(per_minute: u32) -> Option<Limit> {
-        let quota = Quota::per_minute(NonZeroU32::new(per_minute)?);
-        Some(Limit {
+        NonZeroU32::new(per_minute).map(Quota::per_minute).map(Limit::of)
+    }
+
+    pub(crate) fn of(quota: Quota) -> Limit {
+        Limit {
             limiter: RateLimiter::keyed(quota),
             checks: AtomicU32::new(0),
             crowded: AtomicBool::new(false),
-        })
+        }
     }
 
-    fn admit(&self, key: u64) -> bool {
+    /// Counts one of this key; `false` if it is beyond the limit.
+    pub(crate) fn admit(&self, key: u64) -> bool {
         if self.checks.fetch_add(1, Relaxed) % CHECKS_PER_SHRINK == CHECKS_PER_SHRINK - 1 {
             self.shrink();
         }

@@ -16,7 +16,7 @@ pub struct DataKind {
     pub english: &'static str,
     pub columns: &'static [&'static str],
     /// SQL: whether a row holds something of it.
-    pub(super) holds: &'static str,
+    pub(crate) holds: &'static str,
 }
 
 /// All kinds, what singles a person out first.

@@ -81,6 +81,11 @@ use super::address::ClientIp;
 use crate::config::{IpStorage, Keys};
 use crate::event::MAX_USER_KEY_BYTES;
 
+/// 80 bits: nobody guesses it over the network, and it can be read out on the telephone.
+pub const REQUEST_CODE_BYTES: usize = 10;
+/// Tells the key of these codes from all others that come of the same secret.
+const REQUEST_CODE_CONTEXT: &str = "metka 2026-11 code of a request on the visitor's page";
+
 /// The key ring. Shared by all threads; reading takes no lock.
 pub struct KeyRing {
     store: Store,
@@ -306,6 +311,16 @@ impl KeyRing {
         let mut hasher = blake3::Hasher::new_keyed(self.ring.load().audit.bytes());
         hasher.update(previous).update(entry);
         *hasher.finalize().as_bytes()
+    }
+
+    /// Shows that whoever has it was given this number of a request: a MAC of 80 bits,
+    /// under a key of its own that is derived from the audit trail's.
+    pub fn request_code(&self, number: &str) -> [u8; REQUEST_CODE_BYTES] {
+        let key = blake3::derive_key(REQUEST_CODE_CONTEXT, self.ring.load().audit.bytes());
+        let mac = blake3::keyed_hash(&key, number.as_bytes());
+        let mut code = [0; REQUEST_CODE_BYTES];
+        code.copy_from_slice(&mac.as_bytes()[..REQUEST_CODE_BYTES]);
+        code
     }
 
     /// What is in the ring and what was destroyed; no secrets.

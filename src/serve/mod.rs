@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -43,6 +44,7 @@ use crate::enrich::Enricher;
 use crate::privacy::keys::{KeyError, KeyRing};
 use crate::search::Search;
 use crate::tls::Terminator;
+use crate::visitor::desk::Visitors;
 use crate::{backup, control, demo, spool, tls, web};
 
 /// Threads of the runtime for all that is not the hit path.
@@ -175,6 +177,9 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             retention,
             trail: trail.clone(),
         };
+        let visitors = Visitors::new(Handle::current(), running.offices());
+        shared.answer_visitors(Box::new(visitors.clone()));
+        tokio::spawn(visitors.resume());
         let state = Arc::new(web::State::open(
             config.clone(),
             counters,

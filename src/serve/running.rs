@@ -24,6 +24,7 @@ use crate::spool::{Backlog, Outlet};
 use crate::subject::batch::Batch;
 use crate::subject::job::Asked;
 use crate::subject::{Office, SubjectError};
+use crate::visitor::desk::Offices;
 use crate::web::running::{Answering, EngineStatus, Probe, Replayed, Running, StepCount};
 
 /// How often a flush looks whether storage has everything.
@@ -245,14 +246,21 @@ where
 impl Server {
     /// Who does what is asked about one person, under the configuration in force.
     fn office(&self) -> Office {
-        Office {
-            config: self.config.load_full(),
-            keys: self.shared.keys.clone(),
-            storage: self.storage.store(),
-            outlet: self.outlet.clone(),
-            trail: self.trail.clone(),
-            choices: self.shared.choices.clone(),
-        }
+        self.offices()()
+    }
+
+    /// Makes such offices later, also when the configuration has changed.
+    pub(super) fn offices(&self) -> Offices {
+        let (config, storage, outlet) = (self.config.clone(), self.storage.store(), self.outlet.clone());
+        let (shared, trail) = (self.shared.clone(), self.trail.clone());
+        Box::new(move || Office {
+            config: config.load_full(),
+            keys: shared.keys.clone(),
+            storage: storage.clone(),
+            outlet: outlet.clone(),
+            trail: trail.clone(),
+            choices: shared.choices.clone(),
+        })
     }
 }
 

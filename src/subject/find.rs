@@ -1,7 +1,7 @@
 //! Who is meant, and what is held of them.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::block::blocks;
 use super::{Office, Person, SubjectError, Who, blocking, identity};
@@ -20,7 +20,7 @@ const WITHOUT_COOKIE: &str = "hits without this cookie cannot be found by it: th
      are destroyed after two days";
 
 /// What is held of a person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     #[serde(flatten)]
     pub person: Person,

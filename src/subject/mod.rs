@@ -33,6 +33,7 @@
 //! - [`job`]: what an office is asked
 //! - [`identity`]: whose hash a cookie or a user key is
 //! - [`find`]: who is meant, and what is held
+//! - [`glance`]: the same in brief, for the person's own page
 //! - `rows`: rows as they are shown to people
 //! - [`export`]: the rows, with their meaning, as JSON, CSV and a page
 //! - [`block`]: blocks, and their copy outside storage
@@ -50,6 +51,7 @@ pub mod choices;
 pub mod erase;
 pub mod export;
 pub mod find;
+pub mod glance;
 pub mod identity;
 pub mod job;
 pub mod rectify;

@@ -66,7 +66,7 @@ impl Office {
     }
 
     /// `HEX-KEY` as the address that it is.
-    fn revealed(&self, stored: &str) -> Value {
+    pub(super) fn revealed(&self, stored: &str) -> Value {
         let Some((hex, key)) = stored.split_once('-') else { return json!("") };
         let bytes = u128::from_str_radix(hex, 16).unwrap_or_default().to_be_bytes();
         match key.parse::<u32>() {

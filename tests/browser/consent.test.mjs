@@ -389,7 +389,10 @@ test('opting out on the visitor\'s page ends it, and opting in begins anew', asy
   const walk = await begin('opted-out');
   const choose = async () => {
     await walk.page.goto(`${metka.collector}/privacy?s=opted-out`);
-    await Promise.all([walk.page.waitForURL(`${metka.collector}/privacy`), walk.page.click('form button')]);
+    await Promise.all([
+      walk.page.waitForURL(url => url.pathname === '/privacy' && url.searchParams.has('said')),
+      walk.page.click('form[action^="/privacy/opt-"] button'),
+    ]);
   };
   await walk.open('uslugi');
   await walk.holds('metka');

@@ -106,7 +106,7 @@ test('the other pages and files report nothing, opened as pages', async () => {
 test('the form of the privacy page is sent under its policy', async () => {
   const { context, page, reports } = await tab({ locale: 'en-US' });
   await page.goto(`${metka.collector}/privacy?s=clinic`);
-  await page.click('form button');
+  await page.click('form[action="/privacy/opt-out"] button');
   await until('the cookie', async () => (await context.cookies()).some(({ name }) => name === 'metka_optout'));
   assert.deepEqual(reports, []);
   await context.close();
