@@ -1,0 +1,120 @@
+/** The policy, clause by clause: what does it, by which settings, and what shows that it does. */
+import { policy, policyPage, type Clause, type Light, type PolicyTable } from '../api/officer';
+import { firstSite, useOfficeHere, zoneOf } from './office';
+import { fileMoment, saveFile } from './parts/file';
+import { useLoaded } from './parts/load';
+import { Region } from './parts/region';
+import { State, type Tone } from './parts/shown';
+import { useOffice } from './words';
+
+export const LIGHTS: Readonly<Record<Light, Tone>> = { green: 'good', red: 'bad', none: 'plain' };
+
+export function Policy() {
+  const { t } = useOffice();
+  const office = useOfficeHere();
+  const site = firstSite(office);
+  const load = useLoaded(site, (signal) => policy(site, signal));
+  return (
+    <>
+      {office.chosen === '' && office.sites.length > 1 && (
+        <p class="office-lead">{t('policy.of_site', { site })}</p>
+      )}
+      <Region name="policy" load={load} empty={t('policy.empty')} isEmpty={(table) => table.clauses.length === 0}>
+        {(table) => <Table table={table} />}
+      </Region>
+    </>
+  );
+}
+
+function Table({ table }: { readonly table: PolicyTable }) {
+  const { t, moment, language } = useOffice();
+  const office = useOfficeHere();
+  return (
+    <div class="office-stack" data-policy={table.site} data-policy-state={table.state}>
+      <div class="office-bar">
+        <p>
+          <State tone={LIGHTS[table.state]} text={t(table.state === 'green' ? 'policy.green' : 'policy.red')} />
+        </p>
+        <p class="office-lead">
+          {t('policy.made', { version: table.version, at: moment(table.made, zoneOf(office, table.site)) })}
+        </p>
+        <span class="spring" />
+        <a class="button" href={policyPage(table.site, language)} target="_blank" rel="noopener" data-policy-page>
+          {t('policy.print')}
+        </a>
+        <button
+          type="button"
+          class="button"
+          data-policy-save
+          onClick={() => saveFile(`policy-${table.site}-${fileMoment(new Date())}`, 'json', JSON.stringify(table, null, 2))}
+        >
+          {t('policy.save')}
+        </button>
+      </div>
+      <div class="card sheet-card">
+        <table class="sheet clauses">
+          <caption class="visually-hidden">{t('section.policy')}</caption>
+          <thead>
+            <tr>
+              <th scope="col">{t('policy.clause')}</th>
+              <th scope="col">{t('policy.says')}</th>
+              <th scope="col">{t('policy.does')}</th>
+              <th scope="col">{t('policy.evidence')}</th>
+              <th scope="col">{t('policy.state')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {table.clauses.map((clause) => (
+              <Row key={clause.clause} clause={clause} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </div>
+  );
+}
+
+function Row({ clause }: { readonly clause: Clause }) {
+  const { t, language } = useOffice();
+  return (
+    <tr data-clause={clause.clause} data-light={clause.state}>
+      <th scope="row">{clause.clause}</th>
+      <td data-label={t('policy.says')}>{clause[language]}</td>
+      <td data-label={t('policy.does')}>
+        {language === 'ru' ? clause.does_ru : clause.does_en}
+        {clause.settings.length > 0 && (
+          <ul class="settings">
+            {clause.settings.map((setting) => (
+              <li key={setting.key}>
+                <code>
+                  {setting.key} = {written(setting.value)}
+                </code>
+              </li>
+            ))}
+          </ul>
+        )}
+      </td>
+      <td data-label={t('policy.evidence')}>
+        {clause.evidence.length === 0 ? (
+          '—'
+        ) : (
+          <ul class="evidence">
+            {clause.evidence.map((each) => (
+              <li key={each.en} data-light={each.state}>
+                <State tone={LIGHTS[each.state]} text={`${each[language]}: ${written(each.value)}`} />
+              </li>
+            ))}
+          </ul>
+        )}
+      </td>
+      <td data-label={t('policy.state')}>
+        <State tone={LIGHTS[clause.state]} text={t(`light.${clause.state}`)} />
+      </td>
+    </tr>
+  );
+}
+
+/** A value of a setting or a piece of evidence: texts as they are, the rest as JSON. */
+function written(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

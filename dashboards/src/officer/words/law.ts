@@ -1,0 +1,85 @@
+/**
+ * Sentences that the server writes in English — terms, articles, what the
+ * register's history says — as a Russian officer writes them. A table of
+ * patterns; a text that none fits is shown as it came.
+ */
+import type { Language } from '../../words/language';
+
+const PLURAL = new Intl.PluralRules('ru');
+
+type Forms = readonly [one: string, few: string, many: string];
+
+const WORKING_DAYS: Forms = ['рабочий день', 'рабочих дня', 'рабочих дней'];
+const DAYS: Forms = ['день', 'дня', 'дней'];
+const MONTHS: Forms = ['месяц', 'месяца', 'месяцев'];
+const ROWS: Forms = ['запись', 'записи', 'записей'];
+const BROWSERS: Forms = ['браузер использовался', 'браузера использовались', 'браузеров использовались'];
+
+const PATTERNS: readonly (readonly [RegExp, (...parts: string[]) => string])[] = [
+  [/^at once$/, () => 'незамедлительно'],
+  [/^(\d+) working days?$/, (n) => counted(n, WORKING_DAYS)],
+  [/^(\d+) days?$/, (n) => counted(n, DAYS)],
+  [/^(\d+) months?$/, (n) => counted(n, MONTHS)],
+  [/^(.+) and (\d+ .+)$/, (first, more) => `${russian(first)} и ещё ${russian(more)}`],
+  [/^term set by the operator$/, () => 'срок установлен оператором'],
+  [/^policy clause (\S+)$/, (clause) => `п. ${clause} политики`],
+  [/^(.+), shorter than (\d+)\((\d+)\)$/, (law, article, part) => `${russian(law)} (короче, чем по ч. ${part} ст. ${article})`],
+  [/^152-FZ art\. (.+)$/, (list) => `${articles(list)} 152-ФЗ`],
+  [/^GDPR art\. (\d+)\((\d+)\)$/, (article, part) => `п. ${part} ст. ${article} GDPR`],
+  [/^Civil Code art\. (.+)$/, (list) => `${articles(list)} ГК РФ`],
+  [/^Labour Code art\. (.+)$/, (list) => `${articles(list)} ТК РФ`],
+  [/^Regulation (\S+) art\. (\d+)$/, (name, article) => `ст. ${article} Регламента ${name}`],
+  [/^registered$/, () => 'зарегистрировано'],
+  [/^the processing has stopped$/, () => 'обработка прекращена'],
+  [/^closed: done$/, () => 'закрыто: исполнено'],
+  [/^closed: refused$/, () => 'закрыто: отказано'],
+  [/^extended until (\d{4})-(\d\d)-(\d\d)$/, (year, month, day) => `срок продлён до ${day}.${month}.${year}`],
+  [/^looked for: (\d+) rows are held$/, (n) => `поиск: хранится ${counted(n, ROWS)}`],
+  [/^exported as (\w+): (\d+) rows$/, (format, n) => `выгружено (${format.toUpperCase()}): ${counted(n, ROWS)}`],
+  [/^blocked: (\d+) rows$/, (n) => `заблокировано: ${counted(n, ROWS)}`],
+  [/^unblocked: (\d+) rows$/, (n) => `блокирование снято: ${counted(n, ROWS)}`],
+  [/^erasure begun: (\d+) rows$/, (n) => `уничтожение начато: ${counted(n, ROWS)}`],
+  [/^erased: (\d+) rows$/, (n) => `уничтожено: ${counted(n, ROWS)}`],
+  [/^rectified: (\d+) rows$/, (n) => `уточнено: ${counted(n, ROWS)}`],
+  [/^marketing withdrawn: (\d+) rows$/, (n) => `согласие на рекламу отозвано: ${counted(n, ROWS)}`],
+  [/^opted out: (\d+) rows$/, (n) => `сбор прекращён: ${counted(n, ROWS)}`],
+  [
+    /^hits without this cookie cannot be found by it: .+$/,
+    () =>
+      'Посещения без этого cookie по нему не найти: соли, по которым назывались такие посетители, уничтожаются через двое суток.',
+  ],
+  [
+    /^(\d+) browsers were used with another user key too: .+$/,
+    (n) => `${counted(n, BROWSERS)} и с другим ключом пользователя: из них берутся только посещения с этим ключом.`,
+  ],
+];
+
+export function lawText(language: Language, text: string): string {
+  return language === 'ru' ? russian(text) : text;
+}
+
+function russian(text: string): string {
+  for (const [pattern, write] of PATTERNS) {
+    const found = pattern.exec(text);
+    if (found) return write(...found.slice(1));
+  }
+  // Articles of several laws stand behind one another.
+  const parts = text.split('; ');
+  return parts.length > 1 ? parts.map(russian).join('; ') : text;
+}
+
+/** `14(3), 20(1)` as `ч. 3 ст. 14, ч. 1 ст. 20`. */
+function articles(list: string): string {
+  return list
+    .split(', ')
+    .map((each) => {
+      const found = /^([\d.]+)\((\d+)\)$/.exec(each);
+      return found ? `ч. ${found[2]} ст. ${found[1]}` : `ст. ${each}`;
+    })
+    .join(', ');
+}
+
+function counted(number: string, [one, few, many]: Forms): string {
+  const category = PLURAL.select(Number(number));
+  return `${number} ${category === 'one' ? one : category === 'few' ? few : many}`;
+}

@@ -1,0 +1,86 @@
+/**
+ * The door to the officer's page: who may passes and has it loaded, the others
+ * are told what it needs. The page itself is a part of its own, so that it costs
+ * those who only look at numbers nothing.
+ */
+import { useEffect, useState } from 'preact/hooks';
+import type { Session } from '../api/types';
+import { Failure } from '../parts/failure';
+import { Mark } from '../parts/icons';
+import { Menu } from '../parts/menu';
+import { useWords, type Language } from '../words/language';
+
+export const OFFICER_PATH = '/officer';
+
+/** Who may open it; the server decides for each question again. */
+const OFFICE_ROLES: readonly string[] = ['officer', 'owner'];
+
+export function mayOffice(session: Session): boolean {
+  return OFFICE_ROLES.includes(session.role);
+}
+
+interface Props {
+  readonly session: Session;
+  readonly onLanguage: (language: Language) => void;
+  readonly onAccount: () => void;
+  readonly onSignOut: () => void;
+}
+
+type Part = typeof import('../officer');
+
+export function OfficerDoor(props: Props) {
+  const { t } = useWords();
+  const may = mayOffice(props.session);
+  const [part, setPart] = useState<Part | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const [attempt, setAttempt] = useState(0);
+
+  useEffect(() => {
+    if (!may) return;
+    let here = true;
+    setError(null);
+    import('../officer').then(
+      (loaded) => here && setPart(loaded),
+      (failure: unknown) => here && setError(failure),
+    );
+    return () => {
+      here = false;
+    };
+  }, [may, attempt]);
+
+  if (part && may) return <part.Officer {...props} />;
+  if (may) {
+    return (
+      <main class="page-wait">
+        {error === null ? (
+          <div role="status" aria-label={t('app.loading')} />
+        ) : (
+          <Failure error={error} retry={() => setAttempt(attempt + 1)} />
+        )}
+      </main>
+    );
+  }
+  return (
+    <>
+      <header class="header">
+        <div class="header-row">
+          <a class="brand" href="/" aria-label={t('app.name')}>
+            <Mark />
+            <span class="brand-name">{t('app.name')}</span>
+          </a>
+          <span class="spring" />
+          <Menu {...props} here="officer" />
+        </div>
+      </header>
+      <main class="page">
+        <section class="card notice" data-denied>
+          <h1>{t('officer.denied_title')}</h1>
+          <p>{t('officer.denied_text', { role: props.session.role })}</p>
+          <p>
+            <a href="/">{t('officer.back')}</a>
+          </p>
+        </section>
+      </main>
+    </>
+  );
+}
