@@ -71,21 +71,7 @@ export function Officer(props: Props) {
         </div>
       </header>
       <div class="office-page">
-        <nav class="office-nav" aria-label={t('office.sections')}>
-          <ul>
-            {SECTIONS.map((section) => (
-              <li key={section}>
-                <a
-                  href={writePlace(section)}
-                  data-section-link={section}
-                  aria-current={section === place.section ? 'page' : undefined}
-                >
-                  {t(`section.${section}`)}
-                </a>
-              </li>
-            ))}
-          </ul>
-        </nav>
+        <Sections place={place} />
         <main id="office-main" class="office-main" tabIndex={-1} data-section={place.section} data-item={place.item}>
           <Heading place={place} />
           <Region name="sites" load={load} empty={t('site.none_text')} isEmpty={(all) => all.length === 0}>
@@ -101,6 +87,33 @@ export function Officer(props: Props) {
         </main>
       </div>
     </div>
+  );
+}
+
+function Sections({ place }: { readonly place: Place }) {
+  const { t } = useOffice();
+  const list = useRef<HTMLUListElement>(null);
+  // On a phone the list is wider than the screen: where one is must be seen in it.
+  useEffect(() => {
+    const here = list.current?.querySelector<HTMLElement>('[aria-current]');
+    if (list.current && here) list.current.scrollLeft = here.offsetLeft - list.current.offsetLeft - 40;
+  }, [place.section]);
+  return (
+    <nav class="office-nav" aria-label={t('office.sections')}>
+      <ul ref={list}>
+        {SECTIONS.map((section) => (
+          <li key={section}>
+            <a
+              href={writePlace(section)}
+              data-section-link={section}
+              aria-current={section === place.section ? 'page' : undefined}
+            >
+              {t(`section.${section}`)}
+            </a>
+          </li>
+        ))}
+      </ul>
+    </nav>
   );
 }
 

@@ -7,7 +7,10 @@ import { Region } from './parts/region';
 import { State, type Tone } from './parts/shown';
 import { useOffice } from './words';
 
-export const LIGHTS: Readonly<Record<Light, Tone>> = { green: 'good', red: 'bad', none: 'plain' };
+/** A moment in RFC 3339, which is shown by the site's clock. */
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
+
+const LIGHTS: Readonly<Record<Light, Tone>> = { green: 'good', red: 'bad', none: 'plain' };
 
 export function Policy() {
   const { t } = useOffice();
@@ -29,16 +32,16 @@ export function Policy() {
 function Table({ table }: { readonly table: PolicyTable }) {
   const { t, moment, language } = useOffice();
   const office = useOfficeHere();
+  const zone = zoneOf(office, table.site);
   return (
-    <div class="office-stack" data-policy={table.site} data-policy-state={table.state}>
+    <div data-policy={table.site} data-policy-state={table.state}>
       <div class="office-bar">
-        <p>
+        <div class="bar-text">
           <State tone={LIGHTS[table.state]} text={t(table.state === 'green' ? 'policy.green' : 'policy.red')} />
-        </p>
-        <p class="office-lead">
-          {t('policy.made', { version: table.version, at: moment(table.made, zoneOf(office, table.site)) })}
-        </p>
-        <span class="spring" />
+          <p class="office-lead">
+            {t('policy.made', { version: table.version, at: moment(table.made, zone) })}
+          </p>
+        </div>
         <a class="button" href={policyPage(table.site, language)} target="_blank" rel="noopener" data-policy-page>
           {t('policy.print')}
         </a>
@@ -65,7 +68,7 @@ function Table({ table }: { readonly table: PolicyTable }) {
           </thead>
           <tbody>
             {table.clauses.map((clause) => (
-              <Row key={clause.clause} clause={clause} />
+              <Row key={clause.clause} clause={clause} zone={zone} />
             ))}
           </tbody>
         </table>
@@ -74,8 +77,12 @@ function Table({ table }: { readonly table: PolicyTable }) {
   );
 }
 
-function Row({ clause }: { readonly clause: Clause }) {
-  const { t, language } = useOffice();
+function Row({ clause, zone }: { readonly clause: Clause; readonly zone: string }) {
+  const { t, language, moment } = useOffice();
+  const written = (value: unknown): string => {
+    if (typeof value !== 'string') return JSON.stringify(value);
+    return INSTANT.test(value) ? moment(value, zone) : value;
+  };
   return (
     <tr data-clause={clause.clause} data-light={clause.state}>
       <th scope="row">{clause.clause}</th>
@@ -112,9 +119,4 @@ function Row({ clause }: { readonly clause: Clause }) {
       </td>
     </tr>
   );
-}
-
-/** A value of a setting or a piece of evidence: texts as they are, the rest as JSON. */
-function written(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
 }

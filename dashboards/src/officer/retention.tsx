@@ -117,10 +117,10 @@ export function Report({ report }: { readonly report: RetentionReport }) {
             <tr>
               <th scope="col">{t('site.label')}</th>
               <th scope="col">{t('retention.kind')}</th>
-              <th scope="col" class="number">
+              <th scope="col" class="amount">
                 {t(report.dry_run ? 'retention.would_remove' : 'retention.removed')}
               </th>
-              <th scope="col" class="number">
+              <th scope="col" class="amount">
                 {t('retention.held')}
               </th>
               <th scope="col">{t('retention.oldest')}</th>
@@ -131,10 +131,10 @@ export function Report({ report }: { readonly report: RetentionReport }) {
               <tr key={`${each.site} ${each.kind}`}>
                 <td data-label={t('site.label')}>{each.site}</td>
                 <td data-label={t('retention.kind')}>{find(`data.${each.kind}`) ?? each.kind}</td>
-                <td class="number" data-label={t('retention.removed')}>
+                <td class="amount" data-label={t('retention.removed')}>
                   {format.number(each.removed)}
                 </td>
-                <td class="number" data-label={t('retention.held')}>
+                <td class="amount" data-label={t('retention.held')}>
                   {format.number(each.held_back)}
                 </td>
                 <td data-label={t('retention.oldest')}>{each.oldest_left ? moment(each.oldest_left, zone) : '—'}</td>

@@ -16,11 +16,13 @@ interface Props {
   readonly onSignOut: () => void;
   /** Absent where no site is chosen. */
   readonly onOwnHit?: () => void;
+  /** Absent where the page has a section for it. */
+  readonly onSecondFactor?: () => void;
   /** Which page it stands on: it links to the other one. */
   readonly here?: 'dashboard' | 'officer';
 }
 
-export function Menu({ session, onLanguage, onAccount, onSignOut, onOwnHit, here = 'dashboard' }: Props) {
+export function Menu({ session, onLanguage, onAccount, onSignOut, onOwnHit, onSecondFactor, here = 'dashboard' }: Props) {
   const { t } = useWords();
   return (
     <Popover label={<Icon name="more" />} name={t('app.menu')} class="menu" align="end">
@@ -45,6 +47,20 @@ export function Menu({ session, onLanguage, onAccount, onSignOut, onOwnHit, here
             {session.login === null && (
               <button type="button" data-item class="item" onClick={onAccount}>
                 {t('account.title')}
+              </button>
+            )}
+            {onSecondFactor && session.login !== null && (
+              <button
+                type="button"
+                data-item
+                data-second-factor
+                class="item"
+                onClick={() => {
+                  close();
+                  onSecondFactor();
+                }}
+              >
+                {t('app.second_factor')}
               </button>
             )}
             {onOwnHit && (

@@ -3,10 +3,10 @@
  * are told what it needs. The page itself is a part of its own, so that it costs
  * those who only look at numbers nothing.
  */
-import { useEffect, useState } from 'preact/hooks';
 import type { Session } from '../api/types';
 import { Failure } from '../parts/failure';
 import { Mark } from '../parts/icons';
+import { useLate } from '../parts/late';
 import { Menu } from '../parts/menu';
 import { useWords, type Language } from '../words/language';
 
@@ -26,27 +26,10 @@ interface Props {
   readonly onSignOut: () => void;
 }
 
-type Part = typeof import('../officer');
-
 export function OfficerDoor(props: Props) {
   const { t } = useWords();
   const may = mayOffice(props.session);
-  const [part, setPart] = useState<Part | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  const [attempt, setAttempt] = useState(0);
-
-  useEffect(() => {
-    if (!may) return;
-    let here = true;
-    setError(null);
-    import('../officer').then(
-      (loaded) => here && setPart(loaded),
-      (failure: unknown) => here && setError(failure),
-    );
-    return () => {
-      here = false;
-    };
-  }, [may, attempt]);
+  const { part, error, retry } = useLate(() => import('../officer'), may);
 
   if (part && may) return <part.Officer {...props} />;
   if (may) {
@@ -55,7 +38,7 @@ export function OfficerDoor(props: Props) {
         {error === null ? (
           <div role="status" aria-label={t('app.loading')} />
         ) : (
-          <Failure error={error} retry={() => setAttempt(attempt + 1)} />
+          <Failure error={error} retry={retry} />
         )}
       </main>
     );

@@ -16,6 +16,7 @@ export const en = {
   'theme.light': 'Light',
   'theme.dark': 'Dark',
   'app.debug_hit': 'Check my own visit',
+  'app.second_factor': 'Second factor',
   'app.sign_out': 'Sign out',
   'app.signed_in_as': 'Signed in as {login}',
   'app.signed_in_by_code': 'Signed in with a one-time code',

@@ -14,6 +14,7 @@ export const ru: Readonly<Record<MessageKey, Message>> = {
   'theme.light': 'Светлое',
   'theme.dark': 'Тёмное',
   'app.debug_hit': 'Проверить свой заход',
+  'app.second_factor': 'Второй фактор',
   'app.sign_out': 'Выйти',
   'app.signed_in_as': 'Вы вошли как {login}',
   'app.signed_in_by_code': 'Вы вошли по одноразовому коду',

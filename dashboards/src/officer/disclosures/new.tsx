@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import { disclose, MAX_PURPOSE_BYTES, RECIPIENT_KINDS, type Disclosure } from '../../api/officer';
 import { DISCLOSED_FIELDS, USUAL_FIELDS } from '../model/fields';
-import { disclosureOf, typedOf } from '../model/forms';
+import { disclosureOf, typedOf, type WhoWay } from '../model/forms';
 import { writePlace } from '../model/place';
 import { firstSite, useOfficeHere, zoneOf } from '../office';
 import { useDeed } from '../parts/deed';
@@ -15,6 +15,8 @@ import { useOffice } from '../words';
 /** `2026-0001` and a little more. */
 const MAX_NUMBER = 16;
 
+const WAYS: readonly WhoWay[] = ['request', 'cookie', 'user', 'address'];
+
 export function NewDisclosureForm() {
   const words = useOffice();
   const { t, find, format } = words;
@@ -22,6 +24,7 @@ export function NewDisclosureForm() {
   const deed = useDeed(words);
   const [site, setSite] = useState(firstSite(office));
   const [scope, setScope] = useState('person');
+  const [way, setWay] = useState<WhoWay>('request');
   const [made, setMade] = useState<Disclosure | null>(null);
   const zone = zoneOf(office, site);
   return (
@@ -80,10 +83,13 @@ export function NewDisclosureForm() {
             ['range', t('disclose.range')],
           ]}
           value={scope}
-          onValue={setScope}
+          onValue={(value) => {
+            setScope(value);
+            setWay('request');
+          }}
         />
         {scope === 'person' ? (
-          <WhoFields ways={['request', 'cookie', 'user', 'address']} zone={zone} />
+          <WhoFields ways={WAYS} zone={zone} onWay={setWay} />
         ) : (
           <>
             <Text name="range_from" type="datetime-local" label={t('who.from')} required />
@@ -106,6 +112,7 @@ export function NewDisclosureForm() {
           name="request"
           label={t('disclosures.request')}
           hint={t('disclose.request_hint')}
+          required={scope === 'person' && way === 'request'}
           most={MAX_NUMBER}
         />
         <Choice

@@ -48,7 +48,7 @@ function Shown({ incident, onChanged }: Props) {
       >
         <Facts
           facts={[
-            [t('incident.what'), incident.what],
+            [t('incidents.kind'), incident.what],
             [t('site.label'), incident.site],
             [
               t('incident.range'),
@@ -109,7 +109,7 @@ function Affected({ incident: { affected }, zone }: { readonly incident: Inciden
           <thead>
             <tr>
               <th scope="col">{t('incident.category')}</th>
-              <th scope="col" class="number">
+              <th scope="col" class="amount">
                 {t('result.rows')}
               </th>
             </tr>
@@ -118,7 +118,7 @@ function Affected({ incident: { affected }, zone }: { readonly incident: Inciden
             {affected.kinds.map((kind) => (
               <tr key={kind.name}>
                 <td>{kind[language]}</td>
-                <td class="number" data-label={t('result.rows')}>
+                <td class="amount" data-label={t('result.rows')}>
                   {format.number(kind.rows)}
                 </td>
               </tr>

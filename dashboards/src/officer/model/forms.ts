@@ -87,10 +87,10 @@ export function whoOf(typed: Typed, timezone: string, request?: string): Who | n
   }
 }
 
-/** People copy `metka=VALUE; …` from the browser's tools: the value alone is meant. */
+/** People copy `metka=VALUE;` from the browser's tools: the value alone is meant. */
 export function cookieValue(text: string): string {
-  const found = /(?:^|[;\s])[\w-]+=([^;\s]+)/.exec(text);
-  return (found?.[1] ?? text).trim();
+  const found = /^[\w-]+=([^;=\s]+);?$/.exec(text.trim());
+  return found?.[1] ?? text.trim();
 }
 
 export function newRequestOf(typed: Typed, timezone: string): NewRequest {

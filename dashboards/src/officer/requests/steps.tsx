@@ -21,7 +21,7 @@ export function Steps({ request, onChanged }: Props) {
   const [step, setStep] = useState<Step | null>(null);
   const [outcome, setOutcome] = useState('done');
   const steps: Step[] = ['close'];
-  if (request.extension === null) steps.push('extend');
+  if (request.extension === null && mayExtend(request)) steps.push('extend');
   if (request.first_step && request.first_step.done === null) steps.push('stopped');
 
   const change = (make: (typed: Readonly<Record<string, string>>) => RequestChange) => (form: HTMLFormElement) =>
@@ -105,4 +105,9 @@ export function Steps({ request, onChanged }: Props) {
       )}
     </Card>
   );
+}
+
+/** The law gives a longer term for an answer about what is held, the GDPR for every request of its own. */
+function mayExtend({ law, kind }: Request): boolean {
+  return law === 'gdpr' ? kind !== 'claim' : kind === 'access';
 }

@@ -102,7 +102,7 @@ export const enRecords = {
   'audit.at': 'Time',
   'audit.actor': 'Who',
   'audit.subject': 'About',
-  'audit.why': 'Purpose and details',
+  'audit.why': 'Details',
   'audit.cut': {
     one: '{number} byte of a torn line was cut off before it',
     other: '{number} bytes of a torn line were cut off before it',
@@ -131,8 +131,8 @@ export const enRecords = {
 
   'policy.of_site': 'The policy of {site}. Choose another site above.',
   'policy.empty': 'The policy has no clauses for this site.',
-  'policy.green': 'all clauses are kept',
-  'policy.red': 'some clauses are not kept',
+  'policy.green': 'All clauses are kept',
+  'policy.red': 'Some clauses are not kept',
   'policy.made': 'Version {version}, evidence of {at}',
   'policy.print': 'Page to print',
   'policy.save': 'Save as JSON',
@@ -157,7 +157,7 @@ export const enRecords = {
   'retention.removed': 'Removed',
   'retention.would_remove': 'Would be removed',
   'retention.held': 'Held back',
-  'retention.oldest': 'Oldest that is left',
+  'retention.oldest': 'Oldest left',
   'retention.keys': 'Address keys destroyed',
   'retention.backups': 'Backups past their age destroyed',
   'retention.seconds': 'Took',

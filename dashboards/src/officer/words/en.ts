@@ -56,7 +56,7 @@ export const en = {
   'overview.incidents': 'Incidents',
   'overview.no_incidents': 'No open incident',
   'overview.open_incidents': { one: '{number} open incident', other: '{number} open incidents' },
-  'overview.red': { one: 'clause {clauses} is not kept', other: 'clauses {clauses} are not kept' },
+  'overview.red': { one: 'Clause {clauses} is not kept', other: 'Clauses {clauses} are not kept' },
   'overview.last_entry': 'Last entry: {at}',
   'overview.removed': 'Removed: {rows}.',
   'overview.backup': 'Last backup',

@@ -59,13 +59,13 @@ export function lawText(language: Language, text: string): string {
 }
 
 function russian(text: string): string {
+  const parts = text.split('; ');
+  if (parts.length > 1) return parts.map(russian).join('; ');
   for (const [pattern, write] of PATTERNS) {
     const found = pattern.exec(text);
     if (found) return write(...found.slice(1));
   }
-  // Articles of several laws stand behind one another.
-  const parts = text.split('; ');
-  return parts.length > 1 ? parts.map(russian).join('; ') : text;
+  return text;
 }
 
 /** `14(3), 20(1)` as `ч. 3 ст. 14, ч. 1 ст. 20`. */
@@ -73,7 +73,7 @@ function articles(list: string): string {
   return list
     .split(', ')
     .map((each) => {
-      const found = /^([\d.]+)\((\d+)\)$/.exec(each);
+      const found = /^([\d.]+)\(([\d.]+)\)$/.exec(each);
       return found ? `ч. ${found[2]} ст. ${found[1]}` : `ст. ${each}`;
     })
     .join(', ');

@@ -121,7 +121,7 @@ export const ruRecords: Readonly<Record<keyof typeof enRecords, Message>> = {
   'audit.at': 'Время',
   'audit.actor': 'Кто',
   'audit.subject': 'О ком',
-  'audit.why': 'Цель и подробности',
+  'audit.why': 'Подробности',
   'audit.cut': {
     one: 'перед записью отброшен {number} байт оборванной строки',
     few: 'перед записью отброшено {number} байта оборванной строки',
@@ -157,8 +157,8 @@ export const ruRecords: Readonly<Record<keyof typeof enRecords, Message>> = {
 
   'policy.of_site': 'Политика сайта {site}. Другой сайт можно выбрать вверху.',
   'policy.empty': 'Для этого сайта в политике нет пунктов.',
-  'policy.green': 'все пункты соблюдаются',
-  'policy.red': 'есть пункты, которые не соблюдаются',
+  'policy.green': 'Все пункты соблюдаются',
+  'policy.red': 'Есть пункты, которые не соблюдаются',
   'policy.made': 'Редакция {version}, данные на {at}',
   'policy.print': 'Для печати',
   'policy.save': 'Сохранить JSON',
@@ -183,7 +183,7 @@ export const ruRecords: Readonly<Record<keyof typeof enRecords, Message>> = {
   'retention.removed': 'Удалено',
   'retention.would_remove': 'Было бы удалено',
   'retention.held': 'Удержано',
-  'retention.oldest': 'Самое старое из оставшегося',
+  'retention.oldest': 'Самые старые',
   'retention.keys': 'Уничтожено ключей адресов',
   'retention.backups': 'Уничтожено устаревших копий',
   'retention.seconds': 'Заняло',
