@@ -12,7 +12,8 @@
 //! | [`Kind::Own`]: dashboard, sign-in, `/debug/hit` | what comes from here; no string becomes code or markup | nobody | `same-origin` |
 //! | [`Kind::Demo`]: the demo clinic | the same, and the collector | nobody | the browser's default, as on an ordinary site |
 //!
-//! What is a document of any kind has no inline script or style, takes no
+//! A page to be printed ([`protect_paper`]) is data that has one style, named by its
+//! hash. What else is a document of any kind has no inline script or style, takes no
 //! string where code could be ([Trusted Types], without a policy that could
 //! make an exception), may use no device or sensor, and shares its window with
 //! no other origin. [`secure`] adds HSTS where browsers come by https.
@@ -141,6 +142,27 @@ pub fn protect_demo(headers: &mut HeaderMap, collector: &str) {
     // An origin is made of letters, digits and dots: it always fits.
     let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(NOTHING));
     headers.insert(CONTENT_SECURITY_POLICY, policy);
+}
+
+/// Gives a page that is to be printed what data carries, and its one style, by the
+/// hash of its text in base64.
+pub fn protect_paper(headers: &mut HeaderMap, style: Option<&str>) {
+    protect(headers, Kind::Data);
+    let Some(style) = style else { return };
+    let policy = format!(
+        concat!(
+            "default-src 'none'; style-src 'sha256-{}'; form-action 'none'; ",
+            unframed!(),
+            "; ",
+            trusted_types!()
+        ),
+        style
+    );
+    // A hash in base64 always fits.
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(NOTHING)),
+    );
 }
 
 /// HSTS, for an address that browsers reach by https.

@@ -34,6 +34,7 @@
 //! - [`retention`]: what is past its term goes, daily
 //! - [`backup`]: one encrypted, checked file of storage and spool, and back
 //! - [`rights`]: what people ask of their data, and until when it must be done
+//! - [`policy`]: the published policy clause by clause, with what can be seen of each now
 //! - [`query`]: questions in, exact numbers out
 //! - [`web`]: dashboard, sign-in, API, metrics
 //! - [`demo`]: a made-up clinic with some months of made-up visitors
@@ -65,6 +66,7 @@ pub mod log;
 pub mod mark;
 pub mod parse;
 pub mod pipeline;
+pub mod policy;
 pub mod privacy;
 mod private_file;
 pub mod query;

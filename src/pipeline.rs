@@ -38,6 +38,7 @@ use crate::reject::Reason;
 use crate::spool::seen::Claim;
 use crate::spool::{Ticket, Writer};
 use crate::store::row::{Row, SCROLL_UNKNOWN};
+use crate::subject::choices::Choice;
 
 /// One hit in so many is timed: a clock reading between all steps would cost
 /// about as much as the cheaper half of them.
@@ -227,7 +228,14 @@ fn drop_foreign_host(passage: &mut Passage) -> Result<(), Reason> {
 }
 
 fn drop_opted_out(passage: &mut Passage) -> Result<(), Reason> {
-    if passage.request.client.opted_out { Err(Reason::OptedOut) } else { Ok(()) }
+    if passage.request.client.opted_out {
+        return Err(Reason::OptedOut);
+    }
+    if passage.chosen(Choice::OptOut).is_some() {
+        passage.answer.opt_out = true;
+        return Err(Reason::OptedOut);
+    }
+    Ok(())
 }
 
 fn drop_signalled(passage: &mut Passage) -> Result<(), Reason> {
@@ -258,25 +266,27 @@ fn put_visitor(passage: &mut Passage) -> Result<(), Reason> {
     let request = passage.request;
     let (client, now, today) = (request.client, request.now, request.today);
     let site = passage.site();
-    let terms = consent::terms(&site.site, client, passage.hit().consent);
+    let said = passage.hit().consent;
+    let mut terms = consent::terms(&site.site, client, said);
+    if terms.state == ConsentState::Marketing
+        && let Some(visitor) = passage.chosen(Choice::NoMarketing)
+    {
+        match said {
+            ConsentState::Marketing => passage.answer.renewed.push((site.site.id.clone(), visitor)),
+            _ => terms = terms.without_marketing(&site.site, client),
+        }
+    }
     passage.terms = Some(terms);
     let keys = &passage.shared.keys;
-    if let Some(value) = client.cookie.filter(|_| terms.cookie) {
-        let read = || keys.read_cookie(value, today).inspect_err(|_| passage.shared.cookie_refused()).ok();
-        if let Some(cookie) = request.cookie.get_or_init(read) {
-            let visitor = match request.visitor.get() {
-                (last, visitor) if std::ptr::eq(last, &**site) => visitor,
-                _ => keys.cookie_visitor(&site.site.id, &cookie.id),
-            };
-            request.visitor.set((&**site, visitor));
-            // Whoever was erased is somebody new, and is offered a new cookie.
-            if !passage.shared.is_erased(&site.site.id, visitor) {
-                passage.identity.kind = IdentityKind::Cookie;
-                passage.identity.visitor = visitor;
-                passage.newcomer = (cookie.day >= today).then_some(Newcomer::Cookie(visitor));
-                return Ok(());
-            }
-        }
+    // Whoever was erased is somebody new, and is offered a new cookie.
+    if terms.cookie
+        && let Some((day, visitor)) = passage.cookie()
+        && !passage.shared.is_erased(&site.site.id, visitor)
+    {
+        passage.identity.kind = IdentityKind::Cookie;
+        passage.identity.visitor = visitor;
+        passage.newcomer = (day >= today).then_some(Newcomer::Cookie(visitor));
+        return Ok(());
     }
     // Without random numbers for a salt there is no hash that nobody could make again.
     let Cookieless { visitor, before } =
@@ -378,7 +388,7 @@ fn put_cookie(passage: &mut Passage) -> Result<(), Reason> {
     let site = passage.site();
     let stated = passage.hit().consent;
     if terms.remember {
-        passage.answer.say(&site.site.id, stated);
+        passage.answer.say(&site.site.id, terms.state);
     }
     if stated != ConsentState::Unstated && site.site.consent != Consent::Cookieless {
         passage.answer.forget = stated == ConsentState::Denied;
@@ -453,6 +463,35 @@ impl<'a> Passage<'a> {
 
     fn hit(&self) -> &Hit<'a> {
         self.hit.as_ref().expect("drop_unreadable comes before all that look at the hit")
+    }
+
+    /// The day of the visitor's cookie, and whose it is on the site; none without a
+    /// genuine one.
+    fn cookie(&self) -> Option<(Date, u64)> {
+        let (request, shared, site) = (self.request, self.shared, self.site());
+        let value = request.client.cookie?;
+        let read = || {
+            let cookie = shared.keys.read_cookie(value, request.today);
+            cookie.inspect_err(|_| shared.cookie_refused()).ok()
+        };
+        let cookie = request.cookie.get_or_init(read).as_ref()?;
+        let visitor = match request.visitor.get() {
+            (last, visitor) if std::ptr::eq(last, &**site) => visitor,
+            _ => shared.keys.cookie_visitor(&site.site.id, &cookie.id),
+        };
+        request.visitor.set((&**site, visitor));
+        Some((cookie.day, visitor))
+    }
+
+    /// The visitor, if an officer has noted this for them. Where nobody has anything noted,
+    /// no cookie is read for it.
+    fn chosen(&self, choice: Choice) -> Option<u64> {
+        let list = self.shared.choices.list();
+        if list.is_empty() {
+            return None;
+        }
+        let (_, visitor) = self.cookie()?;
+        list.has(choice, &self.site().site.id, visitor).then_some(visitor)
     }
 }
 

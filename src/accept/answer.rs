@@ -12,7 +12,7 @@ use http_body_util::Full;
 
 use super::{Settings, Shared};
 use crate::headers::{Kind, protect};
-use crate::identify::consent::{self, Answer as Cookies};
+use crate::identify::consent::{self, Answer as Cookies, OptOut};
 use jiff::civil::Date;
 
 /// What the collect address answers.
@@ -124,6 +124,19 @@ pub fn set_cookies(
         let value = shared.keys.sign_cookie(id, today);
         lines.push(consent::visitor_cookie(settings.cookie_name, value, settings.secure));
     }
+    for line in lines {
+        if let Ok(value) = HeaderValue::from_str(&line) {
+            answer.headers_mut().append(SET_COOKIE, value);
+        }
+    }
+}
+
+/// Tells the browser that it is opted out, as the page at `/privacy` does.
+pub fn opt_out(answer: &mut Answer, settings: &Settings) {
+    let lines = [
+        consent::opt_out_cookie(OptOut::Set, settings.secure),
+        consent::forget_visitor(settings.cookie_name, settings.secure),
+    ];
     for line in lines {
         if let Ok(value) = HeaderValue::from_str(&line) {
             answer.headers_mut().append(SET_COOKIE, value);

@@ -98,7 +98,10 @@ where
         tally.add(index, outcome);
     }
     let mut answer = tally.answer();
-    if tally.accepted > 0 {
+    if cookies.opt_out {
+        answer::opt_out(&mut answer, settings);
+    } else if tally.accepted > 0 {
+        context.renew(&cookies).await;
         answer::set_cookies(&mut answer, &cookies, context.shared, settings, request.today);
     }
     let origin =

@@ -55,6 +55,7 @@ use crate::privacy::address::ClientIp;
 use crate::privacy::keys::KeyRing;
 use crate::refusals::{Refusals, Terms};
 use crate::spool::{Backlog, Seen, Subject, Tombstones};
+use crate::subject::choices::Choices;
 pub use limits::Limits;
 pub use listen::bind;
 pub use serve::{serve, spawn};
@@ -71,6 +72,8 @@ pub struct Shared {
     pub seen: Arc<Seen>,
     pub crowd: Crowd,
     pub refusals: Refusals,
+    /// What officers have noted for browsers.
+    pub choices: Arc<Choices>,
     pub limits: Limits,
     /// As last looked at: hit threads do not take the locks that the shipper takes.
     backlog: ArcSwap<Backlog>,
@@ -128,6 +131,7 @@ impl Shared {
         seen: Arc<Seen>,
         limits: Limits,
     ) -> Result<Arc<Shared>, SitesError> {
+        let choices = Arc::new(Choices::new(&config.data_dir));
         let settings = Settings::new(config, &counters, None)?;
         Ok(Arc::new(Shared {
             settings: ArcSwap::from_pointee(settings),
@@ -137,6 +141,7 @@ impl Shared {
             seen,
             crowd: Crowd::default(),
             refusals: Refusals::default(),
+            choices,
             limits,
             backlog: ArcSwap::default(),
             erased: ArcSwap::default(),

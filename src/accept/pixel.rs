@@ -33,13 +33,20 @@ pub struct Waiting {
     cookies: Cookies,
 }
 
+/// A hit that was refused.
+pub struct Refused {
+    reason: Reason,
+    /// The officer opted this browser out, and it is told so.
+    opt_out: bool,
+}
+
 /// Takes the hit in the query of a request whose whole target has `length` bytes.
 pub fn pixel(
     context: &Context<'_>,
     settings: &Arc<Settings>,
     head: &Parts,
     length: usize,
-) -> Result<Waiting, Reason> {
+) -> Result<Waiting, Refused> {
     let client = parse::client::client(context.peer, &head.headers, &settings.config.collect);
     let request = pipeline::Request::new(&client, referer(&head.headers), context.now());
     let mut cookies = Cookies::default();
@@ -53,7 +60,7 @@ pub fn pixel(
         Ok(report) => context.take(settings, &request, &mut cookies, report),
         Err(reason) => Err(context.refuse_unread(settings, &client.ip, *reason)),
     };
-    let taken = taken?;
+    let taken = taken.map_err(|reason| Refused { reason, opt_out: cookies.opt_out })?;
     cookies.minted_is_stored = taken.minted;
     Ok(Waiting {
         ticket: taken.ticket,
@@ -71,6 +78,18 @@ pub fn referer(headers: &HeaderMap) -> Option<&str> {
     headers.get(REFERER).and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
 }
 
+// === impl Refused ===
+
+impl Refused {
+    pub fn answer(self, settings: &Settings) -> Answer {
+        let mut answer = answer::pixel(self.reason.name());
+        if self.opt_out {
+            answer::opt_out(&mut answer, settings);
+        }
+        answer
+    }
+}
+
 // === impl Waiting ===
 
 impl Waiting {
@@ -79,6 +98,7 @@ impl Waiting {
         let Waiting { ticket, settings, site, ip, today, note, cookies } = self;
         match context.durable(&settings, &site, &ip, ticket).await {
             Ok(()) => {
+                context.renew(&cookies).await;
                 let mut answer = answer::pixel(note.map_or("ok", Reason::name));
                 answer::set_cookies(&mut answer, &cookies, context.shared, &settings, today);
                 answer

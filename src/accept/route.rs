@@ -63,7 +63,7 @@ where
         return if matches!(head.method, Method::GET | Method::HEAD) {
             match pixel::pixel(&context, &settings, &head, length) {
                 Ok(waiting) => Routed::Pixel(waiting),
-                Err(reason) => Routed::Answered(answer::pixel(reason.name())),
+                Err(refused) => Routed::Answered(refused.answer(&settings)),
             }
         } else {
             Routed::Answered(answer::close(answer::method_not_allowed("GET, HEAD")))
@@ -196,6 +196,19 @@ impl Context<'_> {
         ticket: Ticket,
     ) -> Result<(), Reason> {
         ticket.await.inspect_err(|reason| self.note_refusal(settings, Some(site), ip, *reason))
+    }
+
+    /// What visitors said anew ends what an officer had noted for them, before they are
+    /// answered. It waits for the disk, which happens once for each such note.
+    pub async fn renew(&self, cookies: &Cookies) {
+        if cookies.renewed.is_empty() {
+            return;
+        }
+        let (choices, renewed) = (self.shared.choices.clone(), cookies.renewed.clone());
+        let done = tokio::task::spawn_blocking(move || choices.end_no_marketing(&renewed)).await;
+        if let Ok(Err(error)) = done {
+            tracing::error!(%error, "a new consent to marketing was not noted: it counts for this hit only");
+        }
     }
 
     /// Counts a hit that could not be read far enough to name its site.

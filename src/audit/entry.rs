@@ -131,6 +131,8 @@ closed! {
     SignInFailed = "sign_in_failed",
     SignOut = "sign_out",
     PasswordChanged = "password_changed",
+    SecondFactorSet = "second_factor_set",
+    SecondFactorRemoved = "second_factor_removed",
     PeopleListed = "people_listed",
     PersonAdded = "person_added",
     PersonChanged = "person_changed",
@@ -163,6 +165,8 @@ closed! {
     ConfigurationReloaded = "configuration_reloaded",
     TrailExpired = "trail_expired",
     DeadLettersReplayed = "dead_letters_replayed",
+    MarketingWithdrawn = "marketing_withdrawn",
+    SubjectOptedOut = "subject_opted_out",
 }
 
 closed! {

@@ -207,6 +207,24 @@ pub(super) fn shared_lock(dir: &Path) -> Result<Option<File>, AuditError> {
     Ok(Some(file))
 }
 
+// === impl Verified ===
+
+impl Verified {
+    /// `{"entries","first":{"number","at"},"last","anchor","torn_bytes"}`
+    pub fn described(&self) -> serde_json::Value {
+        let described = |seen: Option<Seen>| {
+            seen.map(|seen| serde_json::json!({ "number": seen.number, "at": seen.at.to_string() }))
+        };
+        serde_json::json!({
+            "entries": self.entries,
+            "first": described(self.first),
+            "last": described(self.last),
+            "anchor": self.anchor.to_string(),
+            "torn_bytes": self.torn_bytes,
+        })
+    }
+}
+
 // === impl Filter ===
 
 impl Filter {

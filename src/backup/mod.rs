@@ -112,6 +112,15 @@ pub enum BackupError {
     Panicked,
 }
 
+/// When the youngest backup in a directory was made; none if there is none. What has
+/// the name of one was checked when it was made.
+pub fn latest(dir: &Path) -> Result<Option<jiff::Timestamp>, BackupError> {
+    let backups = entries(dir)?;
+    let backups = backups.iter().filter(|path| path.extension().is_some_and(|end| end == EXTENSION));
+    let made = backups.filter_map(|path| read::header(path).ok()).map(|header| header.made_ms).max();
+    Ok(made.and_then(|made_ms| jiff::Timestamp::from_millisecond(made_ms).ok()))
+}
+
 /// Removes what a killed backup left: the plain copy of storage, unfinished
 /// archives. Call it where none can be running.
 pub fn tidy(config: &Config) -> Result<(), BackupError> {

@@ -10,7 +10,7 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 
 use super::context::{Context, Failure, Outcome, table};
-use crate::audit::{Action, Anchor, DIR_NAME, Filter, Listed, MAX_LISTED, Seen, Trail};
+use crate::audit::{Action, Anchor, DIR_NAME, Filter, Listed, MAX_LISTED, Trail};
 use crate::config::Config;
 use crate::privacy::keys::KeyRing;
 
@@ -68,15 +68,6 @@ pub fn run(args: &AuditArgs, context: &Context) -> Outcome {
 fn verify(args: &VerifyArgs, context: &Context) -> Outcome {
     let config = context.config()?;
     let found = trail(&config, context)?.verify(args.anchor)?;
-    let described =
-        |seen: Option<Seen>| seen.map(|seen| json!({ "number": seen.number, "at": seen.at.to_string() }));
-    let value = json!({
-        "entries": found.entries,
-        "first": described(found.first),
-        "last": described(found.last),
-        "anchor": found.anchor.to_string(),
-        "torn_bytes": found.torn_bytes,
-    });
     let mut lines = vec![format!("ok: {} entries", found.entries)];
     for (name, seen) in [("first", found.first), ("last", found.last)] {
         lines.extend(seen.map(|seen| format!("{name:<6}  {}, number {}", seen.at, seen.number)));
@@ -88,7 +79,7 @@ fn verify(args: &VerifyArgs, context: &Context) -> Outcome {
             "torn    {torn} bytes of an entry whose writing was interrupted; the next one says so"
         ));
     }
-    context.print(&value, lines)
+    context.print(&found.described(), lines)
 }
 
 fn list(args: &ListArgs, context: &Context) -> Outcome {

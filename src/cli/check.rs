@@ -131,7 +131,7 @@ fn people(context: &Context) -> Result<Found, String> {
 fn requests(config: &Config) -> Result<Found, String> {
     let desk = Desk::open(config).map_err(|error| error.to_string())?;
     let now = Timestamp::now();
-    let open = desk.attention(now).map_err(|error| error.to_string())?.open;
+    let open = desk.attention(None, now).map_err(|error| error.to_string())?.open;
     let year = now.to_zoned(jiff::tz::TimeZone::UTC).year();
     let known: Vec<String> = desk.calendar().decrees().map(|(year, _)| year.to_string()).collect();
     let found = format!("{open} are open; working days by decree for {}", known.join(", "));

@@ -14,6 +14,7 @@ mod demo;
 mod engine;
 mod keys;
 mod migrate;
+mod policy;
 mod restore;
 mod retention;
 mod serve;
@@ -89,6 +90,8 @@ enum Command {
     Site(site::SiteArgs),
     /// Requests of the people whose data this is
     Subject(subject::SubjectArgs),
+    /// The published policy, clause by clause, with what can be seen of each now
+    Policy(policy::PolicyArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -144,6 +147,7 @@ fn dispatch(command: &Command, context: Context) -> Outcome {
         Command::Audit(args) => audit::run(args, &context),
         Command::Site(args) => site::run(args, &context),
         Command::Subject(args) => subject::run(args, &context),
+        Command::Policy(args) => policy::run(args, &context),
     }
 }
 

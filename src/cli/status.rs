@@ -29,7 +29,7 @@ pub fn run(_: &StatusArgs, context: &Context) -> Outcome {
 /// How many requests of people are open and which wait too long; a register that
 /// cannot be read hides nothing else.
 fn requests(config: &Config) -> Value {
-    match Desk::open(config).and_then(|desk| desk.attention(Timestamp::now())) {
+    match Desk::open(config).and_then(|desk| desk.attention(None, Timestamp::now())) {
         Ok(attention) => json!({
             "open": attention.open,
             "overdue": attention.overdue.len(),

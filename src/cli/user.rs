@@ -37,6 +37,8 @@ enum UserCommand {
         #[arg(long, required = true)]
         password_stdin: bool,
     },
+    /// Remove a person's second factor, which they have lost; their sessions end
+    TotpRemove { login: String },
     /// List the people
     List,
     /// Remove a person; their sessions end
@@ -47,6 +49,7 @@ pub fn run(args: &UserArgs, context: &Context) -> Outcome {
     match &args.command {
         UserCommand::Add { login, role, .. } => add(context, login, *role),
         UserCommand::Passwd { login, .. } => passwd(context, login),
+        UserCommand::TotpRemove { login } => totp_remove(context, login),
         UserCommand::List => list(context),
         UserCommand::Remove { login } => remove(context, login),
     }
@@ -76,6 +79,17 @@ fn passwd(context: &Context, login: &str) -> Outcome {
     context.print(&json!({ "login": login }), [format!("{login} has a new password")])
 }
 
+fn totp_remove(context: &Context, login: &str) -> Outcome {
+    let people = context.people()?;
+    let trail = context.trail(&context.config()?)?;
+    people.change(|roster| {
+        roster.remove_second_factor(login)?;
+        let entry = command(Action::SecondFactorRemoved).detail(format!("login {login}"));
+        Ok(trail.append(&entry).map(drop)?)
+    })?;
+    context.print(&json!({ "login": login }), [format!("{login} signs in without a second factor")])
+}
+
 fn list(context: &Context) -> Outcome {
     let config = context.config()?;
     // A look makes no key ring; without one there is nobody to look at.
@@ -92,6 +106,7 @@ fn list(context: &Context) -> Outcome {
                 "role": person.role,
                 "created": person.created,
                 "password": person.password.is_some(),
+                "totp": person.has_second_factor(),
             })
         })
         .collect();

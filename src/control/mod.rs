@@ -12,7 +12,9 @@
 //! | `POST /keys` | `{"master_key_file": FILE or null}`: the key ring is read again; or a master key that it is about to be wrapped under is |
 //! | `POST /backup` | `{"to": DIR}`: makes a backup there and answers when it is checked |
 //! | `POST /subject` | what is to be done about one person ([`crate::subject::job`]) |
+//! | `POST /subject/batch` | whom to erase in one order ([`crate::subject::batch`]) |
 //! | `POST /retention` | `{"dry_run": bool}`: the retention job runs, after one under way; its report ([`crate::retention::Report`]) |
+//! | `POST /policy` | `{"site": ID or null}`: the policy's table, of all sites without one: `{"policy":[…]}` ([`crate::policy::Report`]) |
 //! | `POST /demo/remove` | `{"removed":n}` |
 //!
 //! What is privileged is written into the audit trail first, under the name of the
@@ -44,6 +46,8 @@ use crate::audit::{Action, Actor, Entry, legible};
 use crate::count::SiteCounts;
 use crate::retention::Mode;
 use crate::spool::Backlog;
+use crate::subject::SubjectError;
+use crate::subject::erase::MAX_ORDERS;
 use crate::web::State;
 use crate::web::answer::{self, Answer};
 use crate::web::routes::MAX_BODY_BYTES;
@@ -53,6 +57,8 @@ use crate::web::running::{Archive, ArchiveError};
 pub const SOCKET_NAME: &str = "control.sock";
 /// How many commands are served at once.
 const MAX_CONNECTIONS: usize = 16;
+/// A batch: the most numbers of requests at their longest.
+const MAX_BATCH_BYTES: usize = MAX_ORDERS * 16 + MAX_BODY_BYTES;
 /// How long a command may take to say what it wants.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when the process is out of file descriptors.
@@ -164,14 +170,17 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
         (&Method::POST, "/subject") => match read(body).await.and_then(|asked| {
             serde_json::from_value(asked).map_err(|error| format!("the job cannot be read: {error}"))
         }) {
-            Ok(asked) => state.running.subject(asked, asking).await.map_err(|error| {
-                let of_the_question = error.is_of_the_question();
-                let status =
-                    if of_the_question { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR };
-                (status, error.to_string())
-            }),
+            Ok(asked) => state.running.subject(asked, asking).await.map_err(not_done),
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
+        (&Method::POST, "/subject/batch") => {
+            match read_within(body, MAX_BATCH_BYTES).await.and_then(|asked| {
+                serde_json::from_value(asked).map_err(|error| format!("the batch cannot be read: {error}"))
+            }) {
+                Ok(batch) => state.running.subject_batch(batch, asking).await.map_err(not_done),
+                Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+            }
+        }
         (&Method::POST, "/retention") => match read(body).await.map(|body| body["dry_run"].as_bool()) {
             Ok(Some(dry_run)) => {
                 let (mode, noted) = match dry_run {
@@ -188,6 +197,10 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
                 }
             }
             Ok(None) => Err((StatusCode::BAD_REQUEST, "dry_run: expected true or false".to_owned())),
+            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        },
+        (&Method::POST, "/policy") => match read(body).await {
+            Ok(asked) => policy(state, asked["site"].as_str()).await,
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
         (&Method::POST, "/demo/remove") => match state.archive() {
@@ -249,6 +262,21 @@ pub async fn ask(
     archive.query(site, question, now).await
 }
 
+async fn policy(state: &State, only: Option<&str>) -> Result<Value, (StatusCode, String)> {
+    let config = state.config.load_full();
+    if let Some(id) = only
+        && config.site(id).is_none()
+    {
+        return Err((StatusCode::BAD_REQUEST, format!("site: no site {id:?} is configured")));
+    }
+    let mut reports = Vec::new();
+    for site in config.sites.iter().filter(|site| only.is_none_or(|id| id == site.id)) {
+        let report = state.running.policy(site.clone()).await;
+        reports.push(report.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error))?);
+    }
+    Ok(json!({ "policy": reports }))
+}
+
 async fn replay<N: Future<Output = Result<(), (StatusCode, String)>>>(
     state: &State,
     asked: &Value,
@@ -289,8 +317,19 @@ fn not_ready() -> (StatusCode, String) {
     (StatusCode::SERVICE_UNAVAILABLE, "storage is not ready yet".to_owned())
 }
 
+/// Why something was not done to a person's data.
+fn not_done(error: SubjectError) -> (StatusCode, String) {
+    let of_the_question = error.is_of_the_question();
+    let status = if of_the_question { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR };
+    (status, error.to_string())
+}
+
 async fn read(body: Incoming) -> Result<Value, String> {
-    let bytes: Bytes = Limited::new(body, MAX_BODY_BYTES)
+    read_within(body, MAX_BODY_BYTES).await
+}
+
+async fn read_within(body: Incoming, most: usize) -> Result<Value, String> {
+    let bytes: Bytes = Limited::new(body, most)
         .collect()
         .await
         .map_err(|error| format!("the question could not be read: {error}"))?

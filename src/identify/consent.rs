@@ -69,6 +69,10 @@ pub struct Answer {
     pub said: Vec<(String, ConsentState)>,
     /// The visitor said no: their cookie goes.
     pub forget: bool,
+    /// The officer opted this browser out: it is told so, and nothing else.
+    pub opt_out: bool,
+    /// Visitors, by site, who agree to marketing after the officer noted that they do not.
+    pub renewed: Vec<(String, u64)>,
     /// The addresses, as [`super::crowd`] knows them, to which the cookie is offered.
     pub offered: Vec<u64>,
     /// The keys of hit ids that this request has claimed.
@@ -196,6 +200,18 @@ fn cookie(name: String, value: String, days: i64, secure: bool) -> String {
         .secure(secure)
         .build()
         .to_string()
+}
+
+// === impl Terms ===
+
+impl Terms {
+    /// The same for a browser that remembers a consent to marketing which was withdrawn: it
+    /// is to remember what is left of it.
+    pub fn without_marketing(self, site: &Site, client: &Client) -> Terms {
+        let signalled = site.signals == Signals::NoId && (client.gpc || client.dnt);
+        let remember = site.consent != Consent::Cookieless && !signalled;
+        Terms { state: ConsentState::Granted, remember, ..self }
+    }
 }
 
 // === impl Answer ===

@@ -294,6 +294,7 @@ mod tests {
         people
             .change(|roster| {
                 roster.add("officer", Role::ALL[0], Some("hash".to_owned()), 1)?;
+                roster.offer_second_factor("officer")?;
                 roster.create_token("grafana", Role::ALL[0], None, None, 1).map(drop)
             })
             .expect("written");

@@ -52,6 +52,7 @@ use crate::backup::{self, BackupError};
 use crate::config::Config;
 use crate::privacy::keys::{KeyError, KeyRing, Purpose};
 use crate::store::{Storage, StorageError};
+pub use address_keys::due as due_address_keys;
 use remove::{Removed, by_site, remove};
 pub use report::{KindReport, Report};
 use survey::{Count, survey};

@@ -6,11 +6,13 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 use super::calendar::{Calendar, CalendarError};
 use super::register::{Filter, New, Note, Register, RegisterError};
 use super::request::{Extension, FirstStep, IdentifiedBy, Request, State, Subject, days_between};
 use super::terms::{Kind, Law, TermError, Terms, end_of};
+use crate::audit::{self, Action, Actor, AuditError, Entry, Purpose};
 use crate::config::{Config, Site};
 
 /// A request is soon due when it is so many working days away.
@@ -36,7 +38,7 @@ pub struct Received {
 }
 
 /// The numbers of the open requests that somebody must look at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Attention {
     /// All that are open.
     pub open: usize,
@@ -147,9 +149,11 @@ impl Desk {
         Ok(self.register.extend(number, extension, Note { at, who, what: &what })?)
     }
 
-    /// The open requests whose term has ended, and those whose term soon will.
-    pub fn attention(&self, now: Timestamp) -> Result<Attention, DeskError> {
-        let open = self.register.list(&Filter { state: Some(State::Open), ..Filter::default() })?;
+    /// The open requests, of one site or of all, whose term has ended, and those whose
+    /// term soon will.
+    pub fn attention(&self, site: Option<&str>, now: Timestamp) -> Result<Attention, DeskError> {
+        let filter = Filter { site: site.map(str::to_owned), state: Some(State::Open), ..Filter::default() };
+        let open = self.register.list(&filter)?;
         let mut attention = Attention { open: open.len(), ..Attention::default() };
         for request in open {
             let Some(due) = request.next_due() else { continue };
@@ -178,6 +182,25 @@ impl Desk {
         }
         end_of(day, &zone).ok_or_else(out_of_range)
     }
+}
+
+/// What the audit trail says before a request is registered.
+pub fn receipt(site: &str, received: &Received, by: Actor, now: Timestamp) -> Entry {
+    let detail = format!("kind {}, by {}", received.kind, received.identified.name());
+    let entry = Entry::new(now, by, Action::RequestReceived).site(site).detail(detail);
+    Entry { subject: received.subjects.first().map(|one| audit::Subject::hash(one.hash.0)), ..entry }
+}
+
+/// What the audit trail says before a request is changed, or closed.
+pub fn changing(
+    request: &Request,
+    action: Action,
+    what: &str,
+    by: Actor,
+    now: Timestamp,
+) -> Result<Entry, AuditError> {
+    let entry = Entry::new(now, by, action).site(&request.site).purpose(Purpose::Rights, None);
+    Ok(entry.subject(audit::Subject::request(&request.number)?).detail(what))
 }
 
 fn zone_of(name: &str) -> Result<TimeZone, DeskError> {

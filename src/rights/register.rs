@@ -22,7 +22,7 @@
 //!
 //! Limits: [`MAX_REQUESTS`], [`MAX_FILE_BYTES`], and those of [`super::request`].
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
@@ -215,6 +215,32 @@ impl Register {
         change: impl FnOnce(&mut Request) -> Result<(), RegisterError>,
     ) -> Result<Request, RegisterError> {
         self.change_within(number, note, MAX_HISTORY, change)
+    }
+
+    /// Notes something in the history of several requests at once, and the acts that it
+    /// made for each: of all or of none.
+    pub fn note_each(
+        &self,
+        at: i64,
+        who: &str,
+        each: impl IntoIterator<Item = (String, String, Vec<String>)>,
+    ) -> Result<(), RegisterError> {
+        self.update(|contents| {
+            let places: HashMap<String, usize> = contents
+                .requests
+                .iter()
+                .enumerate()
+                .map(|(place, one)| (one.number.clone(), place))
+                .collect();
+            for (number, what, acts) in each {
+                let unknown = || RegisterError::NoRequest(number.chars().take(20).collect());
+                let request = &mut contents.requests[*places.get(&number).ok_or_else(unknown)?];
+                request.acts.extend(acts);
+                request.noted(Note { at, who, what: &what }, MAX_HISTORY)?;
+                request.check()?;
+            }
+            Ok(())
+        })
     }
 
     /// Gives a request a longer term, once, and only while the first one runs.

@@ -156,6 +156,17 @@ impl Request {
         self.is_open().then(|| first.map_or(self.due(), |step| &step.due))
     }
 
+    /// The request as it is kept, and what follows from it at a moment.
+    pub fn described(&self, now: i64) -> serde_json::Value {
+        let mut value = serde_json::json!(self);
+        let due = self.due();
+        value["due_date"] = due.date.to_string().into();
+        value["calendar_known"] = due.holidays.are_known().into();
+        value["next_due_date"] = self.next_due().map(|due| due.date.to_string()).into();
+        value["overdue"] = self.is_overdue(now).into();
+        value
+    }
+
     pub fn is_overdue(&self, now: i64) -> bool {
         self.next_due().is_some_and(|due| now >= due.ends)
     }

@@ -132,6 +132,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         opened.seen,
         Limits::default(),
     )?;
+    // Before the first hit: whom to leave alone must be known.
+    shared.choices.load()?;
     let (stop_hits, hits_stopped) = watch::channel(false);
     let mut hit_threads = Vec::with_capacity(threads);
     for ((thread, listener), writer) in listeners.into_iter().enumerate().zip(opened.writers) {

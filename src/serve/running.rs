@@ -13,11 +13,13 @@ use super::{ReadConfig, Terminators};
 use crate::accept::{self, Shared};
 use crate::audit::{Actor, Trail};
 use crate::backup;
-use crate::config::Config;
+use crate::config::{Config, Site};
 use crate::demo;
 use crate::enrich::Attribution;
+use crate::policy::{Report, Witness};
 use crate::retention::Mode;
 use crate::spool::{Backlog, Outlet};
+use crate::subject::batch::Batch;
 use crate::subject::job::Asked;
 use crate::subject::{Office, SubjectError};
 use crate::web::running::{Answering, EngineStatus, Probe, Replayed, Running, StepCount};
@@ -154,6 +156,18 @@ impl Running for Server {
         Box::pin(async move { done.await.map_err(|error| SubjectError::Thread(error.to_string()))? })
     }
 
+    fn subject_batch(&self, batch: Batch, by: Actor) -> Answering<'_, Result<Value, SubjectError>> {
+        let office = self.office();
+        // To its end, also when whoever asked goes away.
+        let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
+        let done = tokio::spawn(async move {
+            let answer = office.answer_batch(batch, by, jiff::Timestamp::now()).await;
+            shared.note_erased(outlet.tombstones());
+            answer
+        });
+        Box::pin(async move { done.await.map_err(|error| SubjectError::Thread(error.to_string()))? })
+    }
+
     fn restore_blocks(&self) -> Answering<'_, Result<(), SubjectError>> {
         let office = self.office();
         Box::pin(async move { office.restore_blocks().await })
@@ -172,6 +186,17 @@ impl Running for Server {
             let done = done.await.map_err(|error| error.to_string())?;
             done.map(|report| json!(report)).map_err(|error| error.to_string())
         })
+    }
+
+    fn policy(&self, site: Site) -> Answering<'_, Result<Report, String>> {
+        let witness = Witness {
+            config: self.config.load_full(),
+            keys: self.shared.keys.clone(),
+            storage: self.storage.store(),
+            trail: self.trail.clone(),
+            waiting_since_ms: self.outlet.backlog().oldest,
+        };
+        Box::pin(async move { Ok(witness.report(&site, jiff::Timestamp::now()).await) })
     }
 
     fn flush(&self) -> Answering<'_, Result<(), String>> {
@@ -208,6 +233,7 @@ impl Server {
             storage: self.storage.store(),
             outlet: self.outlet.clone(),
             trail: self.trail.clone(),
+            choices: self.shared.choices.clone(),
         }
     }
 }

@@ -122,14 +122,14 @@ impl Storage {
         let database = self.database();
         let count = format!("SELECT count() FROM {database}.hits WHERE {condition}");
         let sql = format!("ALTER TABLE {database}.hits UPDATE hold = {hold} WHERE {condition}");
-        let rows = self.number(&count, &[]).await?;
+        let rows = self.count(&count, &[]).await?;
         let mut left = rows;
         for _ in 0..MAX_PASSES {
             if left == 0 {
                 break;
             }
             self.execute(&sql, &[]).await?;
-            let before = std::mem::replace(&mut left, self.number(&count, &[]).await?);
+            let before = std::mem::replace(&mut left, self.count(&count, &[]).await?);
             if left >= before {
                 break;
             }

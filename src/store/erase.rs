@@ -10,13 +10,24 @@
 
 use std::collections::BTreeMap;
 
-use super::queue::{Queue, covered};
-use super::{Limits, Storage, StorageError};
-use crate::spool::Tombstone;
+use super::queue::{Queue, SUBJECT_COLUMNS, covered};
+use super::{COUNT_TIME, Limits, Storage, StorageError};
+use crate::spool::{Subject, Tombstone};
 
 /// How many different times one mutation tells apart: each is two sets to look
 /// into for every row. A night's erasures share one; a restore brings a few dozen.
 const MAX_TIMES: usize = 32;
+/// Kinds of rows in one count: a person's rows are of a few kinds, of which the most people
+/// in one order make some ten thousand.
+const MAX_ALIKE: u64 = 1_000_000;
+
+/// Rows that are covered by the same subjects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alike {
+    pub site: String,
+    pub subjects: Vec<Subject>,
+    pub rows: u64,
+}
 
 // === impl Storage ===
 
@@ -43,14 +54,50 @@ impl Storage {
         Ok(erased)
     }
 
+    /// How many rows these cover, which came before `before_ms`, by the subjects that
+    /// cover them: in one go, however many people that is.
+    pub async fn covered_rows(
+        &self,
+        tombstones: &[Tombstone],
+        before_ms: i64,
+    ) -> Result<Vec<Alike>, StorageError> {
+        if tombstones.is_empty() {
+            return Ok(Vec::new());
+        }
+        let database = self.database();
+        // A column that covers nobody here tells rows apart that are alike.
+        let named = |(column, kind): (&str, &str)| {
+            let subjects =
+                format!("(SELECT site, subject FROM {database}.erase_queue WHERE kind = '{kind}')");
+            format!("if((toString(site), {column}) IN {subjects}, {column}, toUInt64(0)) AS by_{column}")
+        };
+        let columns = SUBJECT_COLUMNS.map(named).join(", ");
+        let sql = format!(
+            "SELECT toString(site) AS of, {columns}, count() FROM {database}.hits \
+             WHERE time < fromUnixTimestamp64Milli(toInt64({before_ms}), 'UTC') AND {} \
+             GROUP BY of, {}",
+            covered(database, "erase_queue", ""),
+            SUBJECT_COLUMNS.map(|(column, _)| format!("by_{column}")).join(", "),
+        );
+        let limits = Limits { time: COUNT_TIME, result_rows: MAX_ALIKE, ..Limits::default() };
+        let queue = Queue::open(self).await;
+        let queued: Vec<&Tombstone> = tombstones.iter().collect();
+        let rows = queue.with(&queued, self.json(&sql, &[], &limits)).await?;
+        let alike: Vec<Alike> = rows.iter().filter_map(|row| alike(row)).collect();
+        match alike.len() == rows.len() {
+            true => Ok(alike),
+            false => Err(StorageError::Unreadable("a count of rows is not one".to_owned())),
+        }
+    }
+
     async fn erase_queued(&self, some: &[(i64, Vec<&Tombstone>)]) -> Result<u64, StorageError> {
         let database = self.database();
         let covered = covered_before(database, some.iter().map(|(time, _)| *time));
         let count = format!("SELECT count() FROM {database}.hits WHERE {covered}");
-        let rows = self.number(&count, &[]).await?;
+        let rows = self.count(&count, &[]).await?;
         if rows > 0 {
             self.execute(&format!("ALTER TABLE {database}.hits DELETE WHERE {covered}"), &[]).await?;
-            let left = self.number(&count, &[]).await?;
+            let left = self.count(&count, &[]).await?;
             if left > 0 {
                 return Err(StorageError::Unreadable(format!(
                     "{left} of {rows} rows outlived their deletion"
@@ -80,6 +127,19 @@ impl Storage {
         }
         Ok(())
     }
+}
+
+fn alike(row: &[serde_json::Value]) -> Option<Alike> {
+    let [site, covering @ .., rows] = row else { return None };
+    let mut subjects = Vec::new();
+    for ((_, kind), hash) in SUBJECT_COLUMNS.iter().zip(covering) {
+        match (hash.as_u64()?, *kind) {
+            (0, _) => {}
+            (hash, "user_key") => subjects.push(Subject::UserKey(hash)),
+            (hash, _) => subjects.push(Subject::Visitor(hash)),
+        }
+    }
+    Some(Alike { site: site.as_str()?.to_owned(), subjects, rows: rows.as_u64()? })
 }
 
 /// The condition for a row whose subject is queued with one of these times.

@@ -16,6 +16,7 @@
 mod batches;
 mod blocks;
 mod connect;
+mod correct;
 mod erase;
 pub mod error;
 pub mod migrate;
@@ -33,6 +34,8 @@ use serde::Serialize;
 
 pub use batches::{Asked, Held};
 pub use blocks::{Block, MAX_BLOCKS};
+pub use correct::Change;
+pub use erase::Alike;
 pub use error::StorageError;
 
 /// The settings of every insert. One batch is one block is one part, so that
@@ -64,6 +67,8 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 const INSERT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Migrations and jobs rewrite parts; an hour is a mistake, not work.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3600);
+/// A job's count reads all of a column, which on a large table and a cold disk takes minutes.
+const COUNT_TIME: Duration = Duration::from_secs(600);
 /// What the server may add to a question's own limit before we give up on it.
 const ANSWER_GRACE: Duration = Duration::from_secs(5);
 /// A question follows a chain (`WITH RECURSIVE`) so far: its chains have a step for
@@ -225,13 +230,28 @@ impl Storage {
 
     /// The number in the first column of the first row; 0 when there is none.
     pub async fn number(&self, sql: &str, params: &[(String, Param)]) -> Result<u64, StorageError> {
-        let rows = self.json(sql, params, &Limits::default()).await?;
+        self.number_within(sql, params, &Limits::default()).await
+    }
+
+    async fn number_within(
+        &self,
+        sql: &str,
+        params: &[(String, Param)],
+        limits: &Limits,
+    ) -> Result<u64, StorageError> {
+        let rows = self.json(sql, params, limits).await?;
         match rows.first().and_then(|row| row.first()) {
             Some(value) => value
                 .as_u64()
                 .ok_or_else(|| StorageError::Unreadable(format!("expected a number, found {value}"))),
             None => Ok(0),
         }
+    }
+
+    /// The same for a job, which counts what it is about to change and has changed.
+    pub(crate) async fn count(&self, sql: &str, params: &[(String, Param)]) -> Result<u64, StorageError> {
+        let limits = Limits { time: COUNT_TIME, ..Limits::default() };
+        self.number_within(sql, params, &limits).await
     }
 
     /// Runs a statement that changes something. Returns when it is done.

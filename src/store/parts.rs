@@ -34,7 +34,7 @@ impl Storage {
     pub(crate) async fn wait_for_old_parts(&self) -> Result<(), StorageError> {
         let sql = format!(
             "SELECT count() FROM system.parts WHERE database = '{}' \
-             AND table IN ('hits', 'refusals', 'erase_queue', 'blocked') AND NOT active",
+             AND table IN ('hits', 'refusals', 'erase_queue', 'blocked', 'corrections') AND NOT active",
             self.database()
         );
         let gone = async {

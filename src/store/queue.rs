@@ -38,6 +38,8 @@ impl<'a> Queue<'a> {
         subjects: &[&Tombstone],
         job: impl Future<Output = Result<T, StorageError>>,
     ) -> Result<T, StorageError> {
+        // Its mutation reads who is meant from the table.
+        self.storage.settle_corrections().await?;
         self.empty().await?;
         let result = match self.fill(subjects).await {
             Ok(()) => job.await,

@@ -33,6 +33,9 @@ const METHOD: [&str; 2] = [
      zeros; cannot be undone",
 ];
 
+/// The longest name of an act, in bytes.
+const MAX_NAME_BYTES: usize = 64;
+
 /// One person's act.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Act {
@@ -65,6 +68,12 @@ pub struct Act {
     pub files_set_aside: usize,
     /// What could not be found.
     pub notes: Vec<String>,
+}
+
+/// The file, as far as it is read again: the log's export follows from the act.
+#[derive(Deserialize)]
+struct Written {
+    act: Act,
 }
 
 // === impl Act ===
@@ -200,6 +209,41 @@ impl Act {
             file::replace(&path, &bytes).map_err(|source| SubjectError::File { path, source })?;
         }
         Ok(())
+    }
+
+    /// The act of this name; none if there is none, or if it is no name of one.
+    pub fn read(data_dir: &Path, number: &str) -> Result<Option<Act>, SubjectError> {
+        let is_name = !number.is_empty()
+            && number.len() <= MAX_NAME_BYTES
+            && number.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !is_name {
+            return Ok(None);
+        }
+        let path = data_dir.join("rights").join("acts").join(format!("{number}.json"));
+        let bytes = file::read(&path).map_err(|source| SubjectError::File { path: path.clone(), source })?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        let written: Written = serde_json::from_slice(&bytes)
+            .map_err(|error| SubjectError::Format { path, what: error.to_string() })?;
+        Ok(Some(written.act))
+    }
+
+    /// All acts of a data directory; a file that is none is an error.
+    pub fn all(data_dir: &Path) -> Result<Vec<Act>, SubjectError> {
+        let dir = data_dir.join("rights").join("acts");
+        let at = |source| SubjectError::File { path: dir.clone(), source };
+        let listed = match std::fs::read_dir(&dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            listed => listed.map_err(at)?,
+        };
+        let mut acts = Vec::new();
+        for entry in listed {
+            let path = entry.map_err(at)?.path();
+            let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                acts.extend(Act::read(data_dir, name)?);
+            }
+        }
+        Ok(acts)
     }
 
     /// Where its files are.

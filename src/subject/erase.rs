@@ -23,6 +23,7 @@
 //! aside as damaged. With an outside ClickHouse the spool keeps its files for
 //! [`SETTLE`], since its disk cannot be synced from here.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -33,10 +34,9 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::act::Act;
 use super::block::blocks;
-use super::find::{COVERED, params};
 use super::{Office, PATIENCE, POLL, Person, SubjectError, blocking};
 use crate::private_file as file;
-use crate::spool::{SETTLE, Tombstone};
+use crate::spool::{SETTLE, Subject, Tombstone};
 
 /// An order that has not been carried out.
 const FILE_NAME: &str = "erasing.json";
@@ -78,7 +78,14 @@ struct Counted {
 /// An order that is written down; no other erasure begins before it ends.
 pub struct Begun {
     job: Job,
+    /// Each row once, also where two orders are about it.
+    rows: u64,
     _alone: MutexGuard<'static, ()>,
+}
+
+/// Waits until nobody else closes the spool's segments, and keeps them waiting.
+pub(super) async fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().await
 }
 
 // === impl Begun ===
@@ -86,7 +93,21 @@ pub struct Begun {
 impl Begun {
     /// Rows that are to be destroyed.
     pub fn rows(&self) -> u64 {
-        self.job.orders.iter().map(|one| one.rows).sum()
+        self.rows
+    }
+
+    /// The same for each order, in their order.
+    pub fn rows_of_each(&self) -> Vec<u64> {
+        self.job.orders.iter().map(|one| one.rows).collect()
+    }
+
+    /// Carries it out while nobody waits for it.
+    pub(super) fn go_on(self, office: Office) {
+        tokio::spawn(async move {
+            if let Err(error) = self.end(&office).await {
+                tracing::error!(%error, "an erasure was not carried out; the next start goes on with it");
+            }
+        });
     }
 
     pub async fn end(self, office: &Office) -> Result<Vec<Act>, SubjectError> {
@@ -108,28 +129,35 @@ impl Office {
         if orders.len() > MAX_ORDERS {
             return Err(SubjectError::TooManyOrders(orders.len()));
         }
-        let alone = ALONE.lock().await;
+        let alone = alone().await;
         // One that did not come to its end goes first: there is one file.
         self.carry_out_left().await?;
         let before_ms = now.as_millisecond();
         self.caught_up(before_ms).await?;
-        let mut counted = Vec::with_capacity(orders.len());
-        for order in orders {
-            let rows = self.rows_before(&order.person, before_ms).await?;
-            counted.push(Counted { order, rows });
-        }
+        let people: Vec<&Person> = orders.iter().map(|order| &order.person).collect();
+        let (each, rows) = self.rows_before(&people, before_ms).await?;
+        let counted = orders.into_iter().zip(each).map(|(order, rows)| Counted { order, rows }).collect();
         let job = Job { version: FILE_VERSION, before_ms, orders: counted };
         let (path, bytes) = (self.dir().join(FILE_NAME), serde_json::to_vec(&job).expect("plain values"));
         blocking(move || file::replace(&path, &bytes).map_err(|source| SubjectError::File { path, source }))
             .await?;
-        Ok(Begun { job, _alone: alone })
+        Ok(Begun { job, rows, _alone: alone })
     }
 
     /// At a start, when storage is there: ends what was begun, and deletes again what a
     /// tombstone in force covers. Says how many rows there were.
     pub async fn recheck(&self) -> Result<u64, SubjectError> {
-        let _alone = ALONE.lock().await;
+        let _alone = alone().await;
+        // A value that was being corrected when the process ended is nowhere any more.
+        self.storage.settle_corrections().await?;
         self.carry_out_left().await?;
+        let again = self.recheck_marketing().await?;
+        if again > 0 {
+            tracing::warn!(
+                rows = again,
+                "consents to marketing that were withdrawn were in storage and are changed again"
+            );
+        }
         let tombstones = self.outlet.tombstones();
         if tombstones.is_empty() {
             return Ok(0);
@@ -201,12 +229,13 @@ impl Office {
             files_set_aside = quarantined,
             "an erasure is carried out"
         );
+        let people: Vec<&Person> = job.orders.iter().map(|one| &one.order.person).collect();
+        let (_, left) = self.rows_before(&people, job.before_ms).await?;
+        if left > 0 {
+            return Err(SubjectError::Left { rows: left, of: deleted });
+        }
         let mut acts = Vec::with_capacity(job.orders.len());
         for one in job.orders {
-            let left = self.rows_before(&one.order.person, job.before_ms).await?;
-            if left > 0 {
-                return Err(SubjectError::Left { rows: left, of: one.rows });
-            }
             acts.push(Act::new(&self.config, one.order, one.rows, quarantined, Timestamp::now()));
         }
         let (dir, written) = (self.dir(), acts.clone());
@@ -223,17 +252,33 @@ impl Office {
         Ok(acts)
     }
 
-    async fn rows_before(&self, person: &Person, before_ms: i64) -> Result<u64, SubjectError> {
-        let sql = format!(
-            "SELECT count() FROM {}.hits WHERE site = {{site:String}} \
-             AND time < fromUnixTimestamp64Milli(toInt64({before_ms}), 'UTC') AND {COVERED}",
-            self.storage.database()
-        );
-        Ok(self.storage.number(&sql, &params(person)).await?)
+    /// How many rows there are of each, and of all together.
+    async fn rows_before(&self, people: &[&Person], before_ms: i64) -> Result<(Vec<u64>, u64), SubjectError> {
+        let mut whose: HashMap<(&str, Subject), Vec<usize>> = HashMap::new();
+        for (place, person) in people.iter().enumerate() {
+            for subject in person.subjects() {
+                whose.entry((&person.site, subject)).or_default().push(place);
+            }
+        }
+        let queued = whose.keys().map(|(site, subject)| Tombstone {
+            site: (*site).to_owned(),
+            subject: *subject,
+            before_ms,
+            made_ms: before_ms,
+        });
+        let counted = self.storage.covered_rows(&queued.collect::<Vec<_>>(), before_ms).await?;
+        let (mut each, mut all) = (vec![0; people.len()], 0);
+        for alike in counted {
+            let covering = alike.subjects.iter().filter_map(|subject| whose.get(&(&*alike.site, *subject)));
+            let places: BTreeSet<usize> = covering.flatten().copied().collect();
+            places.into_iter().for_each(|place| each[place] += alike.rows);
+            all += alike.rows;
+        }
+        Ok((each, all))
     }
 
     /// Has the embedded engine's disk written down; says since when that holds.
-    async fn sync_storage(&self) -> Result<Option<Instant>, SubjectError> {
+    pub(super) async fn sync_storage(&self) -> Result<Option<Instant>, SubjectError> {
         if !self.config.storage.url.is_empty() {
             return Ok(None);
         }
@@ -249,7 +294,7 @@ impl Office {
     }
 
     /// Looks, off the runtime's threads, until it is so.
-    async fn wait(
+    pub(super) async fn wait(
         &self,
         patience: Duration,
         late: SubjectError,

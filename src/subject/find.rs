@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::block::blocks;
-use super::{Office, Person, SubjectError, Who, identity};
+use super::{Office, Person, SubjectError, Who, blocking, identity};
 use crate::config::{IpStorage, Site};
 use crate::privacy::address::ClientIp;
 use crate::rights::request::MAX_SUBJECTS;
@@ -43,6 +43,7 @@ impl Office {
             (Some(Subject::UserKey(hash)), _) => self.by_user_key(site, hash).await?,
             (Some(visitor), _) => (vec![visitor], vec![WITHOUT_COOKIE.to_owned()]),
             (None, Who::Address { ip, from, to }) => self.by_address(site, ip, from, to).await?,
+            (None, Who::Request(number)) => (self.by_request(site, number).await?, Vec::new()),
             (None, _) => (Vec::new(), Vec::new()),
         };
         Ok(Person { site: site.id.clone(), subjects: subjects.into_iter().map(Into::into).collect(), notes })
@@ -68,6 +69,19 @@ impl Office {
         let is_blocked = |block: &Block| known.binary_search(block).is_ok();
         let blocked = !person.subjects.is_empty() && blocks(&person).iter().all(is_blocked);
         Ok(Held { person, rows: count, first: instant(1), last: instant(2), blocked })
+    }
+
+    /// Whom the register holds for a request.
+    async fn by_request(&self, site: &Site, number: &str) -> Result<Vec<Subject>, SubjectError> {
+        let (register, asked) = (self.register(), number.to_owned());
+        let request = blocking(move || Ok(register.get(&asked)?)).await?;
+        if request.site != site.id {
+            return Err(SubjectError::OtherSite { number: request.number, site: request.site });
+        }
+        if request.subjects.is_empty() {
+            return Err(SubjectError::NoSubject(request.number));
+        }
+        Ok(request.subjects.into_iter().map(Subject::from).collect())
     }
 
     /// The key's own hits, and the browsers in which no other key was seen.

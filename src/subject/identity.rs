@@ -13,12 +13,12 @@ use crate::spool::Subject;
 const USER_KEY_MAC_DIGITS: usize = 64;
 
 /// The hash that rows of a site hold for this; `None` for an address, which storage has
-/// to be asked about.
+/// to be asked about, and for a request, whose hashes the register holds.
 pub fn hash_of(keys: &KeyRing, site: &str, who: &Who) -> Result<Option<Subject>, SubjectError> {
     match who {
         Who::Cookie(value) => by_cookie(keys, site, value).map(Some),
         Who::User(key) => by_user(keys, site, key).map(Some),
-        Who::Address { .. } => Ok(None),
+        Who::Address { .. } | Who::Request(_) => Ok(None),
     }
 }
 

@@ -11,13 +11,17 @@ use serde_json::{Value, json};
 use super::blocking;
 use super::erase::Order;
 use super::export::Format;
+use super::rectify::Correction;
 use super::{Office, Person, SubjectError, Who};
 use crate::audit::entry::MAX_WORDS_BYTES;
-use crate::audit::{Action, Actor, Entry, Purpose, Subject};
+use crate::audit::{Action, Actor, Entry, Purpose, Subject, legible};
 use crate::rights::register::{Note, Register};
 
 /// The longest purpose and name, in bytes: what an entry of the audit trail takes.
 pub const MAX_TEXT_BYTES: usize = MAX_WORDS_BYTES;
+
+/// A shorter value is part of other words.
+const MIN_REMOVED: usize = 3;
 
 /// One job about one person.
 #[derive(Clone, Serialize, Deserialize)]
@@ -45,31 +49,69 @@ fn yes() -> bool {
 }
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Job {
     Find,
     Export(Format),
     Block,
     Unblock,
     Erase,
+    /// From now on nothing of the person is for marketing.
+    WithdrawMarketing,
+    /// From now on nothing is stored of the person's browser.
+    OptOut,
+    /// Another value in one field of the person's rows. Holds personal data.
+    Rectify {
+        field: String,
+        /// An empty one clears the field.
+        value: String,
+        /// Rows from this moment on, RFC 3339; all when not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// Rows before this moment.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+    },
 }
 
 // === impl Job ===
 
 impl Job {
-    fn action(self) -> Action {
+    fn action(&self) -> Action {
         match self {
             Job::Find => Action::SubjectFound,
             Job::Export(_) => Action::SubjectExported,
             Job::Block => Action::SubjectBlocked,
             Job::Unblock => Action::SubjectUnblocked,
             Job::Erase => Action::SubjectErased,
+            Job::WithdrawMarketing => Action::MarketingWithdrawn,
+            Job::OptOut => Action::SubjectOptedOut,
+            Job::Rectify { .. } => Action::SubjectRectified,
+        }
+    }
+
+    /// What an entry of the trail says of it besides.
+    fn detail(&self, who: &Who) -> String {
+        match self {
+            Job::Rectify { field, .. } => format!("by {}, {}", who.name(), legible(field)),
+            _ => format!("by {}", who.name()),
+        }
+    }
+
+    /// The purpose without the value of a correction, which is personal data.
+    fn without_value(&self, purpose: &str) -> String {
+        match self {
+            Job::Rectify { value, .. } if value.chars().count() >= MIN_REMOVED => {
+                let without = purpose.replace(value.as_str(), "[removed]");
+                crate::parse::text::cut(&without, MAX_TEXT_BYTES).to_owned()
+            }
+            _ => purpose.to_owned(),
         }
     }
 
     /// What a request's history says of it.
-    fn told(self, answer: &Value) -> String {
+    fn told(&self, answer: &Value) -> String {
         let rows = &answer["rows"];
         match self {
             Job::Find => format!("looked for: {rows} rows are held"),
@@ -78,8 +120,23 @@ impl Job {
             Job::Unblock => format!("unblocked: {rows} rows"),
             Job::Erase if answer["accepted"] == true => format!("erasure begun: {rows} rows"),
             Job::Erase => format!("erased: {rows} rows"),
+            Job::WithdrawMarketing => format!("marketing withdrawn: {} rows changed", answer["changed"]),
+            Job::OptOut => format!("opted out: {rows} rows are held"),
+            Job::Rectify { field, .. } => format!("{field} rectified: {} rows changed", answer["changed"]),
         }
     }
+}
+
+/// Whether these can stand in an entry of the trail.
+pub(super) fn check(texts: &[(&'static str, Option<&String>)]) -> Result<(), SubjectError> {
+    for (name, text) in texts {
+        if let Some(text) = text
+            && (text.trim().is_empty() || text.len() > MAX_TEXT_BYTES || text.chars().any(char::is_control))
+        {
+            return Err(SubjectError::Text(name));
+        }
+    }
+    Ok(())
 }
 
 /// The names of the acts that an answer tells of.
@@ -92,27 +149,27 @@ fn acts(answer: &Value) -> Vec<String> {
 impl Office {
     /// Does the job and says what came of it. An export is `{"rows":n,"text":"…"}`, an
     /// erasure `{"rows":n,"act":{…},"files":["…"]}`, all else what is held.
-    pub async fn answer(&self, asked: Asked, by: Actor, now: Timestamp) -> Result<Value, SubjectError> {
-        for (name, text) in [
+    pub async fn answer(&self, mut asked: Asked, by: Actor, now: Timestamp) -> Result<Value, SubjectError> {
+        if let Who::Request(number) = &asked.who {
+            asked.request.get_or_insert_with(|| number.clone());
+        }
+        check(&[
             ("purpose", Some(&asked.purpose)),
             ("request", asked.request.as_ref()),
             ("by", asked.by.as_ref()),
-        ] {
-            if let Some(text) = text
-                && (text.trim().is_empty()
-                    || text.len() > MAX_TEXT_BYTES
-                    || text.chars().any(char::is_control))
-            {
-                return Err(SubjectError::Text(name));
-            }
-        }
+        ])?;
         let subject = asked.request.as_deref().map(Subject::request).transpose()?;
+        // A field that is none, and a value that cannot be, come to nothing before they are
+        // written down.
+        if let Job::Rectify { field, value, from, to } = &asked.job {
+            Correction::new(field, value, from.as_deref(), to.as_deref())?;
+        }
         let person = self.person(&asked.site, &asked.who, now).await?;
         let name = by.to_string();
         let mut entry = Entry::new(now, by, asked.job.action())
             .site(&asked.site)
-            .purpose(Purpose::Rights, Some(&asked.purpose))
-            .detail(format!("by {}", asked.who.name()));
+            .purpose(Purpose::Rights, Some(&asked.job.without_value(&asked.purpose)))
+            .detail(asked.job.detail(&asked.who));
         entry.subject = subject.or_else(|| person.subjects.first().map(|first| Subject::hash(first.hash.0)));
         let trail = self.trail.clone();
         let (number, site) = (asked.request.clone(), asked.site.clone());
@@ -127,7 +184,7 @@ impl Office {
             Ok(trail.append(&entry)?)
         })
         .await?;
-        let (job, number) = (asked.job, asked.request.clone());
+        let (job, number) = (asked.job.clone(), asked.request.clone());
         let answer = self.answer_about(person, asked, now).await?;
         if let Some(number) = number {
             let (register, what, acts) = (self.register(), job.told(&answer), acts(&answer));
@@ -144,7 +201,7 @@ impl Office {
         Ok(answer)
     }
 
-    fn register(&self) -> Register {
+    pub(super) fn register(&self) -> Register {
         Register::new(&self.config.data_dir)
     }
 
@@ -155,6 +212,10 @@ impl Office {
         now: Timestamp,
     ) -> Result<Value, SubjectError> {
         match asked.job {
+            Job::Rectify { field, value, from, to } => {
+                let correction = Correction::new(&field, &value, from.as_deref(), to.as_deref())?;
+                Ok(json!(self.rectify(person, correction, now).await?))
+            }
             Job::Find => Ok(json!(self.held(person).await?)),
             Job::Export(format) => {
                 let export = self.export(person, now).await?;
@@ -162,18 +223,15 @@ impl Office {
             }
             Job::Block => Ok(json!(self.block(person, now).await?)),
             Job::Unblock => Ok(json!(self.unblock(person).await?)),
+            Job::WithdrawMarketing => Ok(json!(self.withdraw_marketing(person, now).await?)),
+            Job::OptOut => Ok(json!(self.opt_out(person, now).await?)),
             Job::Erase => {
                 let by = asked.by.unwrap_or_else(|| self.config.operator.official.clone());
                 let order = Order { person, request: asked.request, reason: asked.purpose, by };
                 let begun = self.begin_to_erase(vec![order], now).await?;
                 let rows = begun.rows();
                 if !asked.wait {
-                    let office = self.clone();
-                    tokio::spawn(async move {
-                        if let Err(error) = begun.end(&office).await {
-                            tracing::error!(%error, "an erasure was not carried out; the next start goes on with it");
-                        }
-                    });
+                    begun.go_on(self.clone());
                     return Ok(json!({ "rows": rows, "accepted": true }));
                 }
                 let acts = begun.end(self).await?;

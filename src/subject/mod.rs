@@ -1,9 +1,12 @@
-//! What is done to one person's data: find, export, block, unblock, erase.
+//! What is done to one person's data: find, export, rectify, block, erase, and what the
+//! person does not want any more.
 //!
 //! ```text
-//! cookie, user key, or address and time ──find──► Person (site, keyed hashes)
+//! cookie, user key, address and time, or request ──find──► Person (site, keyed hashes)
 //!                                                   ├─ export   everything held, in words
+//!                                                   ├─ rectify  another value in a field, or none
 //!                                                   ├─ block    in no number from now on, still stored; unblock
+//!                                                   ├─ stop     no marketing from now on; no hits from now on
 //!                                                   └─ erase    in no file any more ──► act of destruction
 //! ```
 //!
@@ -32,16 +35,24 @@
 //! - [`find`]: who is meant, and what is held
 //! - [`export`]: the rows, with their meaning, as JSON, CSV and a page
 //! - [`block`]: blocks, and their copy outside storage
+//! - [`rectify`]: another value in a field of the rows
+//! - [`stop`]: marketing withdrawn, and browsers opted out
+//! - [`choices`]: what the collector knows of that
 //! - [`erase`]: the steps of an erasure, and its resumption
+//! - [`batch`]: many erasures in one
 //! - [`act`]: the act of destruction and the export of the event log
 
 pub mod act;
+pub mod batch;
 pub mod block;
+pub mod choices;
 pub mod erase;
 pub mod export;
 pub mod find;
 pub mod identity;
 pub mod job;
+pub mod rectify;
+pub mod stop;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,6 +60,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::choices::Choices;
 use crate::audit::{AuditError, Trail};
 use crate::config::{Config, Site};
 use crate::privacy::keys::{CookieError, KeyRing};
@@ -70,6 +82,7 @@ pub struct Office {
     pub storage: Storage,
     pub outlet: Outlet,
     pub trail: Arc<Trail>,
+    pub choices: Arc<Choices>,
 }
 
 /// By what a person is identified. Holds personal data: it cannot be printed.
@@ -82,6 +95,8 @@ pub enum Who {
     User(String),
     /// An address, and the range of time in which the person had it.
     Address { ip: String, from: String, to: String },
+    /// Whom the register holds for this request.
+    Request(String),
 }
 
 /// Somebody on a site, as rows know them.
@@ -121,6 +136,30 @@ pub enum SubjectError {
     TooLong(u64),
     #[error("more than {} blocks: some must end first", crate::store::MAX_BLOCKS)]
     TooManyBlocks,
+    #[error("more than {} choices of browsers: some must end first", choices::MAX_CHOICES)]
+    TooManyChoices,
+    #[error("more than {0} cookies were offered to these visitors: name a shorter time")]
+    TooManyBrowsers(usize),
+    /// A user key, or hits without a cookie.
+    #[error(
+        "it is the browser that opts out, and none is known here: name its cookie, or have the visitor use /privacy"
+    )]
+    NoBrowser,
+    #[error("there is no such field: expected a column of hits, or props.NAME")]
+    NoField,
+    #[error("{field} is not rectified: {why}")]
+    Field { field: &'static str, why: &'static str },
+    /// Without the value, which is personal data.
+    #[error("{field}: expected {expected}")]
+    Value { field: String, expected: String },
+    #[error("no request is named")]
+    NoRequests,
+    #[error("request {0} is named twice")]
+    Twice(String),
+    #[error("the history of request {0} is full")]
+    FullHistory(String),
+    #[error("{0} people stand behind these requests, at most {max} are erased in one go", max = batch::MAX_PEOPLE)]
+    TooManyPeople(usize),
     #[error("storage did not take all that waits within {} s", PATIENCE.as_secs())]
     Waiting,
     #[error("the spool did not let go of its files within {} s: is a backup being made?", PATIENCE.as_secs())]
@@ -136,6 +175,9 @@ pub enum SubjectError {
     TooManyOrders(usize),
     #[error("request {number} is about the site {site:?}")]
     OtherSite { number: String, site: String },
+    /// Its person was identified by other means, or nobody was found.
+    #[error("request {0} holds no subject: whoever it is about was identified by other means")]
+    NoSubject(String),
     #[error(transparent)]
     Register(#[from] RegisterError),
     #[error("the audit trail: {0}")]
@@ -169,10 +211,22 @@ impl SubjectError {
                 | Range
                 | Text(_)
                 | OtherSite { .. }
+                | NoSubject(_)
                 | Audit(AuditError::Field { .. })
                 | TooMany
                 | TooLong(_)
                 | TooManyBlocks
+                | TooManyChoices
+                | TooManyBrowsers(_)
+                | NoBrowser
+                | NoField
+                | Field { .. }
+                | Value { .. }
+                | NoRequests
+                | Twice(_)
+                | FullHistory(_)
+                | TooManyPeople(_)
+                | Register(RegisterError::NoRequest(_) | RegisterError::Many { .. })
                 | TooManyOrders(_)
         )
     }
@@ -211,6 +265,17 @@ impl Who {
             Who::Cookie(_) => "cookie",
             Who::User(_) => "user key",
             Who::Address { .. } => "address",
+            Who::Request(_) => "request",
+        }
+    }
+
+    /// A text in which the value does not stand by which the person is identified.
+    pub fn without_value(&self, text: &str) -> String {
+        match self {
+            Who::Cookie(value) | Who::User(value) | Who::Address { ip: value, .. } if !value.is_empty() => {
+                text.replace(value.as_str(), "[removed]")
+            }
+            _ => text.to_owned(),
         }
     }
 }

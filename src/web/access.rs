@@ -16,6 +16,7 @@ use super::State;
 use super::people::{PeopleError, Person};
 use super::role::Role;
 use super::sessions;
+use crate::audit::Actor;
 
 /// The name of the session's cookie; over https with the prefix that binds it
 /// to the host.
@@ -44,7 +45,8 @@ pub enum Credential {
         /// The account has a password; the first owner's has none yet.
         complete: bool,
     },
-    Token,
+    /// Its id, which is not secret.
+    Token { id: String },
 }
 
 // === impl Principal ===
@@ -56,6 +58,14 @@ impl Principal {
             role: person.role,
             site: None,
             by: Credential::Session { id, complete: person.password.is_some() },
+        }
+    }
+
+    /// As the audit trail names them.
+    pub fn actor(&self) -> Actor {
+        match &self.by {
+            Credential::Session { .. } => Actor::Person(self.name.clone()),
+            Credential::Token { id } => Actor::Token { id: id.clone(), name: self.name.clone() },
         }
     }
 
@@ -74,7 +84,7 @@ pub fn authenticate(state: &State, headers: &HeaderMap) -> Result<Option<Princip
             name: token.name.clone(),
             role: token.role,
             site: token.site.clone(),
-            by: Credential::Token,
+            by: Credential::Token { id: token.id.clone() },
         }));
     }
     let Some(id) = session_id(state, headers) else { return Ok(None) };

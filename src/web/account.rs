@@ -1,7 +1,8 @@
 //! Signing in and out, and the own account.
 //!
 //! `GET /api/v1/session` who am I · `POST` `{"login","password"}` or `{"code"}`
-//! signs in · `DELETE` signs out · `POST /api/v1/account` `{"login","password",
+//! signs in, with `"totp"` where the account has a second factor
+//! ([`super::second_factor`]) · `DELETE` signs out · `POST /api/v1/account` `{"login","password",
 //! "current"?}` gives the own account a new login and password; `current` is
 //! the old password where there is one. After a sign-in by code, `login` is null
 //! and `needs_password` true until that is done.
@@ -37,6 +38,8 @@ use crate::parse::client::client;
 const CODE_LOGIN: &str = " code";
 const CODE_ACCOUNT: &str = "the first sign-in code";
 const WRONG: &str = "the login or the password is wrong";
+const WRONG_TOTP: &str = "the code of the second factor is wrong or was used";
+const NO_TOTP: &str = "this account needs a code of its second factor";
 const WRONG_CODE: &str = "the sign-in code is wrong, used or older than 15 minutes";
 /// How soon to come back when too many passwords are being checked.
 const BUSY_WAIT: Duration = Duration::from_secs(2);
@@ -59,6 +62,7 @@ struct ByCode {
 struct ByPassword {
     login: String,
     password: String,
+    totp: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -72,7 +76,13 @@ struct Change {
 pub async fn who(asked: Asked) -> Answer {
     let principal = asked.principal();
     let complete = !matches!(principal.by, Credential::Session { complete: false, .. });
-    answer::json(StatusCode::OK, &described(&principal.name, principal.role.name(), complete))
+    let people = match asked.state.people.read() {
+        Ok(people) => people,
+        Err(error) => return Trouble::People(error).answer(),
+    };
+    let has_second_factor = people.person(&principal.name).is_some_and(Person::has_second_factor);
+    let described = described(&principal.name, principal.role.name(), complete, has_second_factor);
+    answer::json(StatusCode::OK, &described)
 }
 
 pub async fn sign_in(asked: Asked) -> Answer {
@@ -117,6 +127,22 @@ pub async fn sign_in(asked: Asked) -> Answer {
         }
         Err(trouble) => return trouble.answer(),
     };
+    if let SignIn::Password(by) = &sign_in
+        && person.has_second_factor()
+    {
+        let Some(code) = by.totp.clone().filter(|code| !code.is_empty()) else {
+            return needs_totp(NO_TOTP);
+        };
+        match take_code(state, &person.login, code).await {
+            Ok(true) => {}
+            Ok(false) => {
+                state.attempts.failed(login, &source);
+                failed(state, login, &source).await;
+                return needs_totp(WRONG_TOTP);
+            }
+            Err(trouble) => return trouble.answer(),
+        }
+    }
     let by = Actor::Person(person.login.clone());
     let entry = Entry::new(state.timestamp(), by, Action::SignIn);
     let entry = if person.password.is_none() { entry.detail("by the first sign-in code") } else { entry };
@@ -152,19 +178,9 @@ pub async fn change(asked: Asked) -> Answer {
     let state = &asked.state;
     let principal = asked.principal();
     if matches!(principal.by, Credential::Session { complete: true, .. }) {
-        let source = source(state, asked.peer, &asked.headers);
-        if let Some(wait) = state.attempts.wait(&principal.name, &source) {
-            failed(state, &principal.name, &source).await;
-            return too_many(wait);
-        }
-        match by_password(state, &principal.name, change.current.as_deref().unwrap_or_default()).await {
-            Ok(Some(_)) => {}
-            Ok(None) => {
-                state.attempts.failed(&principal.name, &source);
-                failed(state, &principal.name, &source).await;
-                return answer::error(StatusCode::FORBIDDEN, "the current password is wrong");
-            }
-            Err(trouble) => return trouble.answer(),
+        let current = change.current.as_deref().unwrap_or_default();
+        if let Err(refused) = check_password(&asked, current).await {
+            return *refused;
         }
     }
     let hashed = match state.passwords.hash(change.password.clone()).await {
@@ -186,6 +202,45 @@ pub async fn change(asked: Asked) -> Answer {
         Ok(person) => begin(&asked, person).await,
         Err(trouble) => trouble.answer(),
     }
+}
+
+/// Refuses whoever does not know the password of the account that is signed in. Wrong
+/// ones count like wrong sign-ins.
+pub(super) async fn check_password(asked: &Asked, password: &str) -> Result<(), Box<Answer>> {
+    let (state, name) = (&asked.state, &asked.principal().name);
+    let source = source(state, asked.peer, &asked.headers);
+    if let Some(wait) = state.attempts.wait(name, &source) {
+        failed(state, name, &source).await;
+        return Err(Box::new(too_many(wait)));
+    }
+    match by_password(state, name, password).await {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => {
+            wrong_secret(asked).await;
+            Err(Box::new(answer::error(StatusCode::FORBIDDEN, "the current password is wrong")))
+        }
+        Err(trouble) => Err(Box::new(trouble.answer())),
+    }
+}
+
+/// Counts a wrong password or code of the account that is signed in.
+pub(super) async fn wrong_secret(asked: &Asked) {
+    let (state, name) = (&asked.state, &asked.principal().name);
+    let source = source(state, asked.peer, &asked.headers);
+    state.attempts.failed(name, &source);
+    failed(state, name, &source).await;
+}
+
+/// Takes a code of an account's second factor, once.
+pub(super) async fn take_code(state: &Arc<State>, login: &str, code: String) -> Result<bool, Trouble> {
+    let (login, now) = (login.to_owned(), state.now());
+    let taken =
+        on_disk(state, move |state| state.people.change(|roster| roster.take_code(&login, &code, now)));
+    taken.await?.map_err(Trouble::People)
+}
+
+fn needs_totp(text: &str) -> Answer {
+    answer::json(StatusCode::UNAUTHORIZED, &json!({ "error": text, "needs": "totp" }))
 }
 
 async fn by_password(state: &State, login: &str, password: &str) -> Result<Option<Person>, Trouble> {
@@ -225,10 +280,11 @@ fn write(state: &State, due: Due) {
 }
 
 /// A new session; one that the request brought along ends.
-async fn begin(asked: &Asked, person: Person) -> Answer {
+pub(super) async fn begin(asked: &Asked, person: Person) -> Answer {
     let state = &asked.state;
     let old = access::session_id(state, &asked.headers);
-    let described = described(&person.login, person.role.name(), person.password.is_some());
+    let described =
+        described(&person.login, person.role.name(), person.password.is_some(), person.has_second_factor());
     let begun = on_disk(state, move |state| {
         let now = state.now();
         if let Some(old) = old {
@@ -246,19 +302,21 @@ async fn begin(asked: &Asked, person: Person) -> Answer {
     }
 }
 
-/// Runs what waits for the disk, or for a command that holds the lock, where
-/// that keeps nobody else waiting.
-async fn on_disk<T: Send + 'static>(
+pub(super) async fn on_disk<T: Send + 'static>(
     state: &Arc<State>,
     work: impl FnOnce(&State) -> T + Send + 'static,
 ) -> Result<T, Trouble> {
-    let state = state.clone();
-    tokio::task::spawn_blocking(move || work(&state)).await.map_err(|_| Trouble::Panic)
+    state.on_disk(work).await.ok_or(Trouble::Panic)
 }
 
 /// The first owner has no login to show until one is chosen.
-fn described(login: &str, role: &str, complete: bool) -> serde_json::Value {
-    json!({ "login": complete.then_some(login), "role": role, "needs_password": !complete })
+fn described(login: &str, role: &str, complete: bool, has_second_factor: bool) -> serde_json::Value {
+    json!({
+        "login": complete.then_some(login),
+        "role": role,
+        "needs_password": !complete,
+        "totp": has_second_factor,
+    })
 }
 
 fn too_many(wait: Duration) -> Answer {
@@ -277,7 +335,7 @@ fn not_audited(error: impl std::fmt::Display) -> Answer {
 }
 
 /// Why neither yes nor no could be said.
-enum Trouble {
+pub(super) enum Trouble {
     People(PeopleError),
     Password(PasswordError),
     Sessions(std::io::Error),
@@ -289,7 +347,7 @@ enum Trouble {
 // === impl Trouble ===
 
 impl Trouble {
-    fn answer(self) -> Answer {
+    pub(super) fn answer(self) -> Answer {
         match self {
             Trouble::Password(PasswordError::Busy) => {
                 answer::later(StatusCode::SERVICE_UNAVAILABLE, BUSY_WAIT, PasswordError::Busy)
@@ -300,9 +358,12 @@ impl Trouble {
             Trouble::Password(PasswordError::Failed) => {
                 answer::error(StatusCode::INTERNAL_SERVER_ERROR, PasswordError::Failed)
             }
-            Trouble::People(error @ (PeopleError::Name(_) | PeopleError::Exists(_))) => {
-                answer::error(StatusCode::BAD_REQUEST, error)
-            }
+            Trouble::People(
+                error @ (PeopleError::Name(_)
+                | PeopleError::Exists(_)
+                | PeopleError::SecondFactor(_)
+                | PeopleError::NoSecondFactor(_)),
+            ) => answer::error(StatusCode::BAD_REQUEST, error),
             Trouble::Sessions(error) => {
                 tracing::error!(%error, "sessions could not be saved");
                 answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the session could not be saved")

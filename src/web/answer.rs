@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use data_encoding::BASE64;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
-use crate::headers::{Kind, protect};
+use crate::headers::{Kind, protect, protect_paper};
 
 /// What a handler returns.
 pub type Answer = Response<Full<Bytes>>;
@@ -63,6 +65,19 @@ pub fn body(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Ans
     *answer.body_mut() = Full::new(bytes);
     set(&mut answer, header::CONTENT_TYPE, content_type);
     answer
+}
+
+/// A page to be printed, whose one style is in it; nothing else of it can do anything.
+pub fn paper(html: String) -> Answer {
+    let style = style_of(&html).map(|style| BASE64.encode(&Sha256::digest(style.as_bytes())));
+    let mut answer = body(StatusCode::OK, "text/html; charset=utf-8", html.into());
+    protect_paper(answer.headers_mut(), style.as_deref());
+    answer
+}
+
+fn style_of(html: &str) -> Option<&str> {
+    let (_, after) = html.split_once("<style>")?;
+    after.split_once("</style>").map(|(style, _)| style)
 }
 
 /// Sets a header to a constant.

@@ -5,8 +5,9 @@
 //! most [`DRAIN`].
 //!
 //! - `routes`: the one table of paths, methods, roles and handlers
-//! - `access`, `role`, `sessions`, `people`, `password`, `attempts`, `first`:
+//! - `access`, `role`, `sessions`, `people`, `password`, `attempts`, `first`, `totp`:
 //!   who asks, and how they prove it
+//! - `officer`: requests, jobs about people, trail, retention, policy
 //! - `failures`: wrong sign-ins, as few entries of the audit trail as will do
 //! - `stats`, `refusals`, `account`, `pages`, `debug`, `metrics`: the handlers
 //! - `running`: the rest of the server, as two traits
@@ -23,6 +24,7 @@ mod debug;
 mod failures;
 pub mod first;
 mod metrics;
+mod officer;
 mod pages;
 pub mod password;
 pub mod people;
@@ -30,8 +32,10 @@ mod refusals;
 pub mod role;
 pub mod routes;
 pub mod running;
+mod second_factor;
 pub mod sessions;
 mod stats;
+pub mod totp;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -134,6 +138,16 @@ impl State {
             Ok(Err(error)) => Err(format!("the audit trail cannot be written: {error}")),
             Err(error) => Err(format!("the audit trail cannot be written: {error}")),
         }
+    }
+
+    /// Runs what waits for the disk, or for a command that holds a lock, where that
+    /// keeps nobody else waiting. None if it panicked, which has been reported.
+    pub(crate) async fn on_disk<T: Send + 'static>(
+        self: &Arc<State>,
+        work: impl FnOnce(&State) -> T + Send + 'static,
+    ) -> Option<T> {
+        let state = self.clone();
+        tokio::task::spawn_blocking(move || work(&state)).await.ok()
     }
 
     /// Storage is there: questions are answered from now on.

@@ -20,6 +20,7 @@ use std::sync::{Arc, RwLock};
 use serde::{Deserialize, Serialize};
 
 use super::role::Role;
+use super::totp::SecondFactor;
 use crate::audit::AuditError;
 use crate::private_file::{self as file, Version};
 
@@ -63,6 +64,8 @@ pub struct Person {
     pub stamp: String,
     /// Milliseconds since 1970.
     pub created: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totp: Option<SecondFactor>,
 }
 
 /// One machine's access.
@@ -98,6 +101,10 @@ pub enum PeopleError {
     Exists(String),
     #[error("there is no login {0:?}")]
     NoPerson(String),
+    #[error("{0:?} has a second factor already: it has to be removed first")]
+    SecondFactor(String),
+    #[error("{0:?} has no second factor")]
+    NoSecondFactor(String),
     #[error("there is no token {0:?}")]
     NoToken(String),
     #[error("{0:?} names several tokens, use the id from token list")]
@@ -110,6 +117,15 @@ pub enum PeopleError {
     /// The change could not be written into the audit trail, so it was not made.
     #[error(transparent)]
     Audit(#[from] AuditError),
+}
+
+// === impl Person ===
+
+impl Person {
+    /// Whether a code is asked for beside the password.
+    pub fn has_second_factor(&self) -> bool {
+        self.totp.as_ref().is_some_and(|factor| factor.confirmed)
+    }
 }
 
 // === impl People ===
@@ -184,6 +200,11 @@ impl Roster {
         self.people.iter().find(|person| person.login == login)
     }
 
+    fn person_mut(&mut self, login: &str) -> Result<&mut Person, PeopleError> {
+        let person = self.people.iter_mut().find(|person| person.login == login);
+        person.ok_or_else(|| PeopleError::NoPerson(login.to_owned()))
+    }
+
     /// Whether anybody could sign in with a password: until then the server
     /// offers its one-time code.
     pub fn anyone_can_sign_in(&self) -> bool {
@@ -219,6 +240,7 @@ impl Roster {
             password,
             stamp: random_hex::<8>(),
             created: now,
+            totp: None,
         });
         Ok(())
     }
@@ -237,15 +259,47 @@ impl Roster {
                 return Err(PeopleError::Exists(name.to_owned()));
             }
         }
-        let person = self
-            .people
-            .iter_mut()
-            .find(|person| person.login == login)
-            .ok_or_else(|| PeopleError::NoPerson(login.to_owned()))?;
+        let person = self.person_mut(login)?;
         if let Some(name) = rename {
             person.login = name.to_owned();
         }
         person.password = Some(password);
+        person.stamp = random_hex::<8>();
+        Ok(person)
+    }
+
+    /// Gives an account a second factor, which is asked for once a code of it was given.
+    pub fn offer_second_factor(&mut self, login: &str) -> Result<SecondFactor, PeopleError> {
+        let person = self.person_mut(login)?;
+        if person.has_second_factor() {
+            return Err(PeopleError::SecondFactor(login.to_owned()));
+        }
+        Ok(person.totp.insert(SecondFactor::generate()).clone())
+    }
+
+    /// Takes a code of an account's second factor; whether it was right.
+    pub fn take_code(&mut self, login: &str, code: &str, now: i64) -> Result<bool, PeopleError> {
+        let factor = self.person_mut(login)?.totp.as_mut();
+        Ok(factor.is_some_and(|factor| factor.take(code, now)))
+    }
+
+    /// From now on it is asked for. Ends the account's sessions.
+    pub fn confirm_second_factor(&mut self, login: &str) -> Result<&Person, PeopleError> {
+        let person = self.person_mut(login)?;
+        match &mut person.totp {
+            Some(factor) => factor.confirmed = true,
+            None => return Err(PeopleError::NoSecondFactor(login.to_owned())),
+        }
+        person.stamp = random_hex::<8>();
+        Ok(person)
+    }
+
+    /// It is not asked for any more. Ends the account's sessions.
+    pub fn remove_second_factor(&mut self, login: &str) -> Result<&Person, PeopleError> {
+        let person = self.person_mut(login)?;
+        if person.totp.take().is_none() {
+            return Err(PeopleError::NoSecondFactor(login.to_owned()));
+        }
         person.stamp = random_hex::<8>();
         Ok(person)
     }

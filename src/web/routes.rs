@@ -19,7 +19,7 @@ use serde_json::Value;
 use super::access::{self, Credential, Principal};
 use super::answer::{self, Answer};
 use super::role::Role;
-use super::{State, account, debug, metrics, pages, refusals, stats};
+use super::{State, account, debug, metrics, officer, pages, refusals, second_factor, stats};
 use crate::accept::event::is_packed;
 use crate::accept::route::is_framed_oddly;
 use crate::headers;
@@ -82,6 +82,7 @@ macro_rules! route {
 pub static ROUTES: &[Route] = &[
     route!(GET "/" Needs::Nothing, pages::dashboard),
     route!(GET "/login" Needs::Nothing, pages::dashboard),
+    route!(GET "/officer" Needs::Nothing, pages::dashboard),
     route!(GET "/assets/*" Needs::Nothing, pages::asset),
     route!(GET "/favicon.ico" Needs::Nothing, pages::asset),
     route!(GET "/favicon.svg" Needs::Nothing, pages::asset),
@@ -96,10 +97,24 @@ pub static ROUTES: &[Route] = &[
     route!(GET "/api/v1/sites" Needs::Role(Role::Viewer), stats::sites),
     route!(GET "/api/v1/live" Needs::Role(Role::Viewer), stats::live),
     route!(GET "/api/v1/refusals" Needs::OneOf(&[Role::Security, Role::Officer]), refusals::refusals),
+    route!(GET "/api/v1/requests" Needs::Role(Role::Officer), officer::requests::list),
+    route!(POST "/api/v1/requests" Needs::Role(Role::Officer), officer::requests::receive),
+    route!(GET "/api/v1/requests/*" Needs::Role(Role::Officer), officer::requests::show),
+    route!(POST "/api/v1/requests/*" Needs::Role(Role::Officer), officer::requests::change),
+    route!(POST "/api/v1/subjects" Needs::Role(Role::Officer), officer::subjects::job),
+    route!(GET "/api/v1/acts/*" Needs::Role(Role::Officer), officer::subjects::act),
+    route!(GET "/api/v1/audit" Needs::Role(Role::Officer), officer::trail::list),
+    route!(GET "/api/v1/audit/verify" Needs::Role(Role::Officer), officer::trail::verify),
+    route!(GET "/api/v1/retention" Needs::Role(Role::Officer), officer::retention::last),
+    route!(POST "/api/v1/retention" Needs::Role(Role::Officer), officer::retention::run),
+    route!(GET "/api/v1/policy" Needs::Role(Role::Officer), officer::policy::table),
     route!(GET "/api/v1/session" Needs::Session, account::who),
     route!(POST "/api/v1/session" Needs::Nothing, account::sign_in),
     route!(DELETE "/api/v1/session" Needs::Nothing, account::sign_out),
     route!(POST "/api/v1/account" Needs::Session, account::change),
+    route!(POST "/api/v1/account/totp" Needs::Session, second_factor::offer),
+    route!(POST "/api/v1/account/totp/confirm" Needs::Session, second_factor::confirm),
+    route!(POST "/api/v1/account/totp/remove" Needs::Session, second_factor::remove),
 ];
 
 /// Answers one request.
@@ -169,7 +184,7 @@ fn admit(
     };
     match (roles, &principal.by) {
         ([], Credential::Session { .. }) => Ok(Some(principal)),
-        ([], Credential::Token) => refuse(StatusCode::FORBIDDEN, "this needs a signed-in person"),
+        ([], Credential::Token { .. }) => refuse(StatusCode::FORBIDDEN, "this needs a signed-in person"),
         (roles, _) if roles.iter().any(|role| principal.role.includes(*role)) => Ok(Some(principal)),
         (roles, _) => {
             let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
@@ -252,6 +267,11 @@ impl Asked {
     /// Who asks, on a route that needs somebody.
     pub fn principal(&self) -> &Principal {
         self.principal.as_ref().expect("the route's table entry needs somebody")
+    }
+
+    /// What stands in the place of the `*` of the route's path `beginning*`.
+    pub fn rest(&self, beginning: &str) -> &str {
+        self.uri.path().strip_prefix(beginning).unwrap_or_default()
     }
 
     /// A parameter of the address.

@@ -14,9 +14,11 @@ use serde_json::Value;
 use crate::audit::Actor;
 use crate::config::Site;
 use crate::enrich::Attribution;
+use crate::policy::Report;
 use crate::retention::Mode;
 use crate::spool::{Backlog, DeadLetter};
 use crate::subject::SubjectError;
+use crate::subject::batch::Batch;
 use crate::subject::job::Asked;
 
 /// What an asynchronous method of a trait object returns.
@@ -104,6 +106,14 @@ pub trait Running: Send + Sync {
     }
     /// Does something to one person's data, to its end.
     fn subject(&self, _asked: Asked, _by: Actor) -> Answering<'_, Result<Value, SubjectError>> {
+        Box::pin(async { Err(SubjectError::Thread("this server does nothing of the kind".to_owned())) })
+    }
+    /// The policy's table of a site, as it is now.
+    fn policy(&self, _site: Site) -> Answering<'_, Result<Report, String>> {
+        Box::pin(async { Err("this server has no table of the policy".to_owned()) })
+    }
+    /// Erases many people in one order, to its end.
+    fn subject_batch(&self, _batch: Batch, _by: Actor) -> Answering<'_, Result<Value, SubjectError>> {
         Box::pin(async { Err(SubjectError::Thread("this server does nothing of the kind".to_owned())) })
     }
     /// When storage is there, before it is asked anything: nobody who is blocked is in a number.

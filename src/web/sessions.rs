@@ -141,6 +141,7 @@ mod tests {
             password: None,
             stamp: "1".to_owned(),
             created: 0,
+            totp: None,
         }
     }
 

@@ -204,7 +204,7 @@ fn attention_tells_what_is_late_and_what_soon_is() {
     let check = |now: &str, overdue: &[&str], soon: &[&str]| {
         let owned = |numbers: &[&str]| numbers.iter().map(|number| (*number).to_owned()).collect();
         let expected = Attention { open: 4, overdue: owned(overdue), due_within_2_working_days: owned(soon) };
-        assert_eq!(desk.attention(moment(now)).expect("readable"), expected, "{now}");
+        assert_eq!(desk.attention(None, moment(now)).expect("readable"), expected, "{now}");
     };
     check("2026-11-26T08:00:00Z", &[], &[]);
     // Friday: two working days further is Tuesday, 1 December.
@@ -307,7 +307,7 @@ fn a_damaged_file_is_named_and_not_written_over() {
         for error in [
             desk.register().list(&Filter::default()).expect_err("damaged").to_string(),
             desk.receive(&site(), asked(Kind::Access, at), "officer", at).expect_err("damaged").to_string(),
-            desk.attention(at).expect_err("damaged").to_string(),
+            desk.attention(None, at).expect_err("damaged").to_string(),
         ] {
             assert!(error.contains("requests.json") && error.contains(expected), "{expected:?}: {error}");
         }

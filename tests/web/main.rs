@@ -35,7 +35,10 @@ async fn the_first_owner_signs_in_with_the_code_and_chooses_a_password() {
     assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
     let reply = server.post("/api/v1/session", &[], &json!({ "code": code.trim() })).await;
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
-    assert_eq!(reply.json(), json!({ "login": null, "role": "owner", "needs_password": true }));
+    assert_eq!(
+        reply.json(),
+        json!({ "login": null, "role": "owner", "needs_password": true, "totp": false })
+    );
     assert!(!path.exists());
     let again = server.post("/api/v1/session", &[], &json!({ "code": code.trim() })).await;
     assert_eq!(again.status, StatusCode::UNAUTHORIZED);
@@ -50,7 +53,10 @@ async fn the_first_owner_signs_in_with_the_code_and_chooses_a_password() {
     let chosen = server
         .post("/api/v1/account", &[("cookie", &cookie)], &json!({ "login": "olga", "password": PASSWORD }))
         .await;
-    assert_eq!(chosen.json(), json!({ "login": "olga", "role": "owner", "needs_password": false }));
+    assert_eq!(
+        chosen.json(),
+        json!({ "login": "olga", "role": "owner", "needs_password": false, "totp": false })
+    );
     assert_ne!(chosen.cookie(), cookie);
     assert_eq!(server.get("/api/v1/session", &[("cookie", &cookie)]).await.status, StatusCode::UNAUTHORIZED);
     let sites = server.get("/api/v1/sites", &[("cookie", &chosen.cookie())]).await;
@@ -74,6 +80,100 @@ async fn an_own_password_is_changed_with_the_current_one_and_ends_other_sessions
     for (cookie, expected) in [(elsewhere, 401), (here, 401), (changed.cookie(), 200)] {
         assert_eq!(server.get("/api/v1/session", &[("cookie", &cookie)]).await.status, expected);
     }
+}
+
+/// The code of a secret at a moment, in milliseconds, by another's hand: RFC 6238.
+fn code_at(secret: &str, now: i64) -> String {
+    use hmac::{Hmac, KeyInit, Mac};
+    let secret = data_encoding::BASE32_NOPAD.decode(secret.as_bytes()).expect("base 32");
+    let mut mac = Hmac::<sha1::Sha1>::new_from_slice(&secret).expect("any length");
+    mac.update(&(now / 30_000).to_be_bytes());
+    let digest = mac.finalize().into_bytes();
+    let at = usize::from(digest[19] & 0xf);
+    let bytes: [u8; 4] = digest[at..at + 4].try_into().expect("four bytes");
+    format!("{:06}", (u32::from_be_bytes(bytes) & 0x7fff_ffff) % 1_000_000)
+}
+
+#[tokio::test]
+async fn a_second_factor_is_asked_for_once_it_is_confirmed_and_its_codes_work_once() {
+    let server = Server::start().await;
+    server.add("olga", Role::Officer);
+    let (here, elsewhere) = (server.sign_in("olga").await, server.sign_in("olga").await);
+    let refused =
+        server.post("/api/v1/account/totp", &[("cookie", &here)], &json!({ "current": "wrong" })).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let offered =
+        server.post("/api/v1/account/totp", &[("cookie", &here)], &json!({ "current": PASSWORD })).await;
+    let secret = offered.json()["secret"].as_str().expect("a secret").to_owned();
+    assert!(offered.json()["uri"].as_str().is_some_and(|uri| uri.contains(&secret)));
+    // Not before it is confirmed.
+    server.sign_in("olga").await;
+    let confirm = |code: String| json!({ "code": code });
+    let at = |steps: i64| code_at(&secret, server.state.now() + 30_000 * steps);
+    for wrong in ["000000".to_owned(), String::new(), at(5)] {
+        let reply =
+            server.post("/api/v1/account/totp/confirm", &[("cookie", &here)], &confirm(wrong.clone())).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    // One step behind, so that the present one is still to be used.
+    let first = at(-1);
+    let confirmed =
+        server.post("/api/v1/account/totp/confirm", &[("cookie", &here)], &confirm(first.clone())).await;
+    assert_eq!(confirmed.status, StatusCode::OK, "{}", confirmed.text());
+    for (cookie, status) in [(&here, 401), (&elsewhere, 401), (&confirmed.cookie(), 200)] {
+        assert_eq!(server.get("/api/v1/session", &[("cookie", cookie)]).await.status, status);
+    }
+    let session = server.get("/api/v1/session", &[("cookie", &confirmed.cookie())]).await;
+    assert_eq!(session.json()["totp"], true);
+
+    let sign_in = |totp: Option<String>| json!({ "login": "olga", "password": PASSWORD, "totp": totp });
+    for wrong in [None, Some(String::new()), Some(first)] {
+        let reply = server.post("/api/v1/session", &[], &sign_in(wrong)).await;
+        assert_eq!((reply.status, reply.json()["needs"].clone()), (StatusCode::UNAUTHORIZED, json!("totp")));
+    }
+    // Without the password the second factor is not even told of.
+    let reply = server
+        .post("/api/v1/session", &[], &json!({ "login": "olga", "password": "wrong", "totp": at(0) }))
+        .await;
+    assert_eq!((reply.status, reply.json()["needs"].clone()), (StatusCode::UNAUTHORIZED, Value::Null));
+    let code = at(0);
+    let reply = server.post("/api/v1/session", &[], &sign_in(Some(code.clone()))).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    let cookie = reply.cookie();
+    let twice = server.post("/api/v1/session", &[], &sign_in(Some(code.clone()))).await;
+    assert_eq!(twice.status, StatusCode::UNAUTHORIZED);
+    let remove = |code: String| json!({ "current": PASSWORD, "code": code });
+    let used = server.post("/api/v1/account/totp/remove", &[("cookie", &cookie)], &remove(code)).await;
+    assert_eq!(used.status, StatusCode::BAD_REQUEST);
+    let removed = server.post("/api/v1/account/totp/remove", &[("cookie", &cookie)], &remove(at(1))).await;
+    assert_eq!(removed.status, StatusCode::OK, "{}", removed.text());
+    server.sign_in("olga").await;
+    let actions: Vec<String> = server.actions();
+    for action in ["second_factor_set", "second_factor_removed"] {
+        assert_eq!(actions.iter().filter(|one| *one == action).count(), 1, "{actions:?}");
+    }
+}
+
+#[tokio::test]
+async fn codes_are_guessed_no_faster_than_passwords() {
+    let server = Server::start().await;
+    server.add("olga", Role::Officer);
+    server.people(|roster| {
+        roster.offer_second_factor("olga")?;
+        roster.confirm_second_factor("olga").map(drop)
+    });
+    let mut waited = false;
+    for number in 0..=attempts::ACCOUNT_BURST + 1 {
+        let source = format!("192.0.2.{number}");
+        let body = json!({ "login": "olga", "password": PASSWORD, "totp": format!("{number:06}") });
+        let reply = server.post("/api/v1/session", &[("x-forwarded-for", &source)], &body).await;
+        waited = reply.status == StatusCode::TOO_MANY_REQUESTS;
+        if waited {
+            break;
+        }
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{}", reply.text());
+    }
+    assert!(waited, "guesses were never stopped");
 }
 
 #[tokio::test]

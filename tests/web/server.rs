@@ -105,6 +105,12 @@ impl Server {
         self.state.people.change(change).expect("changed")
     }
 
+    /// What the audit trail tells, in order.
+    pub fn actions(&self) -> Vec<String> {
+        let entries = self.state.trail.list(&metka::audit::Filter::last(1000)).expect("readable");
+        entries.iter().map(|listed| listed.entry().action.to_string()).collect()
+    }
+
     /// Signs in and returns the cookie as a browser would send it.
     pub async fn sign_in(&self, login: &str) -> String {
         let reply = self.post("/api/v1/session", &[], &json!({ "login": login, "password": PASSWORD })).await;

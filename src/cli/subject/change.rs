@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::super::context::{Context, Failure, Outcome};
 use super::{actor, desk, show};
-use crate::rights::desk::DeskError;
+use crate::audit::{Action, Actor};
+use crate::rights::desk::{DeskError, changing};
 use crate::rights::register::{self, Note};
 use crate::rights::request::Request;
 
@@ -40,12 +41,16 @@ pub struct CloseArgs {
 
 pub fn extend(args: &ExtendArgs, context: &Context) -> Outcome {
     let now = Timestamp::now();
+    note(context, &args.number, Action::RequestChanged, "extended", now)?;
     let request = desk(context)?.extend(&args.number, &args.reason, args.days, &actor(), now)?;
     show::print(context, &request, now)
 }
 
 pub fn stopped(args: &StoppedArgs, context: &Context) -> Outcome {
-    noted(context, "the processing has stopped", |register, note| register.step_done(&args.number, note))
+    let what = "the processing has stopped";
+    noted(context, &args.number, Action::RequestChanged, what, |register, note| {
+        register.step_done(&args.number, note)
+    })
 }
 
 pub fn close(args: &CloseArgs, context: &Context) -> Outcome {
@@ -54,15 +59,28 @@ pub fn close(args: &CloseArgs, context: &Context) -> Outcome {
     } else {
         (register::Outcome::Done, "closed: done")
     };
-    noted(context, what, |register, note| register.close(&args.number, outcome, &args.answer, note))
+    noted(context, &args.number, Action::RequestClosed, what, |register, note| {
+        register.close(&args.number, outcome, &args.answer, note)
+    })
+}
+
+/// Writes into the audit trail what is about to be done to a request.
+fn note(context: &Context, number: &str, action: Action, what: &str, now: Timestamp) -> Outcome {
+    let request = desk(context)?.register().get(number).map_err(DeskError::from)?;
+    let entry = changing(&request, action, what, Actor::running(), now)?;
+    context.trail(&context.config()?)?.append(&entry)?;
+    Ok(())
 }
 
 fn noted(
     context: &Context,
+    number: &str,
+    action: Action,
     what: &str,
     change: impl FnOnce(&register::Register, Note<'_>) -> Result<Request, register::RegisterError>,
 ) -> Outcome {
     let now = Timestamp::now();
+    note(context, number, action, what, now)?;
     let note = Note { at: now.as_millisecond(), who: &actor(), what };
     let request = change(desk(context)?.register(), note).map_err(DeskError::from).map_err(Failure::from)?;
     show::print(context, &request, now)

@@ -2,7 +2,7 @@
 //!
 //! No value goes into an error, the register or a log.
 
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -33,10 +33,10 @@ pub struct IdentifyArgs {
     #[arg(long, value_name = "ADDR", group = "person", requires_all = ["from", "to"], allow_hyphen_values = true)]
     ip: Option<String>,
     /// Since when the person had the address
-    #[arg(long, value_name = "TIME", requires = "ip")]
+    #[arg(long, value_name = "TIME")]
     from: Option<String>,
     /// Until when
-    #[arg(long, value_name = "TIME", requires = "ip")]
+    #[arg(long, value_name = "TIME")]
     to: Option<String>,
 }
 
@@ -45,6 +45,36 @@ pub struct IdentifyArgs {
 impl IdentifyArgs {
     /// Who is meant, if anybody is, with the values as they were given.
     pub fn who(&self, site: &Site) -> Result<Option<Who>, Failure> {
+        let given = [("--from", &self.from), ("--to", &self.to)];
+        if let (None, Some((option, _))) = (&self.ip, given.iter().find(|(_, time)| time.is_some())) {
+            return Err(Failure::usage(format_args!(
+                "{option}: is the time of an address, which --ip names"
+            )));
+        }
+        self.person(site)
+    }
+
+    /// The same where --from and --to have a meaning of their own: the rows of that time,
+    /// and of an address the time in which the person had it.
+    pub fn who_and_when(&self, site: &Site) -> Result<(Option<Who>, [Option<Timestamp>; 2]), Failure> {
+        let moment = |option, text: &Option<String>| {
+            text.as_deref().map(|text| moment_of(option, text, site)).transpose()
+        };
+        let (from, to) = (moment("--from", &self.from)?, moment("--to", &self.to)?);
+        if let (Some(from), Some(to)) = (from, to)
+            && from >= to
+        {
+            return Err(Failure::usage(format_args!("--from: {from} is not before --to, {to}")));
+        }
+        Ok((self.person(site)?, [from, to]))
+    }
+
+    /// Whether somebody is named here.
+    pub fn is_given(&self) -> bool {
+        self.cookie.is_some() || self.user.is_some() || self.ip.is_some()
+    }
+
+    fn person(&self, site: &Site) -> Result<Option<Who>, Failure> {
         if let Some(value) = &self.cookie {
             return Ok(Some(Who::Cookie(given("--cookie", value)?)));
         }
@@ -106,18 +136,23 @@ pub fn ring(config: &Config) -> Result<KeyRing, Failure> {
 
 /// The value of an option, from standard input if it is `-`.
 fn given(option: &str, value: &str) -> Result<String, Failure> {
-    let mut text = String::new();
-    let value = if value == "-" {
-        std::io::stdin()
-            .take(MAX_INPUT_BYTES)
-            .read_to_string(&mut text)
-            .map_err(|error| Failure::usage(format_args!("{option} on standard input: {error}")))?;
-        text.lines().next().unwrap_or_default().trim()
-    } else {
-        value
-    };
+    let value = line_of(option, value)?.trim().to_owned();
     if value.is_empty() {
         return Err(Failure::usage(format_args!("{option}: the value is empty")));
     }
-    Ok(value.to_owned())
+    Ok(value)
+}
+
+/// The value of an option, or the next line of standard input if it is `-`.
+pub fn line_of(option: &str, value: &str) -> Result<String, Failure> {
+    if value != "-" {
+        return Ok(value.to_owned());
+    }
+    let mut line = String::new();
+    std::io::stdin()
+        .lock()
+        .take(MAX_INPUT_BYTES)
+        .read_line(&mut line)
+        .map_err(|error| Failure::usage(format_args!("{option} on standard input: {error}")))?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -1,19 +1,26 @@
-//! `metka subject find`, `export`, `block`, `unblock` and `erase`
+//! `metka subject find`, `export`, `block`, `unblock`, `rectify`, `withdraw-marketing`,
+//! `opt-out`, and `erase` of one person or of many requests
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use http::Method;
 use serde_json::{Value, json};
 
 use super::super::context::{Context, Failure, Outcome};
-use super::identify::IdentifyArgs;
-use super::offline;
+use super::identify::{self, IdentifyArgs};
+use super::offline::{self, Work};
+use crate::config::{Config, Site};
 use crate::rights::request::Subject;
 use crate::subject::Who;
+use crate::subject::batch::Batch;
+use crate::subject::erase::MAX_ORDERS;
 use crate::subject::export::Format;
 use crate::subject::job::{Asked, Job};
+
+/// A file of numbers: the most of them at their longest, with a comfortable margin.
+const MAX_NUMBERS_BYTES: u64 = MAX_ORDERS as u64 * 64;
 
 #[derive(clap::Args)]
 pub struct PersonArgs {
@@ -25,7 +32,7 @@ pub struct PersonArgs {
     /// Why; a person's data is looked at and changed for a stated purpose only
     #[arg(long, value_name = "TEXT")]
     purpose: String,
-    /// The number of the request in the register
+    /// The number of the request in the register; given alone, whoever the register holds for it is meant
     #[arg(long, value_name = "NUMBER")]
     request: Option<String>,
 }
@@ -43,9 +50,33 @@ pub struct ExportArgs {
 }
 
 #[derive(clap::Args)]
-pub struct EraseArgs {
+pub struct RectifyArgs {
     #[command(flatten)]
     about: PersonArgs,
+    /// Which field: a column of hits such as city, or props.NAME
+    #[arg(long, value_name = "NAME")]
+    field: String,
+    /// What is right; nothing ('') clears the field; - reads it from standard input, after the person's line if that is read from there too
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    value: String,
+}
+
+#[derive(clap::Args)]
+pub struct EraseArgs {
+    /// The site that it is about
+    #[arg(long, value_name = "ID")]
+    site: String,
+    #[command(flatten)]
+    person: IdentifyArgs,
+    /// Why; a person's data is looked at and changed for a stated purpose only
+    #[arg(long, value_name = "TEXT")]
+    purpose: String,
+    /// The number of the request in the register; given without a person, whoever the register holds for it is meant; several are erased in one go
+    #[arg(long, value_name = "NUMBER")]
+    request: Vec<String>,
+    /// Numbers of requests, one a line, all erased in one go; - reads them from standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["person", "request"])]
+    requests_file: Option<PathBuf>,
     /// Who answers for it, name and post; operator.official when not given
     #[arg(long, value_name = "TEXT")]
     by: Option<String>,
@@ -67,6 +98,31 @@ pub fn block(args: &PersonArgs, context: &Context) -> Outcome {
 pub fn unblock(args: &PersonArgs, context: &Context) -> Outcome {
     let held = ask(args.asked(Job::Unblock, context)?, context)?;
     context.print(&held, lines(&held))
+}
+
+pub fn withdraw_marketing(args: &PersonArgs, context: &Context) -> Outcome {
+    let done = ask(args.asked(Job::WithdrawMarketing, context)?, context)?;
+    context.print(&done, changed(&done, "rows were for marketing, and are not any more"))
+}
+
+pub fn opt_out(args: &PersonArgs, context: &Context) -> Outcome {
+    let done = ask(args.asked(Job::OptOut, context)?, context)?;
+    context.print(&done, changed(&done, "browsers are opted out, and told so with their next hit"))
+}
+
+pub fn rectify(args: &RectifyArgs, context: &Context) -> Outcome {
+    let about = &args.about;
+    let config = super::config(context, &about.site)?;
+    let (who, [from, to]) = about.person.who_and_when(site_of(&config, &about.site)?)?;
+    let who = who.or_else(|| about.request.clone().map(Who::Request)).ok_or_else(nobody)?;
+    let job = Job::Rectify {
+        field: args.field.clone(),
+        value: identify::line_of("--value", &args.value)?,
+        from: from.map(|from| from.to_string()),
+        to: to.map(|to| to.to_string()),
+    };
+    let done = ask(about.asked_of(job, who), context)?;
+    context.print(&done, changed(&done, "rows had another value, and have this one"))
 }
 
 pub fn export(args: &ExportArgs, context: &Context) -> Outcome {
@@ -94,9 +150,26 @@ pub fn export(args: &ExportArgs, context: &Context) -> Outcome {
 }
 
 pub fn erase(args: &EraseArgs, context: &Context) -> Outcome {
-    let mut asked = args.about.asked(Job::Erase, context)?;
-    asked.by = args.by.clone();
-    asked.wait = !args.no_wait;
+    if args.requests_file.is_some() || (args.request.len() > 1 && !args.person.is_given()) {
+        return erase_batch(args, context);
+    }
+    if args.request.len() > 1 {
+        return Err(Failure::usage(
+            "--request: one for a person who is named; several for those of the register",
+        ));
+    }
+    let config = super::config(context, &args.site)?;
+    let request = args.request.first().cloned();
+    let who = args.person.who(site_of(&config, &args.site)?)?;
+    let asked = Asked {
+        job: Job::Erase,
+        site: args.site.clone(),
+        who: who.or_else(|| request.clone().map(Who::Request)).ok_or_else(nobody)?,
+        purpose: args.person.without_values(&args.purpose),
+        request,
+        by: args.by.clone(),
+        wait: !args.no_wait,
+    };
     let done = ask(asked, context)?;
     let rows = done["rows"].as_u64().unwrap_or_default();
     if done["accepted"] == true {
@@ -108,12 +181,72 @@ pub fn erase(args: &EraseArgs, context: &Context) -> Outcome {
     let until = done["act"]["backups_until"].as_str().unwrap_or_default();
     lines.push(format!("backups    end by {until}; a restored one is erased again"));
     if let Some(files @ 1..) = done["act"]["files_set_aside"].as_u64() {
-        lines.push(format!(
-            "damaged    {files} files in spool/quarantine, in which nobody can be looked up: remove them by hand"
-        ));
+        lines.push(damaged(files));
     }
     lines.extend(notes(&done["act"]));
     context.print(&done, lines)
+}
+
+fn erase_batch(args: &EraseArgs, context: &Context) -> Outcome {
+    let requests = match &args.requests_file {
+        Some(path) => numbers(path)?,
+        None => args.request.clone(),
+    };
+    let batch = Batch {
+        site: args.site.clone(),
+        requests,
+        purpose: args.purpose.clone(),
+        by: args.by.clone(),
+        wait: !args.no_wait,
+    };
+    let config = super::config(context, &batch.site)?;
+    let done = context.block_on(async {
+        match context.server(&config)? {
+            Some(server) => {
+                Ok::<_, Failure>(server.call(Method::POST, "/subject/batch", Some(&json!(batch))).await?)
+            }
+            None => offline::answer(config, Work::Batch(Batch { wait: true, ..batch })).await,
+        }
+    })?;
+    let each: Vec<&Value> = done["requests"].as_array().into_iter().flatten().collect();
+    let what = if done["accepted"] == true { "are being destroyed" } else { "destroyed" };
+    let mut lines = vec![format!("{} rows {what}, for {} requests", done["rows"], each.len())];
+    for one in each {
+        let text = |name: &str| one[name].as_str().unwrap_or_default().to_owned();
+        lines.push(
+            format!("{:<10} {} rows  {}", text("request"), one["rows"], text("act")).trim_end().to_owned(),
+        );
+    }
+    if let Some(until) = done["backups_until"].as_str() {
+        lines.push(format!("backups    end by {until}; a restored one is erased again"));
+    }
+    if let Some(files @ 1..) = done["files_set_aside"].as_u64() {
+        lines.push(damaged(files));
+    }
+    context.print(&done, lines)
+}
+
+/// The numbers in a file, a line each.
+fn numbers(path: &Path) -> Result<Vec<String>, Failure> {
+    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    let wrong =
+        |error: &dyn std::fmt::Display| Failure::usage(format_args!("--requests-file: {name}: {error}"));
+    let input: Box<dyn Read> = match name.as_str() {
+        "standard input" => Box::new(std::io::stdin()),
+        _ => Box::new(std::fs::File::open(path).map_err(|error| wrong(&error))?),
+    };
+    let mut text = String::new();
+    input.take(MAX_NUMBERS_BYTES + 1).read_to_string(&mut text).map_err(|error| wrong(&error))?;
+    if text.len() as u64 > MAX_NUMBERS_BYTES {
+        return Err(wrong(&format_args!("more than {MAX_NUMBERS_BYTES} bytes")));
+    }
+    let numbers: Vec<String> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    match numbers.len() {
+        0 => Err(wrong(&"there is no number in it")),
+        1..=MAX_ORDERS => Ok(numbers),
+        many => Err(wrong(&format_args!("{many} numbers, at most {MAX_ORDERS} are erased in one go"))),
+    }
 }
 
 // === impl PersonArgs ===
@@ -121,13 +254,14 @@ pub fn erase(args: &EraseArgs, context: &Context) -> Outcome {
 impl PersonArgs {
     fn asked(&self, job: Job, context: &Context) -> Result<Asked, Failure> {
         let config = super::config(context, &self.site)?;
-        let site = config.site(&self.site);
-        let site = site
-            .ok_or_else(|| Failure::usage(format_args!("--site: no site {:?} is configured", self.site)))?;
-        let who = self.person.who(site)?.ok_or_else(|| {
-            Failure::usage("who is meant is not said: give --cookie, --user, or --ip with --from and --to")
-        })?;
-        Ok(Asked {
+        // Whom the register holds for the request, where nobody else is named.
+        let of_request = || self.request.clone().map(Who::Request);
+        let who = self.person.who(site_of(&config, &self.site)?)?.or_else(of_request);
+        Ok(self.asked_of(job, who.ok_or_else(nobody)?))
+    }
+
+    fn asked_of(&self, job: Job, who: Who) -> Asked {
+        Asked {
             job,
             site: self.site.clone(),
             who,
@@ -135,8 +269,18 @@ impl PersonArgs {
             request: self.request.clone(),
             by: None,
             wait: true,
-        })
+        }
     }
+}
+
+fn site_of<'a>(config: &'a Config, id: &str) -> Result<&'a Site, Failure> {
+    config.site(id).ok_or_else(|| Failure::usage(format_args!("--site: no site {id:?} is configured")))
+}
+
+fn nobody() -> Failure {
+    Failure::usage(
+        "who is meant is not said: give --cookie, --user, --ip with --from and --to, or --request alone",
+    )
 }
 
 /// Who was seen at an address, for the register.
@@ -161,7 +305,7 @@ pub fn ask(asked: Asked, context: &Context) -> Result<Value, Failure> {
         match context.server(&config)? {
             Some(server) => Ok(server.call(Method::POST, "/subject", Some(&json!(asked))).await?),
             // Nobody would go on with it after the command's end.
-            None => offline::answer(config, Asked { wait: true, ..asked }).await,
+            None => offline::answer(config, Work::Job(Asked { wait: true, ..asked })).await,
         }
     })
 }
@@ -179,6 +323,19 @@ fn lines(held: &Value) -> Vec<String> {
     }
     lines.extend(notes(held));
     lines
+}
+
+/// How many rows or browsers, and of how many rows.
+fn changed(done: &Value, what: &str) -> Vec<String> {
+    let mut lines = vec![format!("{} {what}; {} rows are held", done["changed"], done["rows"])];
+    lines.extend(notes(done));
+    lines
+}
+
+fn damaged(files: u64) -> String {
+    format!(
+        "damaged    {files} files in spool/quarantine, in which nobody can be looked up: remove them by hand"
+    )
 }
 
 fn notes(of: &Value) -> Vec<String> {

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use super::super::context::{Context, Outcome, table};
 use super::desk;
-use super::show::described;
 use crate::rights::desk::DeskError;
 use crate::rights::register::Filter;
 use crate::rights::request::State;
@@ -37,7 +36,7 @@ pub fn run(args: &ListArgs, context: &Context) -> Outcome {
         overdue_at: args.overdue.then(|| now.as_millisecond()),
     };
     let requests = desk(context)?.register().list(&filter).map_err(DeskError::from)?;
-    let values: Vec<Value> = requests.iter().map(|request| described(request, now)).collect();
+    let values: Vec<Value> = requests.iter().map(|request| request.described(now.as_millisecond())).collect();
     let rows = requests
         .iter()
         .map(|request| {

@@ -45,7 +45,13 @@ enum SubjectCommand {
     Block(job::PersonArgs),
     /// End a block: the person counts again, as before
     Unblock(job::PersonArgs),
-    /// Destroy what is held of a person, and write the act
+    /// Correct or clear a stored field of a person's rows
+    Rectify(job::RectifyArgs),
+    /// End a person's consent to marketing, in what is stored and for hits to come
+    WithdrawMarketing(job::PersonArgs),
+    /// Refuse hits of a person's browsers from now on, and have them opted out
+    OptOut(job::PersonArgs),
+    /// Destroy what is held of a person, or of all that several requests are about, and write the acts
     Erase(job::EraseArgs),
 }
 
@@ -61,6 +67,9 @@ pub fn run(args: &SubjectArgs, context: &Context) -> Outcome {
         SubjectCommand::Export(args) => job::export(args, context),
         SubjectCommand::Block(args) => job::block(args, context),
         SubjectCommand::Unblock(args) => job::unblock(args, context),
+        SubjectCommand::Rectify(args) => job::rectify(args, context),
+        SubjectCommand::WithdrawMarketing(args) => job::withdraw_marketing(args, context),
+        SubjectCommand::OptOut(args) => job::opt_out(args, context),
         SubjectCommand::Erase(args) => job::erase(args, context),
     }
 }
@@ -72,7 +81,7 @@ fn desk(context: &Context) -> Result<Desk, Failure> {
 
 /// The configuration; with the demo clinic, if that is meant: only a server that was
 /// started with it has it otherwise.
-fn config(context: &Context, site: &str) -> Result<Config, Failure> {
+pub(super) fn config(context: &Context, site: &str) -> Result<Config, Failure> {
     let mut config = context.config()?;
     if site == demo::SITE && config.site(site).is_none() {
         demo::add_site(&mut config);

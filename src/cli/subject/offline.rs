@@ -13,17 +13,27 @@ use crate::config::Config;
 use crate::count::Counters;
 use crate::privacy::keys::{KeyError, KeyRing};
 use crate::serve::Inserts;
+use crate::subject::batch::Batch;
+use crate::subject::choices::Choices;
 use crate::subject::job::Asked;
 use crate::subject::{Office, SubjectError};
 use crate::{ship, spool};
 
-/// Does one job.
-pub async fn answer(config: Config, asked: Asked) -> Result<Value, Failure> {
+/// What is to be done.
+pub enum Work {
+    Job(Asked),
+    Batch(Batch),
+}
+
+/// Does it.
+pub async fn answer(config: Config, asked: Work) -> Result<Value, Failure> {
     // A new ring would find nobody.
     if !KeyRing::exists(&config.keys.dir) {
         return Err(KeyError::NoRing(config.keys.dir.clone()).into());
     }
     let keys = Arc::new(KeyRing::open(&config.keys)?);
+    let choices = Choices::new(&config.data_dir);
+    choices.load()?;
     let trail = Trail::open(&config.data_dir, keys.clone());
     let options = spool::Options {
         dir: spool_dir(&config),
@@ -37,6 +47,7 @@ pub async fn answer(config: Config, asked: Asked) -> Result<Value, Failure> {
     let spool = spool::open(options, counters).map_err(Failure::failed)?;
     let opened = storage::open(&config).await?;
     let office = Office {
+        choices: Arc::new(choices),
         config: Arc::new(config),
         keys,
         storage: opened.storage.clone(),
@@ -57,9 +68,13 @@ pub async fn answer(config: Config, asked: Asked) -> Result<Value, Failure> {
 }
 
 /// As a server does when storage is there, and then what was asked.
-async fn work(office: &Office, asked: Asked) -> Result<Value, SubjectError> {
+async fn work(office: &Office, asked: Work) -> Result<Value, SubjectError> {
     office.storage.migrate().await?;
     office.restore_blocks().await?;
     office.recheck().await?;
-    office.answer(asked, Actor::running(), jiff::Timestamp::now()).await
+    let (by, now) = (Actor::running(), jiff::Timestamp::now());
+    match asked {
+        Work::Job(asked) => office.answer(asked, by, now).await,
+        Work::Batch(batch) => office.answer_batch(batch, by, now).await,
+    }
 }

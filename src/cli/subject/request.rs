@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::super::context::{Context, Failure, Outcome};
 use super::identify::IdentifyArgs;
 use super::{actor, desk, identify, job, show};
-use crate::rights::desk::Received;
+use crate::audit::Actor;
+use crate::rights::desk::{Received, receipt};
 use crate::rights::request::IdentifiedBy;
 use crate::rights::terms::Kind;
 use crate::subject::{Who, identity};
@@ -56,6 +57,8 @@ pub fn run(args: &RequestArgs, context: &Context) -> Outcome {
         }
     };
     let received = Received { kind: args.kind, about: args.about, identified, subjects, at, purpose };
+    let trail = context.trail(&config)?;
+    trail.append(&receipt(&site.id, &received, Actor::running(), now))?;
     let request = desk(context)?.receive(site, received, &actor(), now)?;
     show::print(context, &request, now)
 }

@@ -1,7 +1,6 @@
 //! `metka subject show`, and how every command here prints a request.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
 use super::super::context::{Context, Outcome, moment};
 use super::desk;
@@ -22,18 +21,7 @@ pub fn run(args: &ShowArgs, context: &Context) -> Outcome {
 }
 
 pub fn print(context: &Context, request: &Request, now: Timestamp) -> Outcome {
-    context.print(&described(request, now), lines(request, now))
-}
-
-/// The request as it is kept, and what follows from it now.
-pub fn described(request: &Request, now: Timestamp) -> Value {
-    let mut value = json!(request);
-    let due = request.due();
-    value["due_date"] = json!(due.date.to_string());
-    value["calendar_known"] = json!(due.holidays.are_known());
-    value["next_due_date"] = json!(request.next_due().map(|due| due.date.to_string()));
-    value["overdue"] = json!(request.is_overdue(now.as_millisecond()));
-    value
+    context.print(&request.described(now.as_millisecond()), lines(request, now))
 }
 
 fn lines(request: &Request, now: Timestamp) -> Vec<String> {

@@ -1,0 +1,106 @@
+//! The second factor of the own account ([`super::totp`]).
+//!
+//! `POST /api/v1/account/totp` `{"current"}` gives `{"secret","uri"}`, which is not in
+//! force before `…/confirm` `{"code"}` was given a code of it; `…/remove`
+//! `{"current","code"}` ends it. Confirming and removing end the account's other
+//! sessions, and stand in the audit trail before they happen.
+//!
+//! Who has lost it asks whoever has a shell on the machine: `metka user totp-remove`.
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::account::{Trouble, begin, check_password, on_disk, take_code, wrong_secret};
+use super::answer::{self, Answer};
+use super::people::{PeopleError, Person, Roster};
+use super::routes::Asked;
+use crate::audit::{Action, Actor, Entry};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Offer {
+    current: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirm {
+    code: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Remove {
+    current: String,
+    code: String,
+}
+
+pub async fn offer(asked: Asked) -> Answer {
+    let Ok(Offer { current }) = serde_json::from_value(asked.body.clone()) else {
+        return answer::error(StatusCode::BAD_REQUEST, "expected {\"current\"}");
+    };
+    if let Err(refused) = check_password(&asked, &current).await {
+        return *refused;
+    }
+    let login = asked.principal().name.clone();
+    let named = login.clone();
+    let offered =
+        on_disk(&asked.state, move |state| state.people.change(|roster| roster.offer_second_factor(&named)));
+    match offered.await.and_then(|offered| offered.map_err(Trouble::People)) {
+        Ok(factor) => {
+            let uri = factor.uri(&login);
+            answer::json(StatusCode::OK, &json!({ "secret": factor.secret, "uri": uri }))
+        }
+        Err(trouble) => trouble.answer(),
+    }
+}
+
+pub async fn confirm(asked: Asked) -> Answer {
+    let Ok(Confirm { code }) = serde_json::from_value(asked.body.clone()) else {
+        return answer::error(StatusCode::BAD_REQUEST, "expected {\"code\"}");
+    };
+    match take_code(&asked.state, &asked.principal().name, code).await {
+        Ok(true) => change(&asked, Action::SecondFactorSet, Roster::confirm_second_factor).await,
+        Ok(false) => answer::error(StatusCode::BAD_REQUEST, "the code is wrong or was used"),
+        Err(trouble) => trouble.answer(),
+    }
+}
+
+pub async fn remove(asked: Asked) -> Answer {
+    let Ok(Remove { current, code }) = serde_json::from_value(asked.body.clone()) else {
+        return answer::error(StatusCode::BAD_REQUEST, "expected {\"current\", \"code\"}");
+    };
+    if let Err(refused) = check_password(&asked, &current).await {
+        return *refused;
+    }
+    match take_code(&asked.state, &asked.principal().name, code).await {
+        Ok(true) => change(&asked, Action::SecondFactorRemoved, Roster::remove_second_factor).await,
+        Ok(false) => {
+            wrong_secret(&asked).await;
+            answer::error(StatusCode::BAD_REQUEST, "the code is wrong or was used")
+        }
+        Err(trouble) => trouble.answer(),
+    }
+}
+
+/// Changes the account, and begins a session anew: the old ones end.
+async fn change(
+    asked: &Asked,
+    action: Action,
+    how: for<'a> fn(&'a mut Roster, &str) -> Result<&'a Person, PeopleError>,
+) -> Answer {
+    let login = asked.principal().name.clone();
+    let changed = on_disk(&asked.state, move |state| {
+        state.people.change(|roster| {
+            let person = how(roster, &login)?.clone();
+            let entry = Entry::new(state.timestamp(), Actor::Person(login.clone()), action);
+            state.trail.append(&entry)?;
+            Ok(person)
+        })
+    });
+    match changed.await.and_then(|changed| changed.map_err(Trouble::People)) {
+        Ok(person) => begin(asked, person).await,
+        Err(trouble) => trouble.answer(),
+    }
+}

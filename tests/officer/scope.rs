@@ -1,0 +1,166 @@
+//! Role × route × site: every cell from the route table, with tokens of all roles, bound
+//! to this site, to another, to none.
+
+use metka::web::role::Role;
+use metka::web::routes::{Needs, ROUTES};
+use serde_json::{Value, json};
+
+use crate::{Asker, CONFIG, PURPOSE, Place, stored, text, value, view};
+
+/// How a route is asked about the site `clinic`.
+struct Way {
+    path: &'static str,
+    method: &'static str,
+    target: String,
+    body: Value,
+}
+
+/// One way for each route that is about a site or about all; what is missing is about none.
+fn ways(cookie: &str, number: &str, act: &str) -> Vec<Way> {
+    let who = json!({ "cookie": value(cookie) });
+    let way = |method, path, target: &str, body| Way { path, method, target: target.to_owned(), body };
+    let question = json!({ "site_id": "clinic", "metrics": ["visitors"], "date_range": "day" });
+    let one = format!("/api/v1/requests/{number}");
+    vec![
+        way("POST", "/api/v2/query", "/api/v2/query", question),
+        way("GET", "/api/v1/live", "/api/v1/live?site_id=clinic", Value::Null),
+        way("GET", "/api/v1/refusals", "/api/v1/refusals?site_id=clinic", Value::Null),
+        way("GET", "/api/v1/requests", "/api/v1/requests?site_id=clinic", Value::Null),
+        way("POST", "/api/v1/requests", "/api/v1/requests", json!({ "site": "clinic", "kind": "access" })),
+        way("GET", "/api/v1/requests/*", &one, Value::Null),
+        way("POST", "/api/v1/requests/*", &one, json!({ "stopped": true })),
+        way(
+            "POST",
+            "/api/v1/subjects",
+            "/api/v1/subjects",
+            json!({ "job": "find", "site": "clinic", "who": who, "purpose": PURPOSE }),
+        ),
+        way("GET", "/api/v1/acts/*", &format!("/api/v1/acts/{act}"), Value::Null),
+        way("GET", "/api/v1/audit", "/api/v1/audit?site_id=clinic", Value::Null),
+        way("GET", "/api/v1/policy", "/api/v1/policy?site_id=clinic", Value::Null),
+        // About all sites: not for a token that is bound to one.
+        way("POST", "/api/v1/retention", "/api/v1/retention", json!({ "dry_run": true })),
+    ]
+}
+
+/// Routes that are about no site, or show each asker their part.
+const OF_NO_SITE: &[&str] = &[
+    "/",
+    "/login",
+    "/officer",
+    "/assets/*",
+    "/favicon.ico",
+    "/favicon.svg",
+    "/demo",
+    "/demo/*",
+    "/health",
+    "/.well-known/gpc.json",
+    "/openapi.json",
+    "/metrics",
+    "/debug/hit",
+    "/api/v1/sites",
+    "/api/v1/session",
+    "/api/v1/account",
+    "/api/v1/account/totp",
+    "/api/v1/account/totp/confirm",
+    "/api/v1/account/totp/remove",
+    "/api/v1/audit/verify",
+    "/api/v1/retention",
+];
+
+#[test]
+fn each_cell_of_role_route_and_site_is_as_the_route_table_declares() {
+    let place = Place::with(CONFIG);
+    let server = place.serve();
+    let cookie = view(&server, "clinic", "/", "");
+    let gone = view(&server, "clinic", "/", "");
+    stored(&server, "clinic", 2);
+    let owner = Asker::new(&server, "owner", None);
+    let erased = owner.done(
+        "/api/v1/subjects",
+        &json!({ "job": "erase", "site": "clinic", "who": { "cookie": value(&gone) }, "purpose": PURPOSE }),
+    );
+    let act = erased["act"]["number"].as_str().expect("an act").to_owned();
+    let stop = json!({ "site": "clinic", "kind": "stop", "who": { "cookie": value(&cookie) } });
+    let mut cells = 0;
+    for route in ROUTES {
+        let is_declared = OF_NO_SITE.contains(&route.path)
+            || ways("a=b", "", "")
+                .iter()
+                .any(|way| way.path == route.path && way.method == route.method.as_str());
+        assert!(is_declared, "{} {} has no line here", route.method, route.path);
+    }
+    for role in Role::ALL {
+        for site in [None, Some("clinic"), Some("other")] {
+            let asker = Asker::new(&server, role.name(), site);
+            // Its first step can be done once.
+            let number =
+                owner.done("/api/v1/requests", &stop)["number"].as_str().expect("a number").to_owned();
+            for way in ways(&cookie, &number, &act) {
+                let route = ROUTES
+                    .iter()
+                    .find(|route| route.path == way.path && route.method.as_str() == way.method)
+                    .expect("a route");
+                let may = match route.needs {
+                    Needs::Role(needed) => role.includes(needed),
+                    Needs::OneOf(needed) => needed.iter().any(|one| role.includes(*one)),
+                    _ => panic!("{} is about a site and needs no role", route.path),
+                };
+                let is_of_all = way.path == "/api/v1/retention";
+                let sees = if is_of_all { site.is_none() } else { site != Some("other") };
+                let reply = match way.method {
+                    "GET" => asker.get(&way.target),
+                    _ => asker.post(&way.target, &way.body),
+                };
+                let expected: &[u16] = match (may, sees) {
+                    (false, _) => &[403],
+                    // As if it were not there.
+                    (true, false) => &[401, 404],
+                    (true, true) => &[200],
+                };
+                assert!(
+                    expected.contains(&reply.status),
+                    "{role} of {site:?}, {} {}: {} {}",
+                    way.method,
+                    way.target,
+                    reply.status,
+                    text(&reply)
+                );
+                cells += 1;
+            }
+        }
+    }
+    println!("{cells} cells of role, route and site: each as declared");
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn a_token_of_one_site_is_shown_nothing_of_another() {
+    let place = Place::with(CONFIG);
+    let server = place.serve();
+    let cookie = view(&server, "other", "/", "");
+    stored(&server, "other", 1);
+    let owner = Asker::new(&server, "owner", None);
+    let made = owner.done(
+        "/api/v1/requests",
+        &json!({ "site": "other", "kind": "access", "who": { "cookie": value(&cookie) } }),
+    );
+    owner.done("/api/v1/requests", &json!({ "site": "clinic", "kind": "access" }));
+    owner.done("/api/v1/retention", &json!({ "dry_run": false }));
+    let bound = Asker::new(&server, "officer", Some("clinic"));
+    let listed = bound.seen("/api/v1/requests");
+    assert_eq!(listed["requests"].as_array().map(Vec::len), Some(1));
+    assert_eq!((&listed["requests"][0]["site"], &listed["attention"]["open"]), (&json!("clinic"), &json!(1)));
+    let number = made["number"].as_str().expect("a number");
+    let (missing, theirs) =
+        (bound.get("/api/v1/requests/2026-9999"), bound.get(&format!("/api/v1/requests/{number}")));
+    assert_eq!(text(&missing).replace("2026-9999", number), text(&theirs), "no difference can be seen");
+    let trail = bound.seen("/api/v1/audit?last=1000");
+    let sites: Vec<&Value> =
+        trail["entries"].as_array().into_iter().flatten().map(|entry| &entry["site"]).collect();
+    assert!(!sites.is_empty() && sites.iter().all(|site| **site == "clinic"), "{trail}");
+    let report = bound.seen("/api/v1/retention");
+    let lines = report["kinds"].as_array().expect("lines");
+    assert!(lines.iter().all(|line| line["site"] == "clinic"), "{report}");
+    assert_eq!(server.terminate().0, Some(0));
+}
