@@ -12,7 +12,7 @@ import {
 } from '../src/api/officer';
 import { AUDIT_ACTIONS, AUDIT_PURPOSES } from '../src/officer/model/actions';
 import { byUrgency, clockState, remaining, running, urgencyOf } from '../src/officer/model/due';
-import { DISCLOSED_FIELDS, RECTIFIED_FIELDS, USUAL_FIELDS } from '../src/officer/model/fields';
+import { DISCLOSED_FIELDS, IDENTIFYING_FIELDS, RECTIFIED_FIELDS, USUAL_FIELDS } from '../src/officer/model/fields';
 import {
   askedOf,
   bytes,
@@ -201,6 +201,10 @@ test('forms become what the server takes', () => {
     rectify: { field: 'city', value: '' },
   });
   assert.deepEqual(
+    askedOf({ ...base, job: 'rectify', field: 'props', property: 'doctor', value: 'x' }, ZONE, '2026-0001').job,
+    { rectify: { field: 'props.doctor', value: 'x' } },
+  );
+  assert.deepEqual(
     askedOf({ ...base, job: 'rectify', field: 'city', value: 'Tver', rectify_from: '2026-11-02T00:00' }, ZONE, '2026-0001')
       .job,
     { rectify: { field: 'city', value: 'Tver', from: '2026-11-02T00:00:00+03:00' } },
@@ -290,7 +294,7 @@ test('what is put together at run time has words', () => {
     ...INCIDENT_STEPS.map((each) => `step.${each}`),
     ...AUDIT_ACTIONS.map((each) => `action.${each}`),
     ...AUDIT_PURPOSES.map((each) => `purpose.${each}`),
-    ...[...DISCLOSED_FIELDS, ...RECTIFIED_FIELDS, ...USUAL_FIELDS].map((each) => `field.${each}`),
+    ...[...DISCLOSED_FIELDS, ...IDENTIFYING_FIELDS, ...RECTIFIED_FIELDS, ...USUAL_FIELDS].map((each) => `field.${each}`),
     ...WHO_WAYS.map((each) => `who.${each}`),
     ...JOB_NAMES.flatMap((each) => [`job.${each}`, `job.${each}_about`, `result.done_${each}`]),
     ...['raw', 'ip', 'city', 'user_key', 'props', 'refusals'].map((each) => `data.${each}`),
@@ -328,5 +332,11 @@ test('terms, articles and histories are said as Russian officers write them', ()
   check('looked for: 21 rows are held', 'поиск: хранится 21 запись');
   check('erased: 14 rows', 'уничтожено: 14 записей');
   check('closed: refused', 'закрыто: отказано');
+  check('city rectified: 3 rows changed', 'уточнено поле город: 3 записи');
+  check('opted out: 1 rows are held', 'сбор прекращён, хранится 1 запись');
+  check('done: first_notice', 'выполнено: Первичное уведомление Роскомнадзора');
+  check('I-2026-0001: closed', 'I-2026-0001: закрыто');
+  check('by address, city', 'по IP-адресу и времени, город');
+  check('kind access, by cookie', 'доступ к данным, по cookie');
   check('something new', 'something new');
 });

@@ -12,8 +12,8 @@ import { request } from './client';
 export const MAX_PURPOSE_BYTES = 256;
 /** The longest answer, reason and purpose in the register, in bytes. */
 export const MAX_ANSWER_BYTES = 4000;
-/** The longest description of an incident, in bytes. */
-export const MAX_WHAT_BYTES = 300;
+/** The longest recipient, basis and purpose of a disclosure, in bytes. */
+export const MAX_DISCLOSURE_BYTES = 1000;
 /** The longest value of a cookie, in bytes: longer ones are not ours. */
 export const MAX_COOKIE_BYTES = 128;
 /** The longest user key, in bytes. */
@@ -234,7 +234,7 @@ export interface PolicyTable {
   readonly version: string;
   readonly url: string;
   readonly made: string;
-  readonly state: 'green' | 'red';
+  readonly state: Light;
   readonly clauses: readonly Clause[];
 }
 
@@ -277,6 +277,7 @@ export interface NewDisclosure {
 export const INCIDENT_KINDS = ['disclosure', 'loss', 'access', 'change'] as const;
 export type IncidentKind = (typeof INCIDENT_KINDS)[number];
 
+/** Which steps an incident has is a matter of its law; the last has no term in hours. */
 export const INCIDENT_STEPS = ['first_notice', 'inquiry', 'notice_to_authority', 'subjects_informed'] as const;
 export type IncidentStep = (typeof INCIDENT_STEPS)[number];
 

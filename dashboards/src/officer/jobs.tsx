@@ -13,7 +13,7 @@ import {
 } from '../api/officer';
 import { EraseDialog } from './erase';
 import { askedOf, bytes, JOB_NAMES, typedOf, type JobName, type WhoWay } from './model/forms';
-import { RECTIFIED_FIELDS } from './model/fields';
+import { CLEARED_FIELDS, RECTIFIED_FIELDS } from './model/fields';
 import { firstSite, useOfficeHere, zoneOf } from './office';
 import { useDeed } from './parts/deed';
 import { fileMoment, saveFile } from './parts/file';
@@ -45,6 +45,7 @@ export function Jobs({ request, onDone }: Props) {
   const office = useOfficeHere();
   const deed = useDeed(words);
   const [job, setJob] = useState<JobName>('find');
+  const [field, setField] = useState<string>(RECTIFIED_FIELDS[0]);
   const [site, setSite] = useState(request?.site ?? firstSite(office));
   const [done, setDone] = useState<Done | null>(null);
   const [erasing, setErasing] = useState<Erasing | null>(null);
@@ -125,9 +126,12 @@ export function Jobs({ request, onDone }: Props) {
               name="field"
               label={t('jobs.field')}
               required
+              value={field}
               options={RECTIFIED_FIELDS.map((each) => [each, find(`field.${each}`) ?? each] as const)}
+              onValue={setField}
             />
-            <Text name="value" label={t('jobs.value')} hint={t('jobs.value_hint')} most={MAX_FIELD_BYTES} secret />
+            {field === 'props' && <Text name="property" label={t('jobs.property')} required most={MAX_FIELD_BYTES} />}
+            <Text name="value" label={t('jobs.value')} hint={t(valueHint(field))} most={MAX_FIELD_BYTES} secret />
             <Text name="rectify_from" type="datetime-local" label={t('jobs.from')} />
             <Text name="rectify_to" type="datetime-local" label={t('jobs.to')} hint={t('form.zone', { zone })} />
           </>
@@ -158,6 +162,13 @@ export function Jobs({ request, onDone }: Props) {
       )}
     </Card>
   );
+}
+
+/** What the value of a field may be. */
+function valueHint(field: string) {
+  if (CLEARED_FIELDS.includes(field)) return 'jobs.value_none' as const;
+  if (field === 'country') return 'jobs.value_country' as const;
+  return field === 'device' ? ('jobs.value_device' as const) : ('jobs.value_hint' as const);
 }
 
 /** What stands in the purpose at first: the request's own, if the trail takes it. */

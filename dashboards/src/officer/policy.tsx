@@ -37,7 +37,7 @@ function Table({ table }: { readonly table: PolicyTable }) {
     <div data-policy={table.site} data-policy-state={table.state}>
       <div class="office-bar">
         <div class="bar-text">
-          <State tone={LIGHTS[table.state]} text={t(table.state === 'green' ? 'policy.green' : 'policy.red')} />
+          <State tone={LIGHTS[table.state]} text={t(`policy.${table.state}`)} />
           <p class="office-lead">
             {t('policy.made', { version: table.version, at: moment(table.made, zone) })}
           </p>

@@ -1,7 +1,7 @@
 /** Makes a disclosure: it is in the log before the file is handed out. */
 import { useState } from 'preact/hooks';
-import { disclose, MAX_PURPOSE_BYTES, RECIPIENT_KINDS, type Disclosure } from '../../api/officer';
-import { DISCLOSED_FIELDS, USUAL_FIELDS } from '../model/fields';
+import { disclose, MAX_DISCLOSURE_BYTES, RECIPIENT_KINDS, type Disclosure } from '../../api/officer';
+import { DISCLOSED_FIELDS, IDENTIFYING_FIELDS, mayIdentify, USUAL_FIELDS } from '../model/fields';
 import { disclosureOf, typedOf, type WhoWay } from '../model/forms';
 import { writePlace } from '../model/place';
 import { firstSite, useOfficeHere, zoneOf } from '../office';
@@ -23,6 +23,7 @@ export function NewDisclosureForm() {
   const office = useOfficeHere();
   const deed = useDeed(words);
   const [site, setSite] = useState(firstSite(office));
+  const [recipient, setRecipient] = useState<string>(RECIPIENT_KINDS[0]);
   const [scope, setScope] = useState('person');
   const [way, setWay] = useState<WhoWay>('request');
   const [made, setMade] = useState<Disclosure | null>(null);
@@ -56,14 +57,16 @@ export function NewDisclosureForm() {
           name="recipient_kind"
           label={t('disclosures.recipient_kind')}
           required
+          value={recipient}
           options={RECIPIENT_KINDS.map((each) => [each, t(`recipient.${each}`)] as const)}
+          onValue={setRecipient}
         />
         <Text
           name="recipient"
           label={t('disclosures.recipient')}
           hint={t('disclose.recipient_hint')}
           required
-          most={MAX_PURPOSE_BYTES}
+          most={MAX_DISCLOSURE_BYTES}
           wide
         />
         <Text
@@ -71,10 +74,10 @@ export function NewDisclosureForm() {
           label={t('disclosures.basis')}
           hint={t('disclose.basis_hint')}
           required
-          most={MAX_PURPOSE_BYTES}
+          most={MAX_DISCLOSURE_BYTES}
           wide
         />
-        <Text name="purpose" label={t('disclosures.purpose')} required most={MAX_PURPOSE_BYTES} wide />
+        <Text name="purpose" label={t('disclosures.purpose')} required most={MAX_DISCLOSURE_BYTES} wide />
         <Radios
           name="scope"
           label={t('disclosures.scope')}
@@ -96,7 +99,7 @@ export function NewDisclosureForm() {
             <Text name="range_to" type="datetime-local" label={t('who.to')} hint={t('form.zone', { zone })} required />
             <fieldset class="ticks field-wide">
               <legend>{t('disclosures.fields')}</legend>
-              {DISCLOSED_FIELDS.map((each) => (
+              {[...DISCLOSED_FIELDS, ...(mayIdentify(recipient) ? IDENTIFYING_FIELDS : [])].map((each) => (
                 <Tick
                   key={each}
                   name="fields"

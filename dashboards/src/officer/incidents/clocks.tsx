@@ -1,9 +1,12 @@
 /** The clocks of an incident: how long is left, in words; what is late is said and red. */
-import { INCIDENT_STEPS, type Clock, type Incident } from '../../api/officer';
+import { type Clock, type Incident, type IncidentStep } from '../../api/officer';
 import { clockState, remaining } from '../model/due';
 import { useNow } from '../office';
 import { State } from '../parts/shown';
 import { useOffice } from '../words';
+
+/** The step that the law asks for without undue delay. */
+const INFORMED: IncidentStep = 'subjects_informed';
 
 interface ClockProps {
   readonly clock: Clock;
@@ -38,8 +41,9 @@ export function Clocks({ incident, zone, busy, onStep }: Props) {
   const now = useNow();
   const names = new Set(incident.clocks.map((clock) => clock.name));
   const open = incident.state === 'open';
-  // Steps without a clock of their own can be noted too.
-  const others = open ? INCIDENT_STEPS.filter((step) => !names.has(step)) : [];
+  // What has no term in hours has no clock either; that it is done stands in the history.
+  const informed = incident.history.some((change) => change.what === `done: ${INFORMED}`);
+  const others = open && !informed && !names.has(INFORMED) ? [INFORMED] : [];
   const button = (step: string) => (
     <button type="button" class="button" data-done={step} disabled={busy} onClick={() => onStep(step)}>
       {t('incidents.mark_done')}

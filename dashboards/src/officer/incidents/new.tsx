@@ -1,11 +1,11 @@
 /** Registers an incident: what happened, when, and when it was found out. The clocks start with that. */
 import { useState } from 'preact/hooks';
-import { addIncident, INCIDENT_KINDS, MAX_WHAT_BYTES } from '../../api/officer';
+import { addIncident, INCIDENT_KINDS, MAX_ANSWER_BYTES } from '../../api/officer';
 import { incidentOf, typedOf } from '../model/forms';
 import { writePlace } from '../model/place';
 import { firstSite, useOfficeHere, zoneOf } from '../office';
 import { useDeed } from '../parts/deed';
-import { Choice, Form, Text } from '../parts/form';
+import { Area, Choice, Form, Text } from '../parts/form';
 import { Card } from '../parts/shown';
 import { useOffice } from '../words';
 
@@ -52,12 +52,13 @@ export function NewIncidentForm() {
           label={t('incidents.detected')}
           hint={t('incident.detected_hint')}
         />
-        <Text
+        <Area
           name="what"
           label={t('incident.what')}
           hint={t('incident.what_hint')}
           required
-          most={MAX_WHAT_BYTES}
+          most={MAX_ANSWER_BYTES}
+          rows={3}
           wide
         />
       </Form>

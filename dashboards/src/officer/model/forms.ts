@@ -51,7 +51,7 @@ export const JOB_NAMES = [
 export type JobName = (typeof JOB_NAMES)[number];
 
 /** The most keys that one question about an incident takes, and their bytes: the server's body is 64 KiB. */
-export const MAX_KEYS = 2000;
+export const MAX_KEYS = 1000;
 export const MAX_KEYS_BYTES = 48 << 10;
 
 export function typedOf(form: HTMLFormElement): Typed {
@@ -135,7 +135,7 @@ function jobOf(typed: Typed, timezone: string): Job {
       }
       return {
         rectify: {
-          field: needed(typed, 'field'),
+          field: typed['field'] === 'props' ? `props.${needed(typed, 'property')}` : needed(typed, 'field'),
           value: said(typed, 'value'),
           ...(since === undefined ? {} : { from: since }),
           ...(until === undefined ? {} : { to: until }),

@@ -131,8 +131,9 @@ export const enRecords = {
 
   'policy.of_site': 'The policy of {site}. Choose another site above.',
   'policy.empty': 'The policy has no clauses for this site.',
-  'policy.green': 'All clauses are kept',
-  'policy.red': 'Some clauses are not kept',
+  'policy.none': 'Nothing is measured',
+  'policy.green': 'All clauses are carried out',
+  'policy.red': 'Some clauses need attention',
   'policy.made': 'Version {version}, evidence of {at}',
   'policy.print': 'Page to print',
   'policy.save': 'Save as JSON',
@@ -141,8 +142,8 @@ export const enRecords = {
   'policy.does': 'What does it',
   'policy.evidence': 'Evidence now',
   'policy.state': 'State',
-  'light.green': 'kept',
-  'light.red': 'not kept',
+  'light.green': 'carried out',
+  'light.red': 'needs attention',
   'light.none': 'not measured',
 
   'retention.lead': 'What is past its term is removed on its own; here it can be done now.',

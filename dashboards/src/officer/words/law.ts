@@ -3,7 +3,10 @@
  * register's history says — as a Russian officer writes them. A table of
  * patterns; a text that none fits is shown as it came.
  */
+import type { Message } from '../../words/en';
 import type { Language } from '../../words/language';
+import { ruNames } from './ru-names';
+import { ruRecords } from './ru-records';
 
 const PLURAL = new Intl.PluralRules('ru');
 
@@ -14,6 +17,25 @@ const DAYS: Forms = ['день', 'дня', 'дней'];
 const MONTHS: Forms = ['месяц', 'месяца', 'месяцев'];
 const ROWS: Forms = ['запись', 'записи', 'записей'];
 const BROWSERS: Forms = ['браузер использовался', 'браузера использовались', 'браузеров использовались'];
+
+/** How the trail names what was asked, and by what the person was identified. */
+const KINDS: Readonly<Record<string, string>> = {
+  access: 'доступ к данным',
+  rectify: 'уточнение',
+  block: 'блокирование',
+  unblock: 'снятие блокирования',
+  stop: 'прекращение обработки',
+  withdraw: 'отзыв согласия',
+  erase: 'уничтожение',
+  marketing: 'отказ от рекламы',
+  claim: 'претензия',
+};
+const WAYS: Readonly<Record<string, string>> = {
+  cookie: 'по cookie',
+  user: 'по ключу пользователя',
+  ip: 'по IP-адресу и времени',
+  other: 'субъект не определён',
+};
 
 const PATTERNS: readonly (readonly [RegExp, (...parts: string[]) => string])[] = [
   [/^at once$/, () => 'незамедлительно'],
@@ -40,9 +62,20 @@ const PATTERNS: readonly (readonly [RegExp, (...parts: string[]) => string])[] =
   [/^unblocked: (\d+) rows$/, (n) => `блокирование снято: ${counted(n, ROWS)}`],
   [/^erasure begun: (\d+) rows$/, (n) => `уничтожение начато: ${counted(n, ROWS)}`],
   [/^erased: (\d+) rows$/, (n) => `уничтожено: ${counted(n, ROWS)}`],
-  [/^rectified: (\d+) rows$/, (n) => `уточнено: ${counted(n, ROWS)}`],
-  [/^marketing withdrawn: (\d+) rows$/, (n) => `согласие на рекламу отозвано: ${counted(n, ROWS)}`],
-  [/^opted out: (\d+) rows$/, (n) => `сбор прекращён: ${counted(n, ROWS)}`],
+  [/^(\S+) rectified: (\d+) rows changed$/, (field, n) => `уточнено поле ${fieldName(field)}: ${counted(n, ROWS)}`],
+  [/^marketing withdrawn: (\d+) rows changed$/, (n) => `согласие на рекламу отозвано: ${counted(n, ROWS)}`],
+  [/^opted out: (\d+) rows are held$/, (n) => `сбор прекращён, хранится ${counted(n, ROWS)}`],
+  [/^closed$/, () => 'закрыто'],
+  [/^done: (\w+)$/, (step) => `выполнено: ${named(`step.${step}`) ?? step}`],
+  [/^(I-\d+-\d+): (.+)$/, (number, what) => `${number}: ${russian(what)}`],
+  [/^by cookie$/, () => 'по cookie'],
+  [/^by user key$/, () => 'по ключу пользователя'],
+  [/^by address$/, () => 'по IP-адресу и времени'],
+  [/^by request$/, () => 'по обращению'],
+  [/^by (cookie|user key|address|request), (\S+)$/, (way, field) => `${russian(`by ${way}`)}, ${fieldName(field)}`],
+  [/^kind (\w+), by (\w+)$/, (kind, way) => `${KINDS[kind] ?? kind}, ${WAYS[way] ?? way}`],
+  [/^login (\S+), role (\w+)$/, (login, role) => `логин ${login}, роль ${role}`],
+  [/^login (\S+)$/, (login) => `логин ${login}`],
   [
     /^hits without this cookie cannot be found by it: .+$/,
     () =>
@@ -66,6 +99,15 @@ function russian(text: string): string {
     if (found) return write(...found.slice(1));
   }
   return text;
+}
+
+function fieldName(field: string): string {
+  return named(`field.${field}`)?.toLowerCase() ?? field;
+}
+
+function named(key: string): string | undefined {
+  const text = ({ ...ruRecords, ...ruNames } as Record<string, Message>)[key];
+  return typeof text === 'string' ? text : undefined;
 }
 
 /** `14(3), 20(1)` as `ч. 3 ст. 14, ч. 1 ст. 20`. */

@@ -157,8 +157,9 @@ export const ruRecords: Readonly<Record<keyof typeof enRecords, Message>> = {
 
   'policy.of_site': 'Политика сайта {site}. Другой сайт можно выбрать вверху.',
   'policy.empty': 'Для этого сайта в политике нет пунктов.',
-  'policy.green': 'Все пункты соблюдаются',
-  'policy.red': 'Есть пункты, которые не соблюдаются',
+  'policy.none': 'Ничего не измеряется',
+  'policy.green': 'Все пункты исполняются',
+  'policy.red': 'Есть пункты, требующие внимания',
   'policy.made': 'Редакция {version}, данные на {at}',
   'policy.print': 'Для печати',
   'policy.save': 'Сохранить JSON',
@@ -167,8 +168,8 @@ export const ruRecords: Readonly<Record<keyof typeof enRecords, Message>> = {
   'policy.does': 'Чем исполняется',
   'policy.evidence': 'Подтверждение сейчас',
   'policy.state': 'Состояние',
-  'light.green': 'соблюдается',
-  'light.red': 'не соблюдается',
+  'light.green': 'исполняется',
+  'light.red': 'требует внимания',
   'light.none': 'не измеряется',
 
   'retention.lead': 'Данные с истёкшим сроком удаляются сами; здесь это можно сделать сейчас.',
