@@ -35,6 +35,8 @@
 //! - [`backup`]: one encrypted, checked file of storage and spool, and back
 //! - [`rights`]: what people ask of their data, and until when it must be done
 //! - [`policy`]: the published policy clause by clause, with what can be seen of each now
+//! - [`disclosure`]: what is handed out to anybody outside, and the log of it
+//! - [`incident`]: what happened to whose data, until when what is due, whom to tell
 //! - [`query`]: questions in, exact numbers out
 //! - [`web`]: dashboard, sign-in, API, metrics
 //! - [`demo`]: a made-up clinic with some months of made-up visitors
@@ -56,12 +58,14 @@ pub mod config;
 pub mod control;
 pub mod count;
 pub mod demo;
+pub mod disclosure;
 pub mod engine;
 pub mod enrich;
 pub mod event;
 pub mod headers;
 pub mod html;
 pub mod identify;
+pub mod incident;
 pub mod log;
 pub mod mark;
 pub mod parse;

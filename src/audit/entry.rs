@@ -167,6 +167,8 @@ closed! {
     DeadLettersReplayed = "dead_letters_replayed",
     MarketingWithdrawn = "marketing_withdrawn",
     SubjectOptedOut = "subject_opted_out",
+    IncidentChanged = "incident_changed",
+    IncidentSubjects = "incident_subjects",
 }
 
 closed! {

@@ -13,6 +13,8 @@
 //! | `POST /backup` | `{"to": DIR}`: makes a backup there and answers when it is checked |
 //! | `POST /subject` | what is to be done about one person ([`crate::subject::job`]) |
 //! | `POST /subject/batch` | whom to erase in one order ([`crate::subject::batch`]) |
+//! | `POST /disclosure` | what is to be disclosed ([`crate::disclosure::Asked`]): the record and the text |
+//! | `POST /incident` | what is asked about incidents ([`crate::incident::Asked`]) |
 //! | `POST /retention` | `{"dry_run": bool}`: the retention job runs, after one under way; its report ([`crate::retention::Report`]) |
 //! | `POST /policy` | `{"site": ID or null}`: the policy's table, of all sites without one: `{"policy":[…]}` ([`crate::policy::Report`]) |
 //! | `POST /demo/remove` | `{"removed":n}` |
@@ -167,9 +169,7 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
                 Err(error) => Err((StatusCode::BAD_REQUEST, error)),
             }
         }
-        (&Method::POST, "/subject") => match read(body).await.and_then(|asked| {
-            serde_json::from_value(asked).map_err(|error| format!("the job cannot be read: {error}"))
-        }) {
+        (&Method::POST, "/subject") => match asked(body).await {
             Ok(asked) => state.running.subject(asked, asking).await.map_err(not_done),
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
@@ -181,6 +181,20 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
                 Err(error) => Err((StatusCode::BAD_REQUEST, error)),
             }
         }
+        (&Method::POST, "/disclosure") => match asked(body).await {
+            Ok(asked) => {
+                let done = state.running.disclose(asked, asking).await;
+                done.map_err(|error| (status_of(error.is_of_the_question()), error.to_string()))
+            }
+            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        },
+        (&Method::POST, "/incident") => match asked(body).await {
+            Ok(asked) => {
+                let done = state.running.incident(asked, asking).await;
+                done.map_err(|error| (status_of(error.is_of_the_question()), error.to_string()))
+            }
+            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        },
         (&Method::POST, "/retention") => match read(body).await.map(|body| body["dry_run"].as_bool()) {
             Ok(Some(dry_run)) => {
                 let (mode, noted) = match dry_run {
@@ -319,9 +333,18 @@ fn not_ready() -> (StatusCode, String) {
 
 /// Why something was not done to a person's data.
 fn not_done(error: SubjectError) -> (StatusCode, String) {
-    let of_the_question = error.is_of_the_question();
-    let status = if of_the_question { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR };
-    (status, error.to_string())
+    (status_of(error.is_of_the_question()), error.to_string())
+}
+
+/// Of an error about what was asked, or another.
+fn status_of(of_the_question: bool) -> StatusCode {
+    if of_the_question { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR }
+}
+
+/// What is asked, as the modules that do it know it.
+async fn asked<T: serde::de::DeserializeOwned>(body: Incoming) -> Result<T, String> {
+    let value = read(body).await?;
+    serde_json::from_value(value).map_err(|error| format!("what is asked cannot be read: {error}"))
 }
 
 async fn read(body: Incoming) -> Result<Value, String> {

@@ -91,6 +91,27 @@ impl Lines {
                 |hits| hits.marketing,
             ),
             "5.1" => self.terms(site, facts),
+            "5.2, 5.3" => {
+                self.number(
+                    "передач в журнале",
+                    "disclosures in the log",
+                    &facts.on_disk.disclosures,
+                    |disclosures| *disclosures,
+                );
+            }
+            "5.4, 5.6" => {
+                let incidents = &facts.on_disk.incidents;
+                self.number("инцидентов", "incidents", incidents, |incidents| incidents.all);
+                self.number("из них открытых", "of them open", incidents, |incidents| {
+                    incidents.open
+                });
+                self.none_of(
+                    "пропущенных сроков 24 и 72 часа",
+                    "missed terms of 24 and 72 hours",
+                    incidents,
+                    |incidents| incidents.late as u64,
+                );
+            }
             "5.5, 6.2.3" => self.measures(config, facts),
             "6.2.1" => {
                 self.number(

@@ -15,6 +15,9 @@ use super::{RECENT_MS, Report, evidence};
 use crate::audit::{Action, Filter as TrailFilter, MAX_LISTED, Trail, Verified};
 use crate::backup;
 use crate::config::{Config, Fields, Site};
+use crate::disclosure::Log;
+use crate::incident::Incident;
+use crate::incident::register::{Register, State};
 use crate::parse::hit::{DOWNLOAD, OUTBOUND};
 use crate::privacy::keys::{KeyInfo, KeyRing, Purpose};
 use crate::retention::survey::{Count, survey};
@@ -64,6 +67,8 @@ pub(super) struct OnDisk {
     pub last_run: Found<Option<Retention>>,
     pub requests: Found<Attention>,
     pub acts: Found<usize>,
+    pub disclosures: Found<usize>,
+    pub incidents: Found<Incidents>,
     pub erasing: bool,
     pub trail: Found<Verified>,
     pub looks: Found<Looks>,
@@ -96,6 +101,34 @@ pub(super) struct Hits {
 pub(super) struct Looks {
     pub all: usize,
     pub without_purpose: usize,
+}
+
+/// Incidents of the site.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Incidents {
+    pub all: usize,
+    pub open: usize,
+    /// Clocks of theirs that ended before their step was done.
+    pub late: usize,
+}
+
+// === impl Incidents ===
+
+impl Incidents {
+    fn of(all: &[Incident], site: &str, now: Timestamp) -> Incidents {
+        let mut found = Incidents::default();
+        for incident in all.iter().filter(|incident| incident.site == site) {
+            found.all += 1;
+            if incident.state == State::Open {
+                found.open += 1;
+                let late = incident.clocks.iter();
+                found.late += late
+                    .filter(|clock| clock.done.is_none() && clock.is_late(None, now.as_millisecond()))
+                    .count();
+            }
+        }
+        found
+    }
 }
 
 // === impl Witness ===
@@ -231,6 +264,11 @@ impl OnDisk {
             last_run: Retention::last(dir).map_err(text),
             requests: requests.map_err(text),
             acts: acts(dir, site),
+            disclosures: Log::new(dir)
+                .list()
+                .map(|log| log.iter().filter(|one| one.site == site).count())
+                .map_err(text),
+            incidents: Register::new(dir).list().map(|all| Incidents::of(&all, site, now)).map_err(text),
             erasing: dir.join("rights/erasing.json").exists(),
             trail: trail.verify(None).map_err(text),
             looks: looks(trail, now),
@@ -245,6 +283,8 @@ impl OnDisk {
             last_run: Err(error.clone()),
             requests: Err(error.clone()),
             acts: Err(error.clone()),
+            disclosures: Err(error.clone()),
+            incidents: Err(error.clone()),
             erasing: false,
             trail: Err(error.clone()),
             looks: Err(error.clone()),

@@ -34,7 +34,7 @@ pub mod compile;
 pub mod filter;
 pub mod names;
 pub mod parse;
-mod person;
+pub(crate) mod person;
 pub mod range;
 pub mod visible;
 

@@ -10,11 +10,14 @@
 //! - [`terms`]: which kind of request has which term, and what it is counted by
 //! - [`register`]: the requests on disk, by keyed hash alone
 //! - [`desk`]: the three together: a request is received, extended, watched
+//! - [`numbered`]: files of numbered records: disclosures ([`crate::disclosure`]) and incidents
+//!   ([`crate::incident`])
 //!
 //! What a request does to the data (finding, export, block, erasure) is not here.
 
 pub mod calendar;
 pub mod desk;
+pub mod numbered;
 pub mod register;
 pub mod request;
 pub mod terms;

@@ -15,7 +15,9 @@ use crate::audit::{Actor, Trail};
 use crate::backup;
 use crate::config::{Config, Site};
 use crate::demo;
+use crate::disclosure::{self, DisclosureError};
 use crate::enrich::Attribution;
+use crate::incident::{self, IncidentError};
 use crate::policy::{Report, Witness};
 use crate::retention::Mode;
 use crate::spool::{Backlog, Outlet};
@@ -145,27 +147,31 @@ impl Running for Server {
     }
 
     fn subject(&self, asked: Asked, by: Actor) -> Answering<'_, Result<Value, SubjectError>> {
-        let office = self.office();
-        // To its end, also when whoever asked goes away.
-        let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
-        let done = tokio::spawn(async move {
+        let (office, shared, outlet) = (self.office(), self.shared.clone(), self.outlet.clone());
+        to_its_end(async move {
             let answer = office.answer(asked, by, jiff::Timestamp::now()).await;
             shared.note_erased(outlet.tombstones());
             answer
-        });
-        Box::pin(async move { done.await.map_err(|error| SubjectError::Thread(error.to_string()))? })
+        })
     }
 
     fn subject_batch(&self, batch: Batch, by: Actor) -> Answering<'_, Result<Value, SubjectError>> {
-        let office = self.office();
-        // To its end, also when whoever asked goes away.
-        let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
-        let done = tokio::spawn(async move {
+        let (office, shared, outlet) = (self.office(), self.shared.clone(), self.outlet.clone());
+        to_its_end(async move {
             let answer = office.answer_batch(batch, by, jiff::Timestamp::now()).await;
             shared.note_erased(outlet.tombstones());
             answer
-        });
-        Box::pin(async move { done.await.map_err(|error| SubjectError::Thread(error.to_string()))? })
+        })
+    }
+
+    fn disclose(&self, asked: disclosure::Asked, by: Actor) -> Answering<'_, Result<Value, DisclosureError>> {
+        let office = self.office();
+        to_its_end(async move { office.disclose(asked, by, jiff::Timestamp::now()).await })
+    }
+
+    fn incident(&self, asked: incident::Asked, by: Actor) -> Answering<'_, Result<Value, IncidentError>> {
+        let office = self.office();
+        to_its_end(async move { office.incident(asked, by, jiff::Timestamp::now()).await })
     }
 
     fn restore_blocks(&self) -> Answering<'_, Result<(), SubjectError>> {
@@ -220,6 +226,18 @@ impl Running for Server {
             })
         })
     }
+}
+
+/// Does an office's job to its end, also when whoever asked goes away.
+fn to_its_end<T, E>(
+    job: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Answering<'static, Result<T, E>>
+where
+    T: Send + 'static,
+    E: From<SubjectError> + Send + 'static,
+{
+    let done = tokio::spawn(job);
+    Box::pin(async move { done.await.map_err(|error| SubjectError::Thread(error.to_string()))? })
 }
 
 // === impl Server, for itself ===

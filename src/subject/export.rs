@@ -4,7 +4,8 @@
 //!
 //! Addresses are shown as they were, where their key is not destroyed: they are
 //! the person's own. Hashes are left out of what is said in words: they mean
-//! nothing outside. A cell of the CSV that a spreadsheet would take for a formula
+//! nothing outside. JSON and the page tell to whom their data were disclosed
+//! ([`crate::disclosure`]); CSV has the rows alone. A cell of the CSV that a spreadsheet would take for a formula
 //! begins with an apostrophe.
 
 use jiff::Timestamp;
@@ -12,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::find::{COVERED, params};
-use super::{Office, Person, SubjectError};
+use super::rows::Rows;
+use super::{Office, Person, SubjectError, off_thread};
+use crate::disclosure::Log;
+use crate::disclosure::told::{Told, told};
 use crate::html::escape;
 use crate::privacy::inventory::{self, Place};
 use crate::store::Limits;
@@ -22,7 +26,7 @@ use crate::store::row::COLUMNS;
 /// years, and the document fits into memory.
 pub const MAX_ROWS: u64 = 100_000;
 /// Columns that are about how rows are stored, and not about the person.
-const INTERNAL: &[&str] = &["batch", "row", "demo", "ip_key"];
+pub(crate) const INTERNAL: &[&str] = &["batch", "row", "demo", "ip_key"];
 /// What a spreadsheet takes for the beginning of a formula, wide forms included.
 const FORMULA: &[char] = &['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
@@ -40,6 +44,8 @@ pub struct Export {
     pub made: Timestamp,
     columns: Vec<&'static str>,
     rows: Vec<Vec<Value>>,
+    /// To whom their data were handed out.
+    disclosures: Vec<Told>,
 }
 
 // === impl Format ===
@@ -61,48 +67,21 @@ impl Office {
     pub async fn export(&self, person: Person, now: Timestamp) -> Result<Export, SubjectError> {
         let columns: Vec<&str> =
             COLUMNS.iter().copied().filter(|column| !INTERNAL.contains(column)).collect();
-        let shown = |column: &&str| match *column {
-            "time" => "formatDateTime(time, '%Y-%m-%dT%H:%i:%S.%fZ', 'UTC')".to_owned(),
-            "ip" => "concat(hex(ip), '-', toString(ip_key))".to_owned(),
-            "visitor" | "minted" | "before" | "user_key" => {
-                format!("if({column} = 0, '', lower(hex({column})))")
-            }
-            other => other.to_owned(),
-        };
-        // `time` and the like would otherwise be taken for the text that is made of them.
-        let named = |column: &&str| format!("{} AS shown_{column}", shown(column));
-        let sql = format!(
-            "SELECT {} FROM {}.hits WHERE site = {{site:String}} AND {COVERED} ORDER BY time, batch, row LIMIT {}",
-            columns.iter().map(named).collect::<Vec<_>>().join(", "),
-            self.storage.database(),
-            MAX_ROWS + 1
-        );
-        let limits = Limits { result_rows: MAX_ROWS + 1, ..Limits::default() };
-        let mut rows = self.storage.json(&sql, &params(&person), &limits).await?;
-        if rows.len() as u64 > MAX_ROWS {
-            return Err(SubjectError::TooLong(MAX_ROWS));
-        }
-        if let Some(ip) = columns.iter().position(|column| *column == "ip") {
-            for row in &mut rows {
-                if let Some(cell) = row.get_mut(ip) {
-                    *cell = self.revealed(cell.as_str().unwrap_or_default());
-                }
-            }
-        }
-        Ok(Export { person, made: now, columns, rows })
-    }
-
-    /// `HEX-KEY` as the address that it is.
-    fn revealed(&self, stored: &str) -> Value {
-        let Some((hex, key)) = stored.split_once('-') else { return json!("") };
-        let bytes = u128::from_str_radix(hex, 16).unwrap_or_default().to_be_bytes();
-        match key.parse::<u32>() {
-            Ok(0) | Err(_) => json!(""),
-            Ok(key) => match self.keys.reveal(bytes, key) {
-                Some(address) => json!(address.lookup(|address| address.to_string())),
-                None => json!("unreadable: its key is destroyed"),
-            },
-        }
+        let rows = self
+            .rows(&Rows {
+                columns: &columns,
+                condition: &format!("site = {{site:String}} AND {COVERED}"),
+                params: &params(&person),
+                most: MAX_ROWS,
+                time: Limits::default().time,
+                before: "",
+                besides: None,
+            })
+            .await?;
+        let times = times(&columns, &rows);
+        let (log, of) = (Log::new(&self.config.data_dir), person.clone());
+        let disclosures = off_thread(move || told(&log, &of, &times)).await??;
+        Ok(Export { person, made: now, columns, rows, disclosures })
     }
 }
 
@@ -121,36 +100,22 @@ impl Export {
         }
     }
 
-    /// `{"site", "made", "notes", "fields": [{"name", "meaning", "source", "kept"}], "rows": [{…}]}`
+    /// `{"site", "made", "notes", "fields": [{"name", "meaning", "source", "kept"}],
+    /// "disclosures": [{"number", "at", "recipient", …, "possibly"}], "rows": [{…}]}`
     pub fn json(&self) -> Value {
-        let rows: Vec<Value> = self
-            .rows
-            .iter()
-            .map(|row| {
-                let cells =
-                    self.columns.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), cell.clone()));
-                Value::Object(cells.collect::<Map<_, _>>())
-            })
-            .collect();
         json!({
             "site": self.person.site,
             "made": self.made.to_string(),
             "notes": self.person.notes,
             "fields": self.columns.iter().map(|column| described(column)).collect::<Vec<_>>(),
-            "rows": rows,
+            "disclosures": self.disclosures,
+            "rows": objects(&self.columns, &self.rows),
         })
     }
 
     /// A head, then a line for each row; by RFC 4180.
     pub fn csv(&self) -> String {
-        let mut out = self.columns.join(",");
-        out.push_str("\r\n");
-        for row in &self.rows {
-            let cells: Vec<String> = row.iter().map(|cell| quoted(&plain(cell))).collect();
-            out.push_str(&cells.join(","));
-            out.push_str("\r\n");
-        }
-        out
+        csv(&self.columns, &self.rows)
     }
 
     /// A page in Russian and English: what each field means, then each hit with what is not empty in it.
@@ -181,6 +146,7 @@ impl Export {
             ));
         }
         out.push_str("</table>\n");
+        out.push_str(&disclosed(&self.disclosures));
         for row in &self.rows {
             out.push_str("<h2></h2><dl>");
             for (column, cell) in self.columns.iter().zip(row) {
@@ -196,8 +162,66 @@ impl Export {
     }
 }
 
+/// To whom their data were disclosed, for the page.
+fn disclosed(disclosures: &[Told]) -> String {
+    let mut out = String::from(
+        "<h2>Кому передавались данные<br><span lang=\"en\">To whom data were disclosed</span></h2>\n",
+    );
+    if disclosures.is_empty() {
+        out.push_str("<p>Никому. <span lang=\"en\">To nobody.</span></p>\n");
+        return out;
+    }
+    out.push_str("<ul>\n");
+    for one in disclosures {
+        let possibly = if one.possibly {
+            "; возможно, среди них были ваши <span lang=\"en\">(yours may have been among them)</span>"
+        } else {
+            ""
+        };
+        out.push_str(&format!(
+            "<li>{}, {}: {} ({}). {}; {}{possibly}</li>\n",
+            one.number,
+            escape(&one.at),
+            escape(&one.recipient),
+            one.recipient_kind,
+            escape(&one.basis),
+            escape(&one.purpose),
+        ));
+    }
+    out.push_str("</ul>\n");
+    out
+}
+
+/// When rows came, in milliseconds since 1970.
+fn times(columns: &[&str], rows: &[Vec<Value>]) -> Vec<i64> {
+    let Some(at) = columns.iter().position(|column| *column == "time") else { return Vec::new() };
+    let time = |row: &Vec<Value>| row.get(at)?.as_str()?.parse::<Timestamp>().ok();
+    rows.iter().filter_map(time).map(|time| time.as_millisecond()).collect()
+}
+
+/// Rows as objects with the names of their columns.
+pub(crate) fn objects(columns: &[&str], rows: &[Vec<Value>]) -> Vec<Value> {
+    let object = |row: &Vec<Value>| {
+        let cells = columns.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), cell.clone()));
+        Value::Object(cells.collect::<Map<_, _>>())
+    };
+    rows.iter().map(object).collect()
+}
+
+/// A head, then a line for each row; by RFC 4180.
+pub(crate) fn csv(columns: &[&str], rows: &[Vec<Value>]) -> String {
+    let mut out = columns.join(",");
+    out.push_str("\r\n");
+    for row in rows {
+        let cells: Vec<String> = row.iter().map(|cell| quoted(&plain(cell))).collect();
+        out.push_str(&cells.join(","));
+        out.push_str("\r\n");
+    }
+    out
+}
+
 /// What a column of `hits` is, for the person whose it is.
-fn described(column: &str) -> Value {
+pub(crate) fn described(column: &str) -> Value {
     let field = inventory::field(Place::Table("hits"), column);
     let field = field.expect("a test compares the inventory with the columns");
     json!({

@@ -12,7 +12,7 @@ use crate::spool::Subject;
 use crate::store::{Block, Limits, Param};
 
 /// A row of `hits` that belongs to one of the subjects in `{visitors}` and `{user_keys}`.
-pub(super) const COVERED: &str = "(visitor IN {visitors:Array(UInt64)} OR minted IN {visitors:Array(UInt64)} \
+pub(crate) const COVERED: &str = "(visitor IN {visitors:Array(UInt64)} OR minted IN {visitors:Array(UInt64)} \
      OR before IN {visitors:Array(UInt64)} OR user_key IN {user_keys:Array(UInt64)})";
 
 /// What a cookie cannot find.
@@ -175,7 +175,7 @@ impl Office {
 }
 
 /// Whose rows, as parameters of [`COVERED`].
-pub(super) fn params(person: &Person) -> Vec<(String, Param)> {
+pub(crate) fn params(person: &Person) -> Vec<(String, Param)> {
     let (mut visitors, mut user_keys) = (Vec::new(), Vec::new());
     for subject in person.subjects() {
         match subject {

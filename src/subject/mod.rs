@@ -33,6 +33,7 @@
 //! - [`job`]: what an office is asked
 //! - [`identity`]: whose hash a cookie or a user key is
 //! - [`find`]: who is meant, and what is held
+//! - `rows`: rows as they are shown to people
 //! - [`export`]: the rows, with their meaning, as JSON, CSV and a page
 //! - [`block`]: blocks, and their copy outside storage
 //! - [`rectify`]: another value in a field of the rows
@@ -52,6 +53,7 @@ pub mod find;
 pub mod identity;
 pub mod job;
 pub mod rectify;
+pub(crate) mod rows;
 pub mod stop;
 
 use std::path::PathBuf;
@@ -64,6 +66,7 @@ use self::choices::Choices;
 use crate::audit::{AuditError, Trail};
 use crate::config::{Config, Site};
 use crate::privacy::keys::{CookieError, KeyRing};
+use crate::rights::numbered::NumberedError;
 use crate::rights::register::RegisterError;
 use crate::rights::request::{MAX_SUBJECTS, Subject};
 use crate::spool::{Outlet, SpoolError, tombstone};
@@ -180,6 +183,8 @@ pub enum SubjectError {
     NoSubject(String),
     #[error(transparent)]
     Register(#[from] RegisterError),
+    #[error(transparent)]
+    Records(#[from] NumberedError),
     #[error("the audit trail: {0}")]
     Audit(#[from] AuditError),
     #[error(transparent)]
@@ -235,12 +240,12 @@ impl SubjectError {
 // === impl Office ===
 
 impl Office {
-    fn site(&self, id: &str) -> Result<&Site, SubjectError> {
+    pub(crate) fn site(&self, id: &str) -> Result<&Site, SubjectError> {
         self.config.site(id).ok_or_else(|| SubjectError::NoSite(id.to_owned()))
     }
 
     /// Returns when storage has all that was answered before `before_ms`.
-    async fn caught_up(&self, before_ms: i64) -> Result<(), SubjectError> {
+    pub(crate) async fn caught_up(&self, before_ms: i64) -> Result<(), SubjectError> {
         self.outlet.seal();
         let arrived = async {
             while self.outlet.has_waiting(before_ms.cast_unsigned()) {
@@ -293,5 +298,12 @@ impl Person {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SubjectError> + Send + 'static,
 ) -> Result<T, SubjectError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| SubjectError::Thread(error.to_string()))?
+    off_thread(work).await?
+}
+
+/// The same for work with errors of its own.
+pub(crate) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, SubjectError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| SubjectError::Thread(error.to_string()))
 }

@@ -201,11 +201,29 @@ fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'
         (_, "/api/v1/refusals") => {
             ("Refused hits by hour and reason, without addresses", json, Some("site_id"))
         }
+        ("GET", "/api/v1/requests") => {
+            ("Requests of people, with their terms, and what needs attention", json, Some("site_id"))
+        }
+        (_, "/api/v1/requests") => ("Registers a request", json, None),
+        (_, "/api/v1/subjects") => ("Does something about one person's data", json, None),
+        (_, "/api/v1/audit") => ("Entries of the audit trail", json, Some("site_id")),
+        (_, "/api/v1/audit/verify") => ("Proves the audit trail, and gives its anchor", json, None),
+        ("GET", "/api/v1/retention") => ("The last report of retention", json, None),
+        (_, "/api/v1/retention") => ("Runs retention, or counts what it would remove", json, None),
+        ("GET", "/api/v1/disclosures") => ("What was disclosed to whom", json, Some("site_id")),
+        (_, "/api/v1/disclosures") => ("Makes a disclosure and records it", json, None),
+        ("GET", "/api/v1/incidents") => ("Incidents with their clocks", json, Some("site_id")),
+        (_, "/api/v1/incidents") => ("Registers an incident", json, None),
+        (_, "/api/v1/policy") => ("The policy's clauses with live evidence", json, Some("site_id")),
         ("GET", "/api/v1/session") => ("Who is signed in", json, None),
         ("POST", "/api/v1/session") => {
             ("Signs in with login and password, or with the first code", json, None)
         }
         ("DELETE", "/api/v1/session") => ("Signs out", json, None),
+        (_, "/api/v1/account/totp") => ("Offers the own account a second factor", json, None),
+        (_, "/api/v1/account/totp/confirm") => ("Puts the second factor into force", json, None),
+        (_, "/api/v1/account/totp/remove") => ("Ends the second factor", json, None),
+        (_, "/officer") => ("The officer's page", "text/html", None),
         (_, "/api/v1/account") => ("Gives the own account a login and a password", json, None),
         _ => ("A file", "application/octet-stream", None),
     }

@@ -13,7 +13,9 @@ use serde_json::Value;
 
 use crate::audit::Actor;
 use crate::config::Site;
+use crate::disclosure::{self, DisclosureError};
 use crate::enrich::Attribution;
+use crate::incident::{self, IncidentError};
 use crate::policy::Report;
 use crate::retention::Mode;
 use crate::spool::{Backlog, DeadLetter};
@@ -115,6 +117,20 @@ pub trait Running: Send + Sync {
     /// Erases many people in one order, to its end.
     fn subject_batch(&self, _batch: Batch, _by: Actor) -> Answering<'_, Result<Value, SubjectError>> {
         Box::pin(async { Err(SubjectError::Thread("this server does nothing of the kind".to_owned())) })
+    }
+    /// Hands something out, and writes the log of disclosures before.
+    fn disclose(
+        &self,
+        _asked: disclosure::Asked,
+        _by: Actor,
+    ) -> Answering<'_, Result<Value, DisclosureError>> {
+        let error = SubjectError::Thread("this server discloses nothing".to_owned());
+        Box::pin(async { Err(error.into()) })
+    }
+    /// Registers an incident, changes one, or says who is affected.
+    fn incident(&self, _asked: incident::Asked, _by: Actor) -> Answering<'_, Result<Value, IncidentError>> {
+        let error = SubjectError::Thread("this server has no register of incidents".to_owned());
+        Box::pin(async { Err(error.into()) })
     }
     /// When storage is there, before it is asked anything: nobody who is blocked is in a number.
     fn restore_blocks(&self) -> Answering<'_, Result<(), SubjectError>> {

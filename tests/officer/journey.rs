@@ -119,6 +119,54 @@ fn a_request_is_registered_carried_out_and_closed_and_the_trail_tells_of_it() {
 }
 
 #[test]
+fn what_is_disclosed_and_what_happened_is_in_a_log_with_numbers_and_clocks() {
+    let place = Place::with(CONFIG);
+    let server = place.serve();
+    let anna = view(&server, "clinic", "/prices", "");
+    view(&server, "clinic", "/", "");
+    stored(&server, "clinic", 2);
+    let officer = Asker::new(&server, "officer", None);
+    let disclosure = |scope: Value, kind: &str| {
+        json!({ "site": "clinic", "recipient": "ОВД по району", "recipient_kind": kind, "basis": "запрос № 12",
+                "purpose": "проверка", "scope": scope, "format": "csv" })
+    };
+    let person = json!({ "person": { "cookie": value(&anna) } });
+    let made = officer.done("/api/v1/disclosures", &disclosure(person, "state_body"));
+    assert_eq!((&made["disclosure"]["rows"], &made["disclosure"]["visitors"]), (&json!(1), &json!(1)));
+    assert!(made["text"].as_str().is_some_and(|text| text.contains("/prices")));
+    assert_eq!(officer.seen("/api/v1/disclosures")["disclosures"], json!([made["disclosure"]]));
+    let range = json!({ "range": { "from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z", "fields": ["visitor"] } });
+    let refused = officer.post("/api/v1/disclosures", &disclosure(range, "quality"));
+    assert_eq!(refused.status, 400, "{}", text(&refused));
+    assert!(text(&refused).contains("state body or a court only"), "{}", text(&refused));
+
+    let incident = officer.done(
+        "/api/v1/incidents",
+        &json!({ "site": "clinic", "kind": "disclosure", "from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z",
+                 "what": "письмо с выгрузкой ушло не туда" }),
+    );
+    assert_eq!((&incident["affected"]["rows"], &incident["affected"]["cookies"]), (&json!(2), &json!(2)));
+    let one = format!("/api/v1/incidents/{}", incident["number"].as_str().expect("a number"));
+    let done = officer.done(&one, &json!({ "done": "first_notice" }));
+    assert!(done["clocks"][0]["done"].is_i64(), "{done}");
+    assert_eq!(officer.post(&one, &json!({ "done": "first_notice" })).status, 400);
+    assert_eq!(officer.done(&one, &json!({ "match": ["patient-1"] }))["affected"], json!([]));
+    let closed = officer.done(&one, &json!({ "close": { "result": "отозвано" } }));
+    assert_eq!(officer.seen(&one)["state"], closed["state"]);
+    let trail = officer.seen("/api/v1/audit");
+    let actions: Vec<&str> = trail["entries"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry["action"].as_str())
+        .collect();
+    for action in ["disclosed", "incident_reported", "incident_changed"] {
+        assert!(actions.contains(&action), "{action} in {actions:?}");
+    }
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
 fn a_wrong_question_is_told_what_is_wrong_with_it() {
     let place = Place::with(CONFIG);
     let server = place.serve();

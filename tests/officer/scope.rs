@@ -37,10 +37,37 @@ fn ways(cookie: &str, number: &str, act: &str) -> Vec<Way> {
         ),
         way("GET", "/api/v1/acts/*", &format!("/api/v1/acts/{act}"), Value::Null),
         way("GET", "/api/v1/audit", "/api/v1/audit?site_id=clinic", Value::Null),
+        way("GET", "/api/v1/disclosures", "/api/v1/disclosures?site_id=clinic", Value::Null),
+        way("POST", "/api/v1/disclosures", "/api/v1/disclosures", disclosure()),
+        way("GET", "/api/v1/incidents", "/api/v1/incidents?site_id=clinic", Value::Null),
+        way("POST", "/api/v1/incidents", "/api/v1/incidents", incident()),
+        way("GET", "/api/v1/incidents/*", "/api/v1/incidents/I-2026-0001", Value::Null),
+        way(
+            "POST",
+            "/api/v1/incidents/*",
+            "/api/v1/incidents/I-2026-0001",
+            json!({ "match": ["patient-1"] }),
+        ),
         way("GET", "/api/v1/policy", "/api/v1/policy?site_id=clinic", Value::Null),
         // About all sites: not for a token that is bound to one.
         way("POST", "/api/v1/retention", "/api/v1/retention", json!({ "dry_run": true })),
     ]
+}
+
+/// Two columns of today, to quality control.
+fn disclosure() -> Value {
+    json!({
+        "site": "clinic", "recipient": "ООО «Контроль»", "recipient_kind": "quality",
+        "basis": "договор № 7", "purpose": "проверка качества", "format": "csv",
+        "scope": { "range": { "from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z", "fields": ["time", "path"] } },
+    })
+}
+
+fn incident() -> Value {
+    json!({
+        "site": "clinic", "kind": "access", "from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z",
+        "what": "доступ к копии базы",
+    })
 }
 
 /// Routes that are about no site, or show each asker their part.
@@ -82,6 +109,8 @@ fn each_cell_of_role_route_and_site_is_as_the_route_table_declares() {
     );
     let act = erased["act"]["number"].as_str().expect("an act").to_owned();
     let stop = json!({ "site": "clinic", "kind": "stop", "who": { "cookie": value(&cookie) } });
+    let reported = owner.done("/api/v1/incidents", &incident());
+    let reported = reported["number"].as_str().expect("a number").to_owned();
     let mut cells = 0;
     for route in ROUTES {
         let is_declared = OF_NO_SITE.contains(&route.path)
@@ -96,7 +125,8 @@ fn each_cell_of_role_route_and_site_is_as_the_route_table_declares() {
             // Its first step can be done once.
             let number =
                 owner.done("/api/v1/requests", &stop)["number"].as_str().expect("a number").to_owned();
-            for way in ways(&cookie, &number, &act) {
+            for mut way in ways(&cookie, &number, &act) {
+                way.target = way.target.replace("I-2026-0001", &reported);
                 let route = ROUTES
                     .iter()
                     .find(|route| route.path == way.path && route.method.as_str() == way.method)
@@ -148,6 +178,21 @@ fn a_token_of_one_site_is_shown_nothing_of_another() {
     owner.done("/api/v1/requests", &json!({ "site": "clinic", "kind": "access" }));
     owner.done("/api/v1/retention", &json!({ "dry_run": false }));
     let bound = Asker::new(&server, "officer", Some("clinic"));
+    let elsewhere = |mut what: Value| {
+        what["site"] = json!("other");
+        what
+    };
+    let reported = owner.done("/api/v1/incidents", &elsewhere(incident()));
+    owner.done("/api/v1/disclosures", &elsewhere(disclosure()));
+    let incident = format!("/api/v1/incidents/{}", reported["number"].as_str().expect("a number"));
+    assert_eq!(bound.get(&incident).status, 404);
+    assert_eq!(bound.post(&incident, &json!({ "done": "inquiry" })).status, 404);
+    assert_eq!(bound.seen("/api/v1/incidents")["incidents"], json!([]));
+    assert_eq!(bound.seen("/api/v1/disclosures")["disclosures"], json!([]));
+    assert_eq!(
+        owner.seen("/api/v1/disclosures?site_id=other")["disclosures"].as_array().map(Vec::len),
+        Some(1)
+    );
     let listed = bound.seen("/api/v1/requests");
     assert_eq!(listed["requests"].as_array().map(Vec::len), Some(1));
     assert_eq!((&listed["requests"][0]["site"], &listed["attention"]["open"]), (&json!("clinic"), &json!(1)));

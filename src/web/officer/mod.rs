@@ -3,7 +3,7 @@
 //!
 //! Each handler says what it takes and gives; the work is that of the module whose
 //! name it has ([`crate::rights`], [`crate::subject`], [`crate::audit`],
-//! [`crate::retention`], [`crate::policy`]), the same as for the commands.
+//! [`crate::retention`], [`crate::policy`], [`crate::disclosure`], [`crate::incident`]), the same as for the commands.
 //!
 //! - A token that is bound to a site sees and does only what is about that site;
 //!   anything else is as if it were not there.
@@ -12,6 +12,8 @@
 //! - What went wrong in the question is told; what went wrong here is in the log, and
 //!   the answer names the part that failed.
 
+pub mod disclosures;
+pub mod incidents;
 pub mod policy;
 pub mod requests;
 pub mod retention;

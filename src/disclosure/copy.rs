@@ -1,0 +1,91 @@
+//! The rows as they are handed out.
+//!
+//! JSON is `{"site","made","recipient","basis","purpose","notes","fields":[{"name",
+//! "meaning","meaning_ru","source","kept"}],"rows":[{…}]}`; CSV a head and a line for each
+//! row. Addresses are shown as they were, where their key is not destroyed.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::asked::{Format, Wanted};
+use super::log::Disclosed;
+use super::{DisclosureError, MAX_COPY_BYTES, MAX_ROWS};
+use crate::query::Visible;
+use crate::query::person::{person as person_of, with};
+use crate::subject::export::{csv, described, objects};
+use crate::subject::find::{COVERED, params};
+use crate::subject::rows::{IN_RANGE, Rows, in_range};
+use crate::subject::{Office, Person};
+
+/// How long storage may take for the rows of a long range.
+const READING: Duration = Duration::from_secs(120);
+
+/// What is handed out, and what the log says of it.
+pub(super) struct Copy {
+    pub text: String,
+    pub rows: u64,
+    pub visitors: u64,
+    pub scope: Disclosed,
+}
+
+// === impl Office ===
+
+impl Office {
+    pub(super) async fn copy(
+        &self,
+        site: &str,
+        wanted: &Wanted,
+        person: Option<Person>,
+        now: Timestamp,
+    ) -> Result<Copy, DisclosureError> {
+        let database = self.storage.database();
+        let unblocked = Visible::unblocked(database);
+        let (condition, params, visible, scope, notes) = match (person, wanted.range) {
+            (Some(person), _) => {
+                let visible =
+                    if wanted.recipient_kind.may_identify() { Visible::all(database) } else { unblocked };
+                let condition = format!("site = {{site:String}} AND {COVERED}{}", visible.condition());
+                let params = params(&person);
+                (condition, params, visible, Disclosed::Person { subjects: person.subjects }, person.notes)
+            }
+            (None, range) => {
+                let (from, to) = range.unwrap_or_default();
+                let condition = format!("{IN_RANGE}{}", unblocked.condition());
+                (condition, in_range(site, from, to), unblocked, Disclosed::Range { from, to }, Vec::new())
+            }
+        };
+        let question = Rows {
+            columns: &wanted.fields,
+            condition: &condition,
+            params: &params,
+            most: MAX_ROWS,
+            time: READING,
+            before: &with(visible, &condition),
+            besides: Some(&person_of(visible)),
+        };
+        let mut rows = self.rows(&question).await?;
+        let visitors: HashSet<u64> =
+            rows.iter_mut().filter_map(|row| row.pop().and_then(|person| person.as_u64())).collect();
+        let text = match wanted.format {
+            Format::Csv => csv(&wanted.fields, &rows),
+            Format::Json => json!({
+                "site": site,
+                "made": now.to_string(),
+                "recipient": wanted.recipient,
+                "basis": wanted.basis,
+                "purpose": wanted.purpose,
+                "notes": notes,
+                "fields": wanted.fields.iter().map(|field| described(field)).collect::<Vec<_>>(),
+                "rows": objects(&wanted.fields, &rows),
+            })
+            .to_string(),
+        };
+        if text.len() > MAX_COPY_BYTES {
+            return Err(DisclosureError::TooLong { bytes: text.len() });
+        }
+        Ok(Copy { text, rows: rows.len() as u64, visitors: visitors.len() as u64, scope })
+    }
+}
