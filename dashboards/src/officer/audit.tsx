@@ -136,7 +136,7 @@ function Verify() {
           type="button"
           class="button"
           data-verify
-          disabled={deed.busy}
+          aria-disabled={deed.busy}
           onClick={() =>
             void deed.run(async () => {
               setVerified(null);

@@ -48,7 +48,7 @@ export function EraseDialog({ asked, found, onClose, onErased }: Props) {
         danger
         onSubmit={submit}
         more={
-          <button type="button" class="button" disabled={deed.busy} onClick={onClose}>
+          <button type="button" class="button" aria-disabled={deed.busy} onClick={() => !deed.busy && onClose()}>
             {t('form.cancel')}
           </button>
         }

@@ -14,8 +14,9 @@ import { useOffice } from './words';
 /** Sites whose policy is looked at here; the others' have a page each. */
 const MAX_SITES = 12;
 
-/** How long a backup and a run of retention may be ago before it is said, in milliseconds. */
-const OLD_MS = 2 * 86_400_000;
+/** How long a run of retention and a backup may be ago, in milliseconds: as the policy's table judges them. */
+const RETENTION_OLD_MS = 48 * 3_600_000;
+const BACKUP_OLD_MS = 7 * 86_400_000;
 
 export function Overview() {
   return (
@@ -224,7 +225,7 @@ function Retention() {
       {(report) =>
         report && (
           <>
-            <Since at={report.at} />
+            <Since at={report.at} old={RETENTION_OLD_MS} />
             <p class="office-lead">
               {t('overview.removed', {
                 rows: t('erase.rows', {
@@ -249,19 +250,19 @@ function Backup() {
   });
   return (
     <Part section="audit" name="backup" title={t('overview.backup')} load={load} empty={t('overview.no_backup')}>
-      {(entry) => entry && <Since at={entry.at} />}
+      {(entry) => entry && <Since at={entry.at} old={BACKUP_OLD_MS} />}
     </Part>
   );
 }
 
-function Since({ at }: { readonly at: string }) {
-  const { moment } = useOffice();
+function Since({ at, old }: { readonly at: string; readonly old: number }) {
+  const { t, moment } = useOffice();
   const { zone } = useOfficeHere();
-  const now = useNow();
-  const old = now - Date.parse(at) > OLD_MS;
+  const isOld = useNow() - Date.parse(at) > old;
+  const when = moment(at, zone);
   return (
     <p>
-      <State tone={old ? 'warn' : 'good'} text={moment(at, zone)} />
+      <State tone={isOld ? 'bad' : 'good'} text={isOld ? t('overview.too_long_ago', { at: when }) : when} />
     </p>
   );
 }

@@ -26,7 +26,7 @@ export function Retention() {
           type="button"
           class="button"
           data-dry-run
-          disabled={dry.busy || run.busy}
+          aria-disabled={dry.busy || run.busy}
           onClick={() =>
             void dry.run(async () => {
               setPreview(null);
@@ -40,8 +40,8 @@ export function Retention() {
           type="button"
           class="button primary"
           data-run
-          disabled={dry.busy || run.busy}
-          onClick={() => setAsking(true)}
+          aria-disabled={dry.busy || run.busy}
+          onClick={() => !run.busy && !dry.busy && setAsking(true)}
         >
           {t(run.busy ? 'form.busy' : 'retention.run')}
         </button>
@@ -69,7 +69,7 @@ export function Retention() {
               type="button"
               class="button primary danger"
               data-run-confirmed
-              disabled={run.busy}
+              aria-disabled={run.busy}
               onClick={() =>
                 void run
                   .run(async () => {
@@ -81,7 +81,7 @@ export function Retention() {
             >
               {t(run.busy ? 'form.busy' : 'retention.run')}
             </button>
-            <button type="button" class="button" disabled={run.busy} onClick={() => setAsking(false)}>
+            <button type="button" class="button" aria-disabled={run.busy} onClick={() => !run.busy && setAsking(false)}>
               {t('form.cancel')}
             </button>
           </div>

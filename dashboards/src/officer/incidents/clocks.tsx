@@ -45,7 +45,7 @@ export function Clocks({ incident, zone, busy, onStep }: Props) {
   const informed = incident.history.some((change) => change.what === `done: ${INFORMED}`);
   const others = open && !informed && !names.has(INFORMED) ? [INFORMED] : [];
   const button = (step: string) => (
-    <button type="button" class="button" data-done={step} disabled={busy} onClick={() => onStep(step)}>
+    <button type="button" class="button" data-done={step} aria-disabled={busy} onClick={() => onStep(step)}>
       {t('incidents.mark_done')}
       <span class="visually-hidden">: {find(`step.${step}`) ?? step}</span>
     </button>

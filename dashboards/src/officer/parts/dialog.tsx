@@ -19,10 +19,13 @@ interface Props {
 export function Dialog({ name, title, busy = false, onClose, children }: Props) {
   const { t } = useOffice();
   const dialog = useRef<HTMLDialogElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
   const before = useRef(document.activeElement);
   const id = useId();
   useEffect(() => {
     dialog.current?.showModal();
+    // What is asked is heard before the fields.
+    heading.current?.focus();
     return () => {
       if (before.current instanceof HTMLElement) before.current.focus();
     };
@@ -38,8 +41,10 @@ export function Dialog({ name, title, busy = false, onClose, children }: Props) 
     >
       <div class="dialog-inner">
         <header class="dialog-head">
-          <h2 id={id}>{title}</h2>
-          <button type="button" class="icon-button" aria-label={t('app.close')} disabled={busy} onClick={onClose}>
+          <h2 id={id} ref={heading} tabIndex={-1}>
+            {title}
+          </h2>
+          <button type="button" class="icon-button" aria-label={t('app.close')} aria-disabled={busy} onClick={() => !busy && onClose()}>
             <Icon name="close" />
           </button>
         </header>

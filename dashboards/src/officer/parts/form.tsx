@@ -199,7 +199,7 @@ export function Form({ name, deed, submit, danger = false, onSubmit, children, m
         {deed.problem}
       </p>
       <div class="office-buttons">
-        <button type="submit" class={`button primary ${danger ? 'danger' : ''}`} disabled={deed.busy}>
+        <button type="submit" class={`button primary ${danger ? 'danger' : ''}`} aria-disabled={deed.busy}>
           {deed.busy ? t('form.busy') : submit}
         </button>
         {more}

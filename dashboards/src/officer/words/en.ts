@@ -59,6 +59,7 @@ export const en = {
   'overview.red': { one: 'Clause {clauses} needs attention', other: 'Clauses {clauses} need attention' },
   'overview.last_entry': 'Last entry: {at}',
   'overview.removed': 'Removed: {rows}.',
+  'overview.too_long_ago': '{at}: too long ago',
   'overview.backup': 'Last backup',
   'overview.no_backup': 'The audit trail knows of no backup.',
 

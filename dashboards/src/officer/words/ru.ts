@@ -92,6 +92,7 @@ export const ru: Readonly<Record<OfficeKey, Message>> = {
   },
   'overview.last_entry': 'Последняя запись: {at}',
   'overview.removed': 'Удалено: {rows}.',
+  'overview.too_long_ago': '{at} — слишком давно',
   'overview.backup': 'Последняя резервная копия',
   'overview.no_backup': 'В журнале действий нет записей о резервных копиях.',
 
