@@ -102,7 +102,7 @@ function Entries({ entries, zone }: { readonly entries: readonly AuditEntry[]; r
               <td data-label={t('audit.why')}>
                 {[entry.purpose && (find(`purpose.${entry.purpose}`) ?? entry.purpose), entry.words]
                   .filter(Boolean)
-                  .join(': ') || '—'}
+                  .join(': ') || (entry.detail ? '' : '—')}
                 {entry.detail && <span class="sheet-more">{law(entry.detail)}</span>}
               </td>
             </tr>

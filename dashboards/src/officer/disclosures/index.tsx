@@ -58,7 +58,7 @@ function Log({ site }: { readonly site: string }) {
 
 export function One({ disclosure }: { readonly disclosure: Disclosure }) {
   const words = useOffice();
-  const { t, format, moment, find } = words;
+  const { t, format, moment, find, law } = words;
   const office = useOfficeHere();
   const zone = zoneOf(office, disclosure.site);
   return (
@@ -96,7 +96,7 @@ export function One({ disclosure }: { readonly disclosure: Disclosure }) {
             t('disclosures.request'),
             disclosure.request && <a href={writePlace('requests', disclosure.request)}>{disclosure.request}</a>,
           ],
-          [t('disclosures.who'), disclosure.who],
+          [t('disclosures.who'), law(disclosure.who)],
         ]}
       />
     </article>

@@ -34,7 +34,7 @@ interface Props {
 
 function Shown({ incident, onChanged }: Props) {
   const words = useOffice();
-  const { t, moment } = words;
+  const { t, moment, law } = words;
   const office = useOfficeHere();
   const steps = useDeed(words);
   const zone = zoneOf(office, incident.site);
@@ -56,7 +56,7 @@ function Shown({ incident, onChanged }: Props) {
             ],
             [t('incidents.detected'), moment(incident.detected, zone)],
             [t('incident.registered'), moment(incident.registered, zone)],
-            [t('incident.who'), incident.who],
+            [t('incident.who'), law(incident.who)],
             [t('incident.result'), incident.result === '' ? null : <span class="written">{incident.result}</span>],
           ]}
         />

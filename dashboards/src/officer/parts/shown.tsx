@@ -49,7 +49,7 @@ export function History({ history, zone }: { readonly history: readonly Change[]
         <li key={index}>
           <time dateTime={new Date(change.at).toISOString()}>{moment(change.at, zone)}</time>
           <span class="history-what">{law(change.what)}</span>
-          <span class="history-who">{change.who}</span>
+          <span class="history-who">{law(change.who)}</span>
         </li>
       ))}
     </ol>

@@ -40,7 +40,7 @@ export const en = {
   'clock.late_by': 'late by {span}',
   'clock.done': 'done in time',
   'clock.done-late': 'done, but late',
-  'clock.none': 'no term by law',
+  'clock.none': 'without undue delay',
   'clock.within': { one: 'within {number} hour, until {at}', other: 'within {number} hours, until {at}' },
   'clock.done_at': 'Done {at}',
 

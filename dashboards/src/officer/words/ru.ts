@@ -46,7 +46,7 @@ export const ru: Readonly<Record<OfficeKey, Message>> = {
   'clock.late_by': 'просрочено на {span}',
   'clock.done': 'выполнено в срок',
   'clock.done-late': 'выполнено с опозданием',
-  'clock.none': 'срок законом не установлен',
+  'clock.none': 'без неоправданной задержки',
   'clock.within': {
     one: 'в течение {number} часа, до {at}',
     few: 'в течение {number} часов, до {at}',
