@@ -57,13 +57,15 @@ async function visit(paths) {
   const userAgent = `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${version}.0.0.0 Safari/537.36`;
   const context = await browser.newContext({ userAgent, locale: 'ru-RU', viewport: { width: 1280, height: 800 } });
   const visitor = await Visitor.of(context, metka.collector);
+  let cookie;
   for (const path of paths) {
     await visitor.page.goto(`${clinic.url}${path}`);
     await visitor.viewed(path);
+    // Who goes on before the first answer came gets another cookie there, by which the first hits are not found.
+    cookie = await until('the cookie', async () =>
+      (await context.cookies(metka.collector)).find(each => each.name === 'metka')?.value,
+    );
   }
-  const cookie = await until('the cookie', async () =>
-    (await context.cookies(metka.collector)).find(each => each.name === 'metka')?.value,
-  );
   await visitor.leave();
   await metka.settled(SITE);
   return { visitor, cookie };
