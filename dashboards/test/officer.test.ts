@@ -336,6 +336,16 @@ test('terms, articles and histories are said as Russian officers write them', ()
   check('opted out: 1 rows are held', 'сбор прекращён, хранится 1 запись');
   check('done: first_notice', 'выполнено: Первичное уведомление Роскомнадзора');
   check('I-2026-0001: closed', 'I-2026-0001: закрыто');
+  check('2 user keys compared', 'сравнено: 2 ключа');
+  check(
+    'to quality: 2026-11-26T11:19:00Z to 2026-11-26T12:19:44.542Z, 2 fields, csv',
+    'Контроль качества: с 26.11.2026 11:19 UTC по 26.11.2026 12:19 UTC, 2 поля, CSV',
+  );
+  check('to court: a person by cookie, 5 fields, json', 'Суд: один субъект по cookie, 5 полей, JSON');
+  check(
+    'loss: 2026-11-26T11:19:00Z to 2026-11-26T12:19:00Z, detected 2026-11-26T12:19:45.4Z',
+    'Утрата: с 26.11.2026 11:19 UTC по 26.11.2026 12:19 UTC, выявлено 26.11.2026 12:19 UTC',
+  );
   check('by address, city', 'по IP-адресу и времени, город');
   check('kind access, by cookie', 'доступ к данным, по cookie');
   check('something new', 'something new');

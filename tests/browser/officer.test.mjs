@@ -277,7 +277,7 @@ for (const [language, words] of Object.entries(WORDS)) {
     const form = page.locator('[data-form=incident]');
     await form.locator('[name=kind]').selectOption('disclosure');
     await form.locator('[name=from]').fill(local(Date.now() - 3_600_000));
-    await form.locator('[name=to]').fill(local(Date.now()));
+    await form.locator('[name=to]').fill(local(Date.now() + 60_000));
     await form.locator('[name=what]').fill('a copy was left open');
     await form.locator('button[type=submit]').click();
     await page.locator('[data-incident-state=open]').waitFor();
@@ -370,6 +370,10 @@ for (const [language, words] of Object.entries(WORDS)) {
     await page.click('.menu .popover-button');
     await page.locator('.menu .popover-panel').waitFor();
     assert.equal(await page.locator('[data-to-officer]').count(), 0);
+    await page.click('[data-second-factor]');
+    await page.locator('[data-dialog=second-factor] [data-form=totp-begin]').waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('[data-dialog=second-factor]').waitFor({ state: 'detached' });
     await page.goto(`${metka.web}/officer#audit`);
     await page.locator('[data-denied]').waitFor();
     assert.match(await page.locator('[data-denied]').textContent(), /officer/);

@@ -170,7 +170,7 @@ function Verify() {
                 ],
               ]}
             />
-            <h4>{t('verify.anchor')}</h4>
+            <h3>{t('verify.anchor')}</h3>
             <p class="office-lead">{t('verify.anchor_lead')}</p>
             <div class="code">
               <pre tabIndex={0}>

@@ -213,6 +213,7 @@ function Trail() {
 
 function Retention() {
   const { t, format } = useOffice();
+  const { chosen } = useOfficeHere();
   const load = useLoaded('retention', (signal) => lastRetention(signal));
   return (
     <Part
@@ -222,21 +223,19 @@ function Retention() {
       load={load}
       empty={t('retention.never')}
     >
-      {(report) =>
-        report && (
+      {(report) => {
+        if (!report) return null;
+        const here = report.kinds.filter((each) => chosen === '' || each.site === chosen);
+        const removed = here.reduce((sum, each) => sum + each.removed, 0);
+        return (
           <>
             <Since at={report.at} old={RETENTION_OLD_MS} />
             <p class="office-lead">
-              {t('overview.removed', {
-                rows: t('erase.rows', {
-                  count: removedBy(report.kinds),
-                  number: format.number(removedBy(report.kinds)),
-                }),
-              })}
+              {t('overview.removed', { rows: t('erase.rows', { count: removed, number: format.number(removed) }) })}
             </p>
           </>
-        )
-      }
+        );
+      }}
     </Part>
   );
 }
@@ -265,8 +264,4 @@ function Since({ at, old }: { readonly at: string; readonly old: number }) {
       <State tone={isOld ? 'bad' : 'good'} text={isOld ? t('overview.too_long_ago', { at: when }) : when} />
     </p>
   );
-}
-
-function removedBy(kinds: readonly { readonly removed: number }[]): number {
-  return kinds.reduce((sum, each) => sum + each.removed, 0);
 }

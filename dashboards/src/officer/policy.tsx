@@ -39,7 +39,8 @@ function Table({ table }: { readonly table: PolicyTable }) {
         <div class="bar-text">
           <State tone={LIGHTS[table.state]} text={t(`policy.${table.state}`)} />
           <p class="office-lead">
-            {t('policy.made', { version: table.version, at: moment(table.made, zone) })}
+            {table.version !== '' && `${t('policy.version', { version: table.version })} `}
+            {t('policy.made', { at: moment(table.made, zone) })}
           </p>
         </div>
         <a class="button" href={policyPage(table.site, language)} target="_blank" rel="noopener" data-policy-page>

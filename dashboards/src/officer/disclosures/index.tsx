@@ -64,9 +64,9 @@ export function One({ disclosure }: { readonly disclosure: Disclosure }) {
   return (
     <article class="card office-card" data-disclosure={disclosure.number}>
       <header class="office-card-head">
-        <h3>
+        <h2>
           {disclosure.number} · {disclosure.recipient}
-        </h3>
+        </h2>
         <time dateTime={new Date(disclosure.at).toISOString()}>{moment(disclosure.at, zone)}</time>
       </header>
       <Facts

@@ -161,7 +161,7 @@ function Notice({ incident: { notice, advice } }: { readonly incident: Incident 
       <Copy text={notice[shown]} name={t('incident.notice')} />
       {advice[shown] !== '' && (
         <>
-          <h4>{t('incident.advice')}</h4>
+          <h3>{t('incident.advice')}</h3>
           <p class="written" lang={shown}>
             {advice[shown]}
           </p>

@@ -97,7 +97,7 @@ export function Card({
   return (
     <section class="card office-card" data-card={name}>
       <header class="office-card-head">
-        <h3>{title}</h3>
+        <h2>{title}</h2>
         {action}
       </header>
       {children}

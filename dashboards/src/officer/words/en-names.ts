@@ -83,4 +83,8 @@ export const enNames = {
   'data.user_key': 'User key',
   'data.props': 'Properties of events',
   'data.refusals': 'Refused hits',
+  'data.requests': 'Requests',
+  'data.audit': 'Audit trail',
+  'data.disclosures': 'Disclosure log',
+  'data.incidents': 'Incidents',
 } as const satisfies Record<string, Message>;

@@ -15,6 +15,8 @@ type Forms = readonly [one: string, few: string, many: string];
 const WORKING_DAYS: Forms = ['рабочий день', 'рабочих дня', 'рабочих дней'];
 const DAYS: Forms = ['день', 'дня', 'дней'];
 const MONTHS: Forms = ['месяц', 'месяца', 'месяцев'];
+const FIELDS: Forms = ['поле', 'поля', 'полей'];
+const KEYS: Forms = ['ключ', 'ключа', 'ключей'];
 const ROWS: Forms = ['запись', 'записи', 'записей'];
 const BROWSERS: Forms = ['браузер использовался', 'браузера использовались', 'браузеров использовались'];
 
@@ -67,6 +69,20 @@ const PATTERNS: readonly (readonly [RegExp, (...parts: string[]) => string])[] =
   [/^opted out: (\d+) rows are held$/, (n) => `сбор прекращён, хранится ${counted(n, ROWS)}`],
   [/^closed$/, () => 'закрыто'],
   [/^done: (\w+)$/, (step) => `выполнено: ${named(`step.${step}`) ?? step}`],
+  [
+    /^(disclosure|loss|access|change): (\S+) to (\S+), detected (\S+)$/,
+    (kind, from, to, detected) =>
+      `${named(`incident.${kind}`) ?? kind}: с ${instant(from)} по ${instant(to)}, выявлено ${instant(detected)}`,
+  ],
+  [
+    /^to (\w+): (.+), (\d+) fields, (json|csv)$/,
+    (kind, scope, n, format) =>
+      `${named(`recipient.${kind}`) ?? kind}: ${russian(scope)}, ${counted(n, FIELDS)}, ${format.toUpperCase()}`,
+  ],
+  [/^a person (by .+)$/, (way) => `один субъект ${russian(way)}`],
+  [/^(\d{4}-\d\d-\d\dT\S+) to (\S+)$/, (from, to) => `с ${instant(from)} по ${instant(to)}`],
+  [/^(\d+) user keys compared$/, (n) => `сравнено: ${counted(n, KEYS)}`],
+  [/^the list of those affected$/, () => 'список затронутых'],
   [/^(I-\d+-\d+): (.+)$/, (number, what) => `${number}: ${russian(what)}`],
   [/^command of (.+)$/, (user) => `команда, ${user}`],
   [/^token (.+) \((\S+)\)$/, (name) => `токен ${name}`],
@@ -122,6 +138,12 @@ function articles(list: string): string {
       return found ? `ч. ${found[2]} ст. ${found[1]}` : `ст. ${each}`;
     })
     .join(', ');
+}
+
+/** An instant in UTC, as the trail writes it, to the minute. */
+function instant(text: string): string {
+  const found = /^(\d{4})-(\d\d)-(\d\d)T(\d\d:\d\d)\S*Z$/.exec(text);
+  return found ? `${found[3]}.${found[2]}.${found[1]} ${found[4]} UTC` : text;
 }
 
 function counted(number: string, [one, few, many]: Forms): string {

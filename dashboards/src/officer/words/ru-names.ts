@@ -83,5 +83,9 @@ export const ruNames: Readonly<Record<keyof typeof enNames, Message>> = {
   'data.city': 'Город',
   'data.user_key': 'Ключ пользователя',
   'data.props': 'Свойства событий',
-  'data.refusals': 'Отклонённые обращения',
+  'data.refusals': 'Отклонённые посещения',
+  'data.requests': 'Обращения субъектов',
+  'data.audit': 'Журнал действий',
+  'data.disclosures': 'Журнал передачи',
+  'data.incidents': 'Инциденты',
 };
