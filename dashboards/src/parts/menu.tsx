@@ -1,7 +1,7 @@
 /** The menu of the header: who is signed in, language, appearance, the way out. */
 import { useState } from 'preact/hooks';
 import type { Session } from '../api/types';
-import { mayOffice, OFFICER_PATH } from '../screens/officer-door';
+import { mayOffice, OFFICER_PATH } from '../model/roles';
 import { applyTheme, initialTheme, type Theme } from '../settings';
 import { LANGUAGES, useWords, type Language } from '../words/language';
 import { Icon } from './icons';

@@ -4,20 +4,12 @@
  * those who only look at numbers nothing.
  */
 import type { Session } from '../api/types';
+import { mayOffice } from '../model/roles';
 import { Failure } from '../parts/failure';
 import { Mark } from '../parts/icons';
 import { useLate } from '../parts/late';
 import { Menu } from '../parts/menu';
 import { useWords, type Language } from '../words/language';
-
-export const OFFICER_PATH = '/officer';
-
-/** Who may open it; the server decides for each question again. */
-const OFFICE_ROLES: readonly string[] = ['officer', 'owner'];
-
-export function mayOffice(session: Session): boolean {
-  return OFFICE_ROLES.includes(session.role);
-}
 
 interface Props {
   readonly session: Session;
