@@ -3,19 +3,21 @@
  * made-up, repeatable numbers, and dist under a strict Content Security Policy.
  * Never part of the product, and no test of it: numbers here only look right.
  *
- *   node dev/mock.mjs [--port 8091] [--now 2026-03-18T11:40:00Z] [--signed-in]
+ *   node dev/mock.mjs [--port 8091] [--now 2026-03-18T11:40:00Z] [--signed-in] [--role viewer]
  *
  * Signs in with login `owner`, password `correct horse`, or the code `000000`.
- * The site `new` never had a visit; a filter on the page `/broken` fails.
+ * With a second factor set up, the code is `123456`. The site `new` never had a
+ * visit; a filter on the page `/broken` fails.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { dirname, extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { officer } from './officer.mjs';
 
 const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-  "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+  "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript',
@@ -151,7 +153,9 @@ const port = Number(option('port', '8091'));
 const fixed = option('now', '');
 const now = () => (fixed === '' ? new Date() : new Date(fixed));
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', 'dist');
-let session = process.argv.includes('--signed-in') ? { login: 'owner', role: 'owner' } : null;
+const role = option('role', 'owner');
+const person = { login: 'owner', role, totp: false };
+let session = process.argv.includes('--signed-in') ? person : null;
 
 createServer(async (request, response) => {
   const url = new URL(request.url, 'http://mock');
@@ -172,9 +176,12 @@ async function route(request, response, url) {
   if (pathname === '/api/v1/session') {
     if (method === 'POST') {
       const body = await json(request);
-      if (body.code === '000000') session = { login: null, role: 'owner' };
-      else if (body.login === 'owner' && body.password === 'correct horse') session = { login: 'owner', role: 'owner' };
-      else return answer(response, 401, { error: 'wrong login or password' });
+      if (body.code === '000000') session = { login: null, role };
+      else if (body.login === 'owner' && body.password === 'correct horse') {
+        if (person.totp && body.totp === undefined) return answer(response, 401, { error: 'a code is needed', needs: 'totp' });
+        if (person.totp && body.totp !== '123456') return answer(response, 401, { error: 'the code is wrong' });
+        session = person;
+      } else return answer(response, 401, { error: 'wrong login or password' });
     }
     if (method === 'DELETE') session = null;
     else if (!session) return answer(response, 401, { error: 'not signed in' });
@@ -185,6 +192,8 @@ async function route(request, response, url) {
     session = { login: (await json(request)).login, role: 'owner' };
     return answer(response, 200, session);
   }
+  const office = officer(method, url, method === 'POST' && pathname !== '/api/v2/query' ? await json(request) : null, session);
+  if (office) return answer(response, ...office);
   if (pathname === '/api/v1/sites') return answer(response, 200, SITES);
   if (pathname === '/api/v1/live')
     return answer(response, 200, { visitors: url.searchParams.get('site_id') === 'new' ? 0 : 23 });
@@ -193,7 +202,7 @@ async function route(request, response, url) {
 }
 
 function file(response, pathname) {
-  const path = pathname === '/' || pathname === '/login' ? '/index.html' : normalize(pathname);
+  const path = ['/', '/login', '/officer'].includes(pathname) ? '/index.html' : normalize(pathname);
   const place = join(dist, path);
   if (!place.startsWith(dist) || !existsSync(place) || extname(place) === '')
     return answer(response, 404, { error: 'not found' });
@@ -365,5 +374,5 @@ async function json(request) {
 
 function answer(response, status, body) {
   response.writeHead(status, { 'Content-Type': 'application/json' });
-  response.end(JSON.stringify(body));
+  response.end(status === 204 ? undefined : JSON.stringify(body));
 }

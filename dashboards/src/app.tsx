@@ -1,16 +1,18 @@
 /**
  * Who is here decides what is shown: sign-in, the offer of an account after a
- * one-time code, or the dashboard. The address stays, so that a link survives
- * the sign-in.
+ * one-time code, the dashboard, or at `/officer` the officer's page. The address
+ * stays, so that a link survives the sign-in.
  */
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { onSignedOut, session as fetchSession, signOut } from './api/client';
 import type { Session } from './api/types';
 import { forgetAnswers } from './load';
+import { OFFICER_PATH } from './model/roles';
 import { Boundary } from './parts/boundary';
 import { Failure } from './parts/failure';
 import { Account } from './screens/account';
 import { Dashboard } from './screens/dashboard';
+import { OfficerDoor } from './screens/officer-door';
 import { SignIn } from './screens/sign-in';
 import { initialLanguage, keepLanguage } from './settings';
 import { words, WordsContext, type Language } from './words/language';
@@ -35,7 +37,9 @@ export function App() {
     try {
       const session = await fetchSession();
       if (!session) return setStage({ at: 'sign-in' });
-      if (location.pathname !== '/') history.replaceState(null, '', `/${location.search}`);
+      if (location.pathname !== '/' && location.pathname !== OFFICER_PATH) {
+        history.replaceState(null, '', `/${location.search}`);
+      }
       setStage({ at: fresh && session.login === null ? 'account' : 'dashboard', session });
     } catch (error) {
       setStage({ at: 'failed', error });
@@ -77,9 +81,10 @@ export function App() {
             onLater={() => setStage({ at: 'dashboard', session: stage.session })}
           />
         );
-      case 'dashboard':
+      case 'dashboard': {
+        const Screen = location.pathname === OFFICER_PATH ? OfficerDoor : Dashboard;
         return (
-          <Dashboard
+          <Screen
             session={stage.session}
             onLanguage={chooseLanguage}
             onAccount={() => setStage({ at: 'account', session: stage.session })}
@@ -90,6 +95,7 @@ export function App() {
             }
           />
         );
+      }
     }
   };
 

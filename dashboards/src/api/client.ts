@@ -20,13 +20,16 @@ export class ApiError extends Error {
   readonly status: number;
   /** What the server said, for people who can act on it; may be empty. */
   readonly detail: string;
+  /** What else a sign-in takes: `totp`; empty if nothing. */
+  readonly needs: string;
 
-  constructor(kind: FailureKind, status: number, detail: string) {
+  constructor(kind: FailureKind, status: number, detail: string, needs = '') {
     super(`${kind} ${status} ${detail}`);
     this.name = 'ApiError';
     this.kind = kind;
     this.status = status;
     this.detail = detail;
+    this.needs = needs;
   }
 }
 
@@ -47,7 +50,10 @@ export async function session(): Promise<Session | null> {
   }
 }
 
-export function signIn(credentials: { login: string; password: string } | { code: string }): Promise<unknown> {
+export type Credentials =
+  { readonly login: string; readonly password: string; readonly totp?: string } | { readonly code: string };
+
+export function signIn(credentials: Credentials): Promise<unknown> {
   return request('POST', '/api/v1/session', { body: credentials, quiet: true });
 }
 
@@ -76,15 +82,17 @@ export function ask(query: Query, signal?: AbortSignal): Promise<Answer> {
   return request('POST', '/api/v2/query', { body: query, signal });
 }
 
-interface RequestOptions {
+export interface RequestOptions {
   readonly body?: unknown;
   readonly signal?: AbortSignal | undefined;
   /** A 401 is an answer here, not a lost session. */
   readonly quiet?: boolean;
+  /** Where the usual time is not enough, in milliseconds. */
+  readonly patience?: number;
 }
 
-async function request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+export async function request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
+  const timeout = AbortSignal.timeout(options.patience ?? TIMEOUT_MS);
   let response: Response;
   let text: string;
   try {
@@ -107,7 +115,7 @@ async function request<T>(method: string, path: string, options: RequestOptions 
   if (!response.ok) {
     const kind = kindOf(response.status);
     if (kind === 'signed-out' && !options.quiet) signedOut();
-    throw new ApiError(kind, response.status, detailOf(text));
+    throw new ApiError(kind, response.status, textOf(text, 'error'), textOf(text, 'needs'));
   }
   if (text === '') return undefined as T;
   try {
@@ -126,12 +134,13 @@ function kindOf(status: number): FailureKind {
   return status < 500 ? 'refused' : 'server';
 }
 
-/** The `error` of a JSON answer; other texts (a proxy's page) are not shown. */
-function detailOf(text: string): string {
+/** A text of a JSON answer, such as its `error`; other answers (a proxy's page) are not shown. */
+function textOf(text: string, key: string): string {
   try {
     const parsed: unknown = JSON.parse(text);
-    if (typeof parsed === 'object' && parsed !== null && 'error' in parsed && typeof parsed.error === 'string') {
-      return parsed.error.slice(0, MAX_DETAIL);
+    if (typeof parsed === 'object' && parsed !== null) {
+      const found = (parsed as Record<string, unknown>)[key];
+      if (typeof found === 'string') return found.slice(0, MAX_DETAIL);
     }
   } catch {
     // Not JSON: nothing a person could use.

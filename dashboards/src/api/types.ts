@@ -49,6 +49,8 @@ export interface Answer {
 export interface Session {
   readonly login: string | null;
   readonly role: string;
+  /** Whether a second factor is in force. */
+  readonly totp?: boolean;
 }
 
 /** A line that a geo database's licence asks for. */

@@ -1,6 +1,7 @@
 /** The menu of the header: who is signed in, language, appearance, the way out. */
 import { useState } from 'preact/hooks';
 import type { Session } from '../api/types';
+import { mayOffice, OFFICER_PATH } from '../model/roles';
 import { applyTheme, initialTheme, type Theme } from '../settings';
 import { LANGUAGES, useWords, type Language } from '../words/language';
 import { Icon } from './icons';
@@ -15,9 +16,13 @@ interface Props {
   readonly onSignOut: () => void;
   /** Absent where no site is chosen. */
   readonly onOwnHit?: () => void;
+  /** Absent where the page has a section for it. */
+  readonly onSecondFactor?: () => void;
+  /** Which page it stands on: it links to the other one. */
+  readonly here?: 'dashboard' | 'officer';
 }
 
-export function Menu({ session, onLanguage, onAccount, onSignOut, onOwnHit }: Props) {
+export function Menu({ session, onLanguage, onAccount, onSignOut, onOwnHit, onSecondFactor, here = 'dashboard' }: Props) {
   const { t } = useWords();
   return (
     <Popover label={<Icon name="more" />} name={t('app.menu')} class="menu" align="end">
@@ -29,9 +34,33 @@ export function Menu({ session, onLanguage, onAccount, onSignOut, onOwnHit }: Pr
           <LanguageChoice onLanguage={onLanguage} />
           <ThemeChoice />
           <div class="menu-links">
+            {here === 'officer' && (
+              <a class="item" data-item data-to-numbers href="/">
+                {t('officer.back')}
+              </a>
+            )}
+            {here === 'dashboard' && mayOffice(session) && (
+              <a class="item" data-item data-to-officer href={OFFICER_PATH}>
+                {t('officer.link')}
+              </a>
+            )}
             {session.login === null && (
               <button type="button" data-item class="item" onClick={onAccount}>
                 {t('account.title')}
+              </button>
+            )}
+            {onSecondFactor && session.login !== null && (
+              <button
+                type="button"
+                data-item
+                data-second-factor
+                class="item"
+                onClick={() => {
+                  close();
+                  onSecondFactor();
+                }}
+              >
+                {t('app.second_factor')}
               </button>
             )}
             {onOwnHit && (

@@ -23,6 +23,7 @@ import { LiveCount } from '../parts/live-count';
 import { Menu } from '../parts/menu';
 import { PeriodPicker } from '../parts/period-picker';
 import { useWords, type Language } from '../words/language';
+import { SecondFactorDoor } from './second-factor-door';
 
 /** Who may have marked hits in the numbers. */
 const SEES_MARKED: readonly string[] = ['security', 'owner'];
@@ -105,6 +106,7 @@ function SiteDashboard({ sites, site, view: asked, onView, session, onLanguage, 
   // A link from someone who may shows the others their own numbers.
   const view = asked.marked && !mayMark ? { ...asked, marked: false } : asked;
   const [ownHit, setOwnHit] = useState(false);
+  const [secondFactor, setSecondFactor] = useState(false);
   const now = useMemo<Now>(() => {
     const [today, time] = wallClock(refreshed, site.timezone);
     return { today, time, timezone: site.timezone };
@@ -144,6 +146,7 @@ function SiteDashboard({ sites, site, view: asked, onView, session, onLanguage, 
             onAccount={onAccount}
             onSignOut={onSignOut}
             onOwnHit={() => setOwnHit(true)}
+            onSecondFactor={() => setSecondFactor(true)}
           />
         </div>
         <Filters view={view} onView={onView} />
@@ -177,6 +180,7 @@ function SiteDashboard({ sites, site, view: asked, onView, session, onLanguage, 
         </FirstVisit>
       </main>
       {ownHit && <OwnHitDialog site={site} onClose={() => setOwnHit(false)} />}
+      {secondFactor && <SecondFactorDoor onClose={() => setSecondFactor(false)} />}
       <Foot
         site={site}
         refreshed={refreshed}

@@ -1,4 +1,7 @@
-/** The way in: login and password, or the one-time code of the first start. */
+/**
+ * The way in: login and password, with the code of the second factor where the
+ * server asks for it; or the one-time code of the first start.
+ */
 import type { ComponentChildren } from 'preact';
 import { useId, useState } from 'preact/hooks';
 import { ApiError, signIn } from '../api/client';
@@ -15,6 +18,7 @@ interface Props {
 export function SignIn({ onLanguage, onDone }: Props) {
   const { t } = useWords();
   const [byCode, setByCode] = useState(false);
+  const [withTotp, setWithTotp] = useState(false);
   const [wait, setWait] = useState(false);
   const [problem, setProblem] = useState('');
 
@@ -26,13 +30,22 @@ export function SignIn({ onLanguage, onDone }: Props) {
     setProblem('');
     try {
       // A password may begin or end with a space; a copied code may not.
+      const totp = field('totp').replace(/\s/g, '');
       await signIn(
-        byCode ? { code: field('code') } : { login: field('login'), password: String(data.get('password') ?? '') },
+        byCode
+          ? { code: field('code') }
+          : {
+              login: field('login'),
+              password: String(data.get('password') ?? ''),
+              ...(totp === '' ? {} : { totp }),
+            },
       );
       onDone();
     } catch (error) {
       setWait(false);
-      setProblem(t(problemKey(error, byCode)));
+      // The password was right: what is missing is asked for, and is no problem yet.
+      if (error instanceof ApiError && error.needs === 'totp' && !withTotp) return setWithTotp(true);
+      setProblem(t(withTotp && !byCode ? totpProblemKey(error) : problemKey(error, byCode)));
     }
   };
 
@@ -58,6 +71,17 @@ export function SignIn({ onLanguage, onDone }: Props) {
               label={t('sign_in.password')}
               autocomplete="current-password"
             />
+            {withTotp && (
+              <Field
+                key="totp"
+                name="totp"
+                label={t('sign_in.totp')}
+                hint={t('sign_in.totp_hint')}
+                autocomplete="one-time-code"
+                inputmode="numeric"
+                focus
+              />
+            )}
           </>
         )}
         <p class="form-problem" role="alert">
@@ -72,6 +96,7 @@ export function SignIn({ onLanguage, onDone }: Props) {
           data-switch
           onClick={() => {
             setByCode(!byCode);
+            setWithTotp(false);
             setProblem('');
           }}
         >
@@ -116,10 +141,11 @@ interface FieldProps {
   readonly autocomplete: string;
   readonly type?: 'text' | 'password';
   readonly hint?: string;
+  readonly inputmode?: 'numeric';
   readonly focus?: boolean;
 }
 
-export function Field({ name, label, autocomplete, type = 'text', hint, focus = false }: FieldProps) {
+export function Field({ name, label, autocomplete, type = 'text', hint, inputmode, focus = false }: FieldProps) {
   const id = useId();
   return (
     <div class="field">
@@ -130,6 +156,7 @@ export function Field({ name, label, autocomplete, type = 'text', hint, focus = 
         // Preact's types tie the role to each type; ours have none.
         type={type as 'text'}
         autocomplete={autocomplete}
+        inputMode={inputmode}
         autocapitalize="none"
         spellcheck={false}
         required
@@ -147,6 +174,11 @@ export function Field({ name, label, autocomplete, type = 'text', hint, focus = 
 
 function focusOnce(element: HTMLInputElement | null): void {
   element?.focus();
+}
+
+function totpProblemKey(error: unknown) {
+  const key = problemKey(error, false);
+  return key === 'sign_in.wrong_password' ? ('sign_in.wrong_totp' as const) : key;
 }
 
 function problemKey(error: unknown, byCode: boolean) {

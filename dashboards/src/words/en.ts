@@ -16,6 +16,7 @@ export const en = {
   'theme.light': 'Light',
   'theme.dark': 'Dark',
   'app.debug_hit': 'Check my own visit',
+  'app.second_factor': 'Second factor',
   'app.sign_out': 'Sign out',
   'app.signed_in_as': 'Signed in as {login}',
   'app.signed_in_by_code': 'Signed in with a one-time code',
@@ -33,6 +34,9 @@ export const en = {
   'sign_in.wrong_password': 'No such login and password.',
   'sign_in.wrong_code': 'This code is wrong, used or out of date. A restart makes a new one while there is no account.',
   'sign_in.too_often': 'Too many attempts. Wait a minute and try again.',
+  'sign_in.totp': 'Code of the second factor',
+  'sign_in.totp_hint': 'The six digits that your authenticator app shows now.',
+  'sign_in.wrong_totp': 'No such login, password and code. A code is valid for half a minute, and once.',
   'sign_in.empty': 'Fill in this field.',
 
   'account.title': 'Choose your login and password',
@@ -254,6 +258,12 @@ export const en = {
   'own.no': 'no',
   'reason.opted-out': 'it opted out',
   'reason.signal-dropped': 'it sends a privacy signal that the site respects',
+
+  'officer.link': 'Privacy office',
+  'officer.back': 'Back to the numbers',
+  'officer.denied_title': 'This needs the role officer',
+  'officer.denied_text':
+    'Requests of data subjects, disclosures, incidents and the audit trail are for the officer and the owner. Your role is {role}.',
 
   'footer.stale': 'Updated {time}',
   'footer.refresh': 'Update now',

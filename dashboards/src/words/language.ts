@@ -42,15 +42,23 @@ export function pickLanguage(chosen: string | null, asked: string | null, browse
 }
 
 export function words(language: Language): Words {
-  const messages = MESSAGES[language];
+  const { t, find } = translator(language, MESSAGES[language]);
+  return { language, t, find, format: formats(language, t) };
+}
+
+export interface Translator<Key extends string> {
+  t(key: Key, params?: Params): string;
+  find(key: string): string | undefined;
+}
+
+/** A translator of any table of texts: parts of the app that load later bring their own. */
+export function translator<Key extends string>(
+  language: Language,
+  messages: Readonly<Record<Key, Message>>,
+): Translator<Key> {
   const plural = new Intl.PluralRules(language);
-  const t = (key: MessageKey, params: Params = {}): string => fill(messages[key], params, plural);
-  return {
-    language,
-    t,
-    find: (key) => (Object.hasOwn(messages, key) ? t(key as MessageKey) : undefined),
-    format: formats(language, t),
-  };
+  const t = (key: Key, params: Params = {}): string => fill(messages[key], params, plural);
+  return { t, find: (key) => (Object.hasOwn(messages, key) ? t(key as Key) : undefined) };
 }
 
 export const WordsContext = createContext<Words>(words('en'));

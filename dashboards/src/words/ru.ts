@@ -14,6 +14,7 @@ export const ru: Readonly<Record<MessageKey, Message>> = {
   'theme.light': 'Светлое',
   'theme.dark': 'Тёмное',
   'app.debug_hit': 'Проверить свой заход',
+  'app.second_factor': 'Второй фактор',
   'app.sign_out': 'Выйти',
   'app.signed_in_as': 'Вы вошли как {login}',
   'app.signed_in_by_code': 'Вы вошли по одноразовому коду',
@@ -32,6 +33,9 @@ export const ru: Readonly<Record<MessageKey, Message>> = {
   'sign_in.wrong_code':
     'Код неверный, уже использован или устарел. Пока учётных записей нет, перезапуск сервера создаст новый.',
   'sign_in.too_often': 'Слишком много попыток. Подождите минуту и попробуйте снова.',
+  'sign_in.totp': 'Код второго фактора',
+  'sign_in.totp_hint': 'Шесть цифр, которые сейчас показывает приложение-аутентификатор.',
+  'sign_in.wrong_totp': 'Логин, пароль или код не подходят. Код действует полминуты и только один раз.',
   'sign_in.empty': 'Заполните это поле.',
 
   'account.title': 'Придумайте логин и пароль',
@@ -268,6 +272,12 @@ export const ru: Readonly<Record<MessageKey, Message>> = {
   'own.no': 'нет',
   'reason.opted-out': 'в нём включён отказ от учёта',
   'reason.signal-dropped': 'он посылает сигнал приватности, который сайт соблюдает',
+
+  'officer.link': 'Кабинет ответственного за данные',
+  'officer.back': 'К статистике',
+  'officer.denied_title': 'Нужна роль officer',
+  'officer.denied_text':
+    'Обращения субъектов, журнал передачи, инциденты и журнал действий доступны ответственному за данные (officer) и владельцу (owner). Ваша роль — {role}.',
 
   'footer.stale': 'Обновлено в {time}',
   'footer.refresh': 'Обновить',

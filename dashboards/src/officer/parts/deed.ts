@@ -1,0 +1,66 @@
+/**
+ * A deed: something that a button or a form does, one at a time, with what came
+ * of it or why it was not done.
+ */
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { ApiError } from '../../api/client';
+import { failureOf } from '../../load';
+import { FormProblem } from '../model/forms';
+import type { OfficeWords } from '../words';
+
+export interface Deed {
+  readonly busy: boolean;
+  /** Why it was not done, in words; empty if it was, or nothing was tried. */
+  readonly problem: string;
+  /** The name of the field that is wrong, if it is one. */
+  readonly field: string;
+  /** Does it, unless one is under way; true if it was done. */
+  readonly run: (deed: () => Promise<void>) => Promise<boolean>;
+  readonly forget: () => void;
+}
+
+export function useDeed(words: OfficeWords): Deed {
+  const [busy, setBusy] = useState(false);
+  const [wrong, setWrong] = useState({ problem: '', field: '' });
+  const under = useRef(false);
+  const here = useRef(true);
+  useEffect(
+    () => () => {
+      here.current = false;
+    },
+    [],
+  );
+  const run = useCallback(
+    async (deed: () => Promise<void>): Promise<boolean> => {
+      if (under.current) return false;
+      under.current = true;
+      setBusy(true);
+      setWrong({ problem: '', field: '' });
+      try {
+        await deed();
+        return true;
+      } catch (error) {
+        if (here.current) {
+          setWrong({ problem: problemOf(words, error), field: error instanceof FormProblem ? error.field : '' });
+        }
+        return false;
+      } finally {
+        under.current = false;
+        if (here.current) setBusy(false);
+      }
+    },
+    [words],
+  );
+  const forget = useCallback(() => setWrong({ problem: '', field: '' }), []);
+  return { busy, ...wrong, run, forget };
+}
+
+/** A failure in words; what the server said stands behind them. */
+export function problemOf(words: OfficeWords, error: unknown): string {
+  if (error instanceof FormProblem) return words.t(error.key);
+  const { key } = failureOf(error);
+  const detail = error instanceof ApiError ? error.detail : '';
+  if (detail === '') return words.t(key);
+  if (error instanceof ApiError && (error.kind === 'forbidden' || error.kind === 'signed-out')) return detail;
+  return words.t('form.refused', { sentence: words.t(key), detail });
+}
