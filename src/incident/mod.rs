@@ -18,7 +18,7 @@
 //! - Blocked people are affected too: they are in all numbers and lists here, though in
 //!   no statistic.
 //! - The numbers are those of the moment of the report: what retention had removed by
-//!   then, and hits that come later with an earlier time, are not in them.
+//!   then is not in them; of a loss they tell what is left.
 //!
 //! A range that ends later than now ends now.
 //!

@@ -44,7 +44,7 @@ pub fn notice(incident: &Incident, config: &Config) -> Both {
          Мы узнали об этом {detected}.\n\n\
          Что произошло: {what}\n\n\
          Какие данные затронуты:\n{kinds}\n\
-         Имя, телефон, адрес электронной почты и содержание cookie-файлов в этой системе не хранятся.\n\n\
+         Имя, телефон и адрес электронной почты эта система не собирает, содержание cookie-файлов не хранит.\n\n\
          {advice}\n\n\
          {contact}",
         number = incident.number,
@@ -59,7 +59,7 @@ pub fn notice(incident: &Incident, config: &Config) -> Both {
          {zone}). We learnt of it on {detected}.\n\n\
          What happened: {what}\n\n\
          Which data are affected:\n{kinds}\n\
-         Names, telephone numbers, e-mail addresses and the contents of cookies are not kept in this system.\n\n\
+         This system does not collect names, telephone numbers or e-mail addresses, and does not keep the contents of cookies.\n\n\
          {advice}\n\n\
          {contact}",
         number = incident.number,
@@ -78,29 +78,31 @@ pub fn advice(kind: Kind, config: &Config) -> Both {
         Kind::Disclosure | Kind::Access => (
             format!(
                 "Что можете сделать вы, чтобы вместе с нами уменьшить возможный вред:\n\
-                 - удалите в браузере cookie-файлы нашего сайта: прежний условный номер перестанет быть вашим;\n\
+                 - на странице {page} посмотрите, что о вас хранится, и при желании попросите это удалить;\n\
+                 - затем удалите в браузере cookie-файлы нашего сайта: прежний условный номер больше не будет с вами \
+                 связан, и эта страница уже не узнает ваш браузер;\n\
                  - если у вас есть личный кабинет на сайте, смените пароль и завершите все другие сеансы;\n\
                  - не доверяйте звонкам, письмам и сообщениям, авторы которых ссылаются на ваши посещения сайта: \
-                 не называйте им пароли, коды из СМС и данные карты, а перезвоните нам сами;\n\
-                 - на странице {page} посмотрите, что о вас хранится, и при желании попросите это удалить."
+                 не называйте им пароли, коды из СМС и данные карты, а перезвоните нам сами."
             ),
             format!(
                 "What you can do, so that together we keep the harm small:\n\
-                 - delete the cookies of our site in your browser: the stand-in that was yours is then yours no more;\n\
+                 - on the page {page} see what is kept about you, and have it deleted if you wish;\n\
+                 - then delete the cookies of our site in your browser: the stand-in of before is yours no more, and \
+                 that page does not know your browser again;\n\
                  - if you have an account on the site, change its password and end all other sessions;\n\
                  - do not trust calls, letters and messages that refer to your visits to the site: do not tell them \
-                 passwords, codes from text messages or card numbers, and call us back yourself;\n\
-                 - on the page {page} see what is kept about you, and have it deleted if you wish."
+                 passwords, codes from text messages or card numbers, and call us back yourself."
             ),
         ),
         Kind::Loss => (
             format!(
-                "Эти данные никому не стали известны, и делать ничего не нужно. Если вы обращались к нам с запросом или \
+                "По нашим сведениям, эти данные никому не стали известны, и делать ничего не нужно. Если вы обращались к нам с запросом или \
                  претензией о данных за это время, сохраните свою переписку с нами: она поможет восстановить ход дела. \
                  Что о вас хранится теперь, видно на странице {page}."
             ),
             format!(
-                "These data did not become known to anybody, and there is nothing that you have to do. If you sent us a \
+                "As far as we know these data did not become known to anybody, and there is nothing that you have to do. If you sent us a \
                  request or a claim about data of that time, keep your correspondence with us: it helps to restore the \
                  course of the matter. What is kept about you now is shown on the page {page}."
             ),

@@ -120,6 +120,18 @@ fn a_person_and_a_range_are_disclosed_with_a_record_and_without_the_blocked() {
     assert_eq!(told(&place, "clinic", &boris), possibly);
     assert_eq!(told(&place, "clinic", &clara), [&possibly[..], &[(number(5), false)]].concat());
     assert_eq!(told(&place, "other", &anna), []);
+    let page = |browser: &Browser, site: &str| {
+        let arguments =
+            ["subject", "export", "--site", site, "--purpose", "a copy", "--format", "html", "--cookie", "-"];
+        place.done(&arguments, browser.value())["text"].as_str().expect("a page").to_owned()
+    };
+    let told_on_page = page(&anna, "clinic");
+    for part in
+        ["Кому передавались данные", "ООО «Контроль качества» (court)", "возможно, среди них были ваши"]
+    {
+        assert!(told_on_page.contains(part), "{part}: {told_on_page}");
+    }
+    assert!(page(&anna, "other").contains("<p>Никому."));
     // A hit that came after a range was disclosed was not in it.
     let mut dina = Browser::new("198.51.100.22");
     dina.view(&server, "clinic", "/dina");
