@@ -272,10 +272,9 @@ fn about(words: &Words, hit: &Seen) -> String {
         parts.join(by)
     };
     let told = |name: &str, text: String| if text.is_empty() { text } else { format!("{name} {text}") };
-    let title = joined(&["title"], "");
     let source = if hit.get("referrer_host").is_empty() { "source" } else { "referrer_host" };
     let parts = [
-        if title.is_empty() { title } else { format!("«{title}»") },
+        joined(&["title"], ""),
         joined(&["name", "ad"], ", "),
         told(words.kept.from, joined(&[source], "")),
         joined(&["city", "country"], ", "),
