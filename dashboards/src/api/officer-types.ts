@@ -125,7 +125,14 @@ export type Job =
   | 'withdraw_marketing'
   | 'opt_out'
   | { readonly export: 'json' | 'csv' | 'html' }
-  | { readonly rectify: { readonly field: string; readonly value: string; readonly from?: string; readonly to?: string } };
+  | {
+      readonly rectify: {
+        readonly field: string;
+        readonly value: string;
+        readonly from?: string;
+        readonly to?: string;
+      };
+    };
 
 export interface Asked {
   readonly job: Job;

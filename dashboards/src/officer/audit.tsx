@@ -100,9 +100,7 @@ function Entries({ entries, zone }: { readonly entries: readonly AuditEntry[]; r
                 {[entry.site, entry.subject].filter(Boolean).join(', ') || '—'}
               </td>
               <td data-label={t('audit.why')}>
-                {[entry.purpose && (find(`purpose.${entry.purpose}`) ?? entry.purpose), entry.words]
-                  .filter(Boolean)
-                  .join(': ') || (entry.detail ? '' : '—')}
+                {why(words, entry) || (entry.detail ? '' : '—')}
                 {entry.detail && <span class="sheet-more">{law(entry.detail)}</span>}
               </td>
             </tr>
@@ -111,6 +109,13 @@ function Entries({ entries, zone }: { readonly entries: readonly AuditEntry[]; r
       </table>
     </div>
   );
+}
+
+/** The purpose by its word on the list, and what was said besides: as it was said, unless the product said it. */
+function why({ find, law }: OfficeWords, { actor, purpose = '', words = '' }: AuditEntry): string {
+  const named = find(`purpose.${purpose}`) ?? purpose;
+  const said = actor === 'visitor' ? law(words) : words;
+  return [named, said].filter((part) => part !== '').join(': ');
 }
 
 export function actorText({ t }: OfficeWords, actor: AuditActor): string {

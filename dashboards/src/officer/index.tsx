@@ -16,7 +16,7 @@ import { Audit } from './audit';
 import { Disclosures } from './disclosures';
 import { Incidents } from './incidents';
 import { readPlace, SECTIONS, writePlace, type Place } from './model/place';
-import { OfficeContext, type Office } from './office';
+import { OfficeContext } from './office';
 import { Overview } from './overview';
 import { useLoaded } from './parts/load';
 import { Region } from './parts/region';
@@ -76,7 +76,7 @@ export function Officer(props: Props) {
           <Heading place={place} />
           <Region name="sites" load={load} empty={t('site.none_text')} isEmpty={(all) => all.length === 0}>
             {(all) => (
-              <OfficeContext.Provider value={{ session: props.session, sites: all, chosen: site, zone } satisfies Office}>
+              <OfficeContext.Provider value={{ session: props.session, sites: all, chosen: site, zone }}>
                 <Boundary key={`${place.section} ${place.item}`}>
                   <Shown place={place} />
                 </Boundary>

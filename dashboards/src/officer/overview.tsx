@@ -8,7 +8,7 @@ import { useNow, useOfficeHere } from './office';
 import { useLoaded, type Loaded } from './parts/load';
 import { Region } from './parts/region';
 import { Card, State } from './parts/shown';
-import { DueText, Urgent } from './requests/list';
+import { DueText, nextDue, Urgent } from './requests/list';
 import { useOffice } from './words';
 
 /** Sites whose policy is looked at here; the others' have a page each. */
@@ -96,7 +96,7 @@ function Requests() {
                       {request.number} · {t(`kind.${request.kind}`)}
                     </a>
                     <Urgent request={request} attention={attention} />
-                    <DueText due={request.first_step?.done === null ? request.first_step.due : (request.extension?.until ?? request.due)} />
+                    <DueText due={nextDue(request)} />
                   </li>
                 ))}
               </ul>

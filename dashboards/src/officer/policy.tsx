@@ -50,7 +50,9 @@ function Table({ table }: { readonly table: PolicyTable }) {
           type="button"
           class="button"
           data-policy-save
-          onClick={() => saveFile(`policy-${table.site}-${fileMoment(new Date())}`, 'json', JSON.stringify(table, null, 2))}
+          onClick={() =>
+            saveFile(`policy-${table.site}-${fileMoment(new Date())}`, 'json', JSON.stringify(table, null, 2))
+          }
         >
           {t('policy.save')}
         </button>

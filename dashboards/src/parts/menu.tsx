@@ -22,7 +22,8 @@ interface Props {
   readonly here?: 'dashboard' | 'officer';
 }
 
-export function Menu({ session, onLanguage, onAccount, onSignOut, onOwnHit, onSecondFactor, here = 'dashboard' }: Props) {
+export function Menu(props: Props) {
+  const { session, onLanguage, onAccount, onSignOut, onOwnHit, onSecondFactor, here = 'dashboard' } = props;
   const { t } = useWords();
   return (
     <Popover label={<Icon name="more" />} name={t('app.menu')} class="menu" align="end">

@@ -71,14 +71,17 @@ export function One({ disclosure }: { readonly disclosure: Disclosure }) {
       </header>
       <Facts
         facts={[
-          [t('disclosures.recipient_kind'), find(`recipient.${disclosure.recipient_kind}`) ?? disclosure.recipient_kind],
+          [
+            t('disclosures.recipient_kind'),
+            find(`recipient.${disclosure.recipient_kind}`) ?? disclosure.recipient_kind,
+          ],
           [t('disclosures.basis'), disclosure.basis],
           [t('disclosures.purpose'), disclosure.purpose],
           [t('site.label'), disclosure.site],
           [t('disclosures.scope'), scope(words, disclosure, zone)],
           [
             t('disclosures.fields'),
-            disclosure.fields.length === 0 ? null : disclosure.fields.map((each) => find(`field.${each}`) ?? each).join(', '),
+            disclosure.fields.map((each) => find(`field.${each}`) ?? each).join(', '),
           ],
           [
             t('disclosures.size'),

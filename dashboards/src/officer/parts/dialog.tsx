@@ -44,7 +44,13 @@ export function Dialog({ name, title, busy = false, onClose, children }: Props) 
           <h2 id={id} ref={heading} tabIndex={-1}>
             {title}
           </h2>
-          <button type="button" class="icon-button" aria-label={t('app.close')} aria-disabled={busy} onClick={() => !busy && onClose()}>
+          <button
+            type="button"
+            class="icon-button"
+            aria-label={t('app.close')}
+            aria-disabled={busy}
+            onClick={() => !busy && onClose()}
+          >
             <Icon name="close" />
           </button>
         </header>

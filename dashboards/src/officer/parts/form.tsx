@@ -254,7 +254,8 @@ function useBound(most: number | undefined, hinted: boolean) {
   const [long, setLong] = useState('');
   const look = (field: HTMLInputElement | HTMLTextAreaElement) => {
     const over = most === undefined ? 0 : bytes(field.value) - most;
-    const text = over > 0 ? t('form.over', { count: Math.ceil(over / 2), number: format.number(Math.ceil(over / 2)) }) : '';
+    const letters = Math.ceil(over / 2);
+    const text = over > 0 ? t('form.over', { count: letters, number: format.number(letters) }) : '';
     field.setCustomValidity(text);
     setLong(text);
   };

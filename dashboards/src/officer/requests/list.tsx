@@ -110,7 +110,9 @@ function Table({ requests: rows, attention }: TableProps) {
               </th>
               <td data-label={t('requests.kind')}>
                 {t(`kind.${request.kind}`)}
-                {request.about && <span class="sheet-more">{t('requests.about', { kind: t(`kind.${request.about}`) })}</span>}
+                {request.about && (
+                  <span class="sheet-more">{t('requests.about', { kind: t(`kind.${request.about}`) })}</span>
+                )}
               </td>
               <td data-label={t('site.label')}>{request.site}</td>
               <td data-label={t('requests.received')}>{moment(request.received, request.zone)}</td>

@@ -99,7 +99,12 @@ export function Steps({ request, onChanged }: Props) {
         </Form>
       )}
       {step === 'stopped' && (
-        <Form name="stopped" deed={deed} submit={t('steps.stopped_submit')} onSubmit={change(() => ({ stopped: true }))}>
+        <Form
+          name="stopped"
+          deed={deed}
+          submit={t('steps.stopped_submit')}
+          onSubmit={change(() => ({ stopped: true }))}
+        >
           <p class="office-lead field-wide">{t('steps.stopped_lead')}</p>
         </Form>
       )}

@@ -158,7 +158,7 @@ export const en = {
   'who.request': 'Subjects of the request',
   'who.nobody': 'By none of these',
   'who.cookie_value': 'Value of the cookie',
-  'who.cookie_hint': 'From the person’s own browser; the visitor’s page shows it. It is hashed and kept nowhere.',
+  'who.cookie_hint': 'The collector’s cookie, by default “metka”, from the person’s own browser. It is hashed and kept nowhere.',
   'who.user_key': 'User key',
   'who.user_hint': 'The key that the site gives a signed-in visitor, without signature. It is hashed and kept nowhere.',
   'who.ip': 'IP address',
