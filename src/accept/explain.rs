@@ -23,6 +23,7 @@ use crate::parse::client::client;
 use crate::pipeline::utc_day;
 use crate::privacy::address::ClientIp;
 use crate::reject::Reason;
+use crate::subject::choices::Choice;
 
 /// What the collector sees.
 #[derive(Debug, Serialize)]
@@ -94,14 +95,22 @@ pub fn explain(shared: &Shared, headers: &HeaderMap, peer: IpAddr, now: Timestam
     let mark = Mark::of(&evidence, &settings.junk);
     let verified = client.cookie.map(|value| shared.keys.verify_cookie(value, utc_day(now)));
     let valid = matches!(verified, Some(Ok(_)));
+    let choices = shared.choices.list();
     let mut sites: Vec<SiteExplanation> = settings
         .sites
         .iter()
         .map(|state| {
             let site = &state.site;
-            let terms = consent::terms(site, &client, ConsentState::Unstated);
+            let chosen = |choice| match &verified {
+                Some(Ok(id)) => choices.has(choice, &site.id, shared.keys.cookie_visitor(&site.id, id)),
+                _ => false,
+            };
+            let mut terms = consent::terms(site, &client, ConsentState::Unstated);
+            if terms.state == ConsentState::Marketing && chosen(Choice::NoMarketing) {
+                terms = terms.without_marketing(site, &client);
+            }
             let kind = if valid && terms.cookie { IdentityKind::Cookie } else { IdentityKind::Cookieless };
-            let refused = if client.opted_out {
+            let refused = if client.opted_out || chosen(Choice::OptOut) {
                 Some(Reason::OptedOut)
             } else if site.signals == Signals::Drop && (client.gpc || client.dnt) {
                 Some(Reason::SignalDropped)

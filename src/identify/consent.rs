@@ -18,7 +18,9 @@
 //! `metka_consent_SITE`, so that it holds on the next page without any storage
 //! by the script. It is set when the word is new, so that no later hit prolongs
 //! it. A site that never sets cookies does not remember it, and against a signal
-//! only a no is remembered. A no removes the visitor's cookie.
+//! only a no is remembered. A no removes the visitor's cookie. What an officer noted for
+//! a browser ([`crate::subject::choices`]) is stronger than what it remembers, and weaker than
+//! what the visitor says anew.
 
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite};

@@ -302,7 +302,8 @@ fn follow_keys(shared: &Shared) -> Result<(), KeyError> {
     shared.keys.maintain(now, |id| Some(now.in_tz(&config.site(id)?.timezone).ok()?.date()))
 }
 
-/// Ends backups that are too old, and forgets erasures that no backup and nothing in the spool is old enough to undo.
+/// Ends backups that are too old, and forgets erasures that no backup and nothing in the spool is old enough to undo,
+/// and choices of browsers whose cookie cannot live any more.
 async fn maintain(shared: Arc<Shared>, outlet: spool::Outlet) {
     let mut due = tokio::time::interval(MAINTENANCE);
     loop {
@@ -327,6 +328,9 @@ async fn maintain(shared: Arc<Shared>, outlet: spool::Outlet) {
                 Ok(0) => {}
                 Ok(tombstones) => tracing::info!(tombstones, "erasures that nothing can undo are forgotten"),
                 Err(error) => tracing::error!(%error, "old tombstones could not be dropped"),
+            }
+            if let Err(error) = shared.choices.expire(now) {
+                tracing::error!(%error, "choices of browsers that are past their term could not be dropped");
             }
         });
         // A panic in it has been reported; the next round tries again.

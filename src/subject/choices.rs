@@ -88,6 +88,14 @@ pub struct Choices {
     list: ArcSwap<List>,
 }
 
+// === impl Entry ===
+
+impl Entry {
+    fn is_in_force(&self, now: Timestamp) -> bool {
+        self.since.saturating_add(LIFE_MS) > now.as_millisecond()
+    }
+}
+
 // === impl List ===
 
 impl List {
@@ -167,6 +175,16 @@ impl Choices {
         self.change(Timestamp::now(), |entries| entries.retain(|entry| !is_renewed(entry)))
     }
 
+    /// Removes what has come to its end, and says how much that was.
+    pub fn expire(&self, now: Timestamp) -> Result<usize, SubjectError> {
+        let known = self.read()?;
+        let ended = known.iter().filter(|entry| !entry.is_in_force(now)).count();
+        if ended > 0 {
+            self.change(now, |_| {})?;
+        }
+        Ok(ended)
+    }
+
     fn change(&self, now: Timestamp, change: impl FnOnce(&mut Vec<Entry>)) -> Result<(), SubjectError> {
         let at = |path: &Path| {
             let path = path.to_owned();
@@ -206,7 +224,7 @@ impl Choices {
 
 /// Leaves out what has come to its end.
 fn in_force(entries: &mut Vec<Entry>, now: Timestamp) {
-    entries.retain(|entry| entry.since.saturating_add(LIFE_MS) > now.as_millisecond());
+    entries.retain(|entry| entry.is_in_force(now));
 }
 
 /// A hash as the register writes it.
@@ -275,6 +293,9 @@ mod tests {
             in_force(&mut known, moment(now));
             assert_eq!(known.len(), entries, "{now}");
         }
+        assert_eq!(choices.expire(moment("2027-01-29T23:59:59Z")).expect("read"), 0);
+        assert_eq!(choices.expire(moment("2027-01-31T12:00:00Z")).expect("written"), 1);
+        assert_eq!(choices.read().expect("read"), []);
     }
 
     #[test]

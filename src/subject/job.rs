@@ -241,3 +241,52 @@ impl Office {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_job_and_every_way_to_name_a_person_has_its_form_in_json() {
+        for (job, who) in [
+            (json!("find"), json!({"cookie": "v1"})),
+            (json!({"export": "csv"}), json!({"user": "key"})),
+            (json!("block"), json!({"address": {"ip": "192.0.2.1", "from": "a", "to": "b"}})),
+            (json!("unblock"), json!({"request": "2026-0001"})),
+            (json!("erase"), json!({"request": "2026-0001"})),
+            (json!("withdraw_marketing"), json!({"request": "2026-0001"})),
+            (json!("opt_out"), json!({"cookie": "v1"})),
+            (json!({"rectify": {"field": "city", "value": "Tver"}}), json!({"cookie": "v1"})),
+            (
+                json!({"rectify": {"field": "city", "value": "", "from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}}),
+                json!({"cookie": "v1"}),
+            ),
+        ] {
+            let text = json!({"job": job, "site": "clinic", "who": who, "purpose": "asked", "wait": true});
+            let asked: Asked = serde_json::from_value(text.clone()).expect("it is read");
+            assert_eq!(json!(asked), text);
+        }
+        for wrong in [
+            json!("rectify"),
+            json!({"rectify": {"field": "city"}}),
+            json!({"rectify": {"field": "city", "value": "", "x": 1}}),
+        ] {
+            assert!(serde_json::from_value::<Job>(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_purpose_is_kept_without_the_value_of_a_correction() {
+        let job = |value: &str| Job::Rectify {
+            field: "city".to_owned(),
+            value: value.to_owned(),
+            from: None,
+            to: None,
+        };
+        assert_eq!(job("Tver").without_value("lives in Tver now"), "lives in [removed] now");
+        assert_eq!(job("RU").without_value("RU is right"), "RU is right");
+        assert_eq!(job("").without_value("not hers"), "not hers");
+        assert_eq!(Job::Find.without_value("Tver"), "Tver");
+        assert!(job("aaa").without_value(&"a".repeat(MAX_TEXT_BYTES)).len() <= MAX_TEXT_BYTES);
+    }
+}
