@@ -259,7 +259,8 @@ fn the_shipped_example_shows_the_defaults() {
     assert_eq!(example.engine.max_memory_bytes, defaults.engine.max_memory_bytes);
     assert_eq!(example.keys.dir, defaults.keys.dir);
     assert_eq!(example.backup, defaults.backup);
-    assert_eq!(example.rights, defaults.rights);
+    assert_eq!(example.rights.terms, defaults.rights.terms);
+    assert_eq!(example.rights.erase_at_once, defaults.rights.erase_at_once);
     assert_eq!(example.sites[0].retention, defaults.sites[0].retention);
     assert_eq!(example.sites[0].signals, defaults.sites[0].signals);
 }
