@@ -167,6 +167,8 @@ closed! {
     DeadLettersReplayed = "dead_letters_replayed",
     MarketingWithdrawn = "marketing_withdrawn",
     SubjectOptedOut = "subject_opted_out",
+    SubjectHeld = "subject_held",
+    SubjectReleased = "subject_released",
     IncidentChanged = "incident_changed",
     IncidentSubjects = "incident_subjects",
 }

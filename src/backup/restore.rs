@@ -35,10 +35,10 @@ use crate::privacy::keys::KeyRing;
 use crate::serve::Inserts;
 use crate::ship::{self, ShipMetrics};
 use crate::spool::{self, Tombstones, Tuning};
-use crate::store::{Block, Limits, Param, Storage, StorageError};
-use crate::subject::block::{self, FILE_NAME as BLOCKS};
+use crate::store::{Block, Limits, List, Param, Storage, StorageError};
+use crate::subject::block;
 
-/// The directory of the register, of acts and of the copy of blocks.
+/// The directory of the register, of acts and of the copies of blocks and holds.
 const RIGHTS: &str = "rights";
 /// The name of the file of tombstones, in a spool and beside backups.
 const TOMBSTONES: &str = "tombstones";
@@ -55,8 +55,8 @@ pub struct Unpacked {
     manifest: Manifest,
     plain: PathBuf,
     tombstones: Tombstones,
-    /// Those that were in force when the copy of them was last written; none if there is no copy.
-    blocks: Option<Vec<Block>>,
+    /// The lists as their copies were last written; without one that has no copy.
+    lists: Vec<(List, Vec<Block>)>,
 }
 
 /// What a restore did.
@@ -130,8 +130,11 @@ pub fn unpack(config: &Config, _attempt: &Attempt, file: &Path) -> Result<Unpack
     if !tombstones.is_empty() {
         tombstones.write(&own)?;
     }
-    let blocks = newest_blocks(config, file)?;
-    Ok(Unpacked { manifest: checked.manifest, plain, tombstones, blocks })
+    let mut lists = Vec::new();
+    for list in List::ALL {
+        lists.extend(newest(list, config, file)?.map(|blocks| (list, blocks)));
+    }
+    Ok(Unpacked { manifest: checked.manifest, plain, tombstones, lists })
 }
 
 /// Removes what a failed restore has written, and the marker last.
@@ -152,7 +155,7 @@ fn clear(config: &Config) -> Result<(), BackupError> {
 
 /// Fills storage, which is empty, and empties the spool into it.
 pub async fn load(config: &Config, unpacked: &Unpacked, storage: &Storage) -> Result<Restored, BackupError> {
-    let Unpacked { manifest, plain, tombstones, blocks } = unpacked;
+    let Unpacked { manifest, plain, tombstones, lists } = unpacked;
     let database = storage.database();
     let source = match manifest.database.as_str() {
         same if same == database => same.to_owned(),
@@ -180,14 +183,14 @@ pub async fn load(config: &Config, unpacked: &Unpacked, storage: &Storage) -> Re
         ..Restored::default()
     };
     restored.erased_rows = storage.erase(tombstones.list()).await?;
-    if let Some(blocks) = blocks {
+    for (list, blocks) in lists {
         // What was lifted since the backup was made does not come back either.
-        let mut lifted = storage.blocks().await?;
+        let mut lifted = storage.listed(*list).await?;
         lifted.retain(|block| !blocks.contains(block));
-        storage.unblock(&lifted).await?;
-        storage.block(blocks, jiff::Timestamp::now().as_millisecond()).await?;
+        storage.delist(*list, &lifted).await?;
+        storage.enlist(*list, blocks, jiff::Timestamp::now().as_millisecond()).await?;
     }
-    storage.hold_blocked().await?;
+    storage.hold_listed().await?;
     let before = storage.number(&total, &[]).await?;
     ship_all(config, storage, &mut restored).await?;
     // A term may act at any merge, so this is a report and no check.
@@ -270,16 +273,17 @@ async fn number_anew(storage: &Storage) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// The copy of blocks beside the backups, or beside the archive; put in its place in the
+/// The copy of a list beside the backups, or beside the archive; put in its place in the
 /// data directory too.
-fn newest_blocks(config: &Config, file: &Path) -> Result<Option<Vec<Block>>, BackupError> {
+fn newest(list: List, config: &Config, file: &Path) -> Result<Option<Vec<Block>>, BackupError> {
+    let name = block::file_name(list);
     for dir in [&config.backup.dir, file.parent().unwrap_or(Path::new("."))] {
-        let path = dir.join(BLOCKS);
+        let path = dir.join(name);
         if !path.exists() {
             continue;
         }
         let read = block::read(&path).map_err(|error| BackupError::Blocks(error.to_string()))?;
-        let (target, bytes) = (config.data_dir.join(RIGHTS).join(BLOCKS), std::fs::read(&path));
+        let (target, bytes) = (config.data_dir.join(RIGHTS).join(name), std::fs::read(&path));
         bytes.and_then(|bytes| crate::private_file::replace(&target, &bytes)).map_err(at(&target))?;
         return Ok(Some(read.into_keys().collect()));
     }

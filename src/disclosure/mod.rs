@@ -46,6 +46,7 @@ use crate::parse::text::cut;
 use crate::rights::numbered::{NumberedError, TextError, year_of};
 use crate::rights::register::{Note, Register, RegisterError};
 use crate::rights::request::MAX_WHO_BYTES;
+use crate::store::List;
 use crate::subject::{Office, Person, SubjectError, off_thread};
 use asked::{Of, Wanted};
 use copy::{Copy, Found};
@@ -185,7 +186,7 @@ impl Office {
 
     /// Whether any of their hashes is blocked: what one of them covers is not disclosed.
     async fn is_blocked(&self, person: &Person) -> Result<bool, SubjectError> {
-        let blocks = self.storage.blocks().await?;
+        let blocks = self.storage.listed(List::Blocked).await?;
         let mut subjects = person.subjects();
         Ok(subjects
             .any(|subject| blocks.iter().any(|block| block.site == person.site && block.subject == subject)))

@@ -24,7 +24,7 @@ use crate::retention::survey::{Count, survey};
 use crate::retention::terms::{DAY_MS, Kind, Table};
 use crate::retention::{self, Report as Retention};
 use crate::rights::desk::{Attention, Desk};
-use crate::store::{Limits, Param, Storage};
+use crate::store::{Limits, List, Param, Storage};
 use crate::web::people::{People, Roster};
 
 /// Counting is work like that of a job: a hundred million hits take some tens of seconds.
@@ -145,7 +145,7 @@ impl Witness {
         let on_disk = tokio::task::spawn_blocking(move || OnDisk::read(&config, &trail, &id, now));
         let (hits, foreign) = (self.hits(site, now).await, self.foreign(site, now).await);
         let (terms, keys_left) = (self.terms(site, now).await, self.keys_left(now).await);
-        let blocked = self.storage.blocks().await.map_err(text);
+        let blocked = self.storage.listed(List::Blocked).await.map_err(text);
         let blocked = blocked.map(|blocks| blocks.iter().filter(|block| block.site == site.id).count());
         Facts {
             now,

@@ -135,11 +135,12 @@ pub fn field(place: Place, name: &str) -> Option<&'static Field> {
 // === impl Place ===
 
 impl Place {
-    pub const ALL: [Place; 14] = [
+    pub const ALL: [Place; 15] = [
         Place::Table("hits"),
         Place::Table("refusals"),
         Place::Table("erase_queue"),
         Place::Table("blocked"),
+        Place::Table("held"),
         Place::Table("corrections"),
         Place::Table("migrations"),
         Place::Spool,

@@ -130,8 +130,8 @@ pub async fn run(job: &Job, now: Timestamp, mode: Mode) -> Result<Report, Retent
     };
     let now_ms = now.as_millisecond();
     if mode == Mode::Remove {
-        // What came since the last time of somebody who is blocked is not to go.
-        job.storage.hold_blocked().await?;
+        // What came since the last time of somebody who is blocked or held is not to go.
+        job.storage.hold_listed().await?;
     }
     let mut removed = Removed::default();
     let mut counts = BTreeMap::new();

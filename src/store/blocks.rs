@@ -1,14 +1,15 @@
-//! The table `blocked`: whose rows are in no number, though they are stored.
+//! The tables `blocked`, whose rows are in no number, though they are stored, and
+//! `held`, whose rows are kept past their terms, and counted as before.
 //!
-//! In: subjects of a site. Out: from the return on no question sees a row that one
-//! of them covers, whenever it came or comes ([`crate::query`] asks for that);
-//! after [`Storage::unblock`] all do again.
+//! In: subjects of a site. Out: from the return of a block on no question sees a row
+//! that one of them covers, whenever it came or comes ([`crate::query`] asks for that);
+//! after its end all do again. Nobody is asked about who is held.
 //!
-//! A blocked row is kept for the time of the check, whatever its term: `hold` is
-//! set on it, which stops the terms of the schema and of retention. That is a
-//! mutation, so it follows the block; rows that come later get theirs by
-//! [`Storage::hold_blocked`], which is to run more often than the shortest term, a day.
-//! A hold ends with the last block that covers the row.
+//! Both lists keep rows, whatever their terms: `hold` is set on them, which stops the
+//! terms of the schema and of retention. That is a mutation, so it follows the list; rows
+//! that come later get theirs by [`Storage::hold_listed`], which is to run more often than
+//! the shortest term, a day. A hold ends with the last entry of either list that covers
+//! the row.
 
 use std::time::Duration;
 
@@ -18,17 +19,39 @@ use crate::spool::{Subject, Tombstone};
 
 /// Looking at a table of a few rows; the answer decides whether a question can be asked.
 const LOOK: Duration = Duration::from_secs(5);
-/// The most blocks of all sites together: each question reads those of its site, and their copy is one file.
+/// The most entries of a list, of all sites together: each question reads the blocks of its site, and the copy of a list is one file.
 pub const MAX_BLOCKS: usize = 50_000;
 
 /// How often rows are gone through that arrive while their hold is being set.
 const MAX_PASSES: usize = 5;
 
-/// A subject whose rows are in no number.
+/// The lists, each a table of the same form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    /// In no number, and kept past their terms.
+    Blocked,
+    /// Kept past their terms.
+    Held,
+}
+
+/// A subject on a list of a site.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Block {
     pub site: String,
     pub subject: Subject,
+}
+
+// === impl List ===
+
+impl List {
+    pub const ALL: [List; 2] = [List::Blocked, List::Held];
+
+    pub fn table(self) -> &'static str {
+        match self {
+            List::Blocked => "blocked",
+            List::Held => "held",
+        }
+    }
 }
 
 // === impl Storage ===
@@ -43,25 +66,26 @@ impl Storage {
         Ok(rows.first().and_then(|row| row.first()?.as_u64()) > Some(0))
     }
 
-    /// All who are blocked, in order.
-    pub async fn blocks(&self) -> Result<Vec<Block>, StorageError> {
+    /// All who are on a list, in order.
+    pub async fn listed(&self, list: List) -> Result<Vec<Block>, StorageError> {
         let sql = format!(
-            "SELECT DISTINCT site, toInt8(kind), subject FROM {}.blocked ORDER BY ALL",
-            self.database()
+            "SELECT DISTINCT site, toInt8(kind), subject FROM {}.{} ORDER BY ALL",
+            self.database(),
+            list.table()
         );
         let rows = self.json(&sql, &[], &Limits::default()).await?;
         let mut blocks: Vec<Block> = rows.iter().filter_map(|row| block(row)).collect();
         if blocks.len() != rows.len() {
-            return Err(StorageError::Unreadable("a row of blocked is not one".to_owned()));
+            return Err(StorageError::Unreadable(format!("a row of {} is not one", list.table())));
         }
         blocks.sort();
         Ok(blocks)
     }
 
-    /// Blocks these; those that are blocked stay so. Returns before the rows are held.
-    pub async fn block(&self, blocks: &[Block], since_ms: i64) -> Result<(), StorageError> {
+    /// Puts these on a list; those that are on it stay so. Returns before the rows are held.
+    pub async fn enlist(&self, list: List, blocks: &[Block], since_ms: i64) -> Result<(), StorageError> {
         let _queue = Queue::open(self).await;
-        let known = self.blocks().await?;
+        let known = self.listed(list).await?;
         let new: Vec<&Block> = blocks.iter().filter(|block| known.binary_search(block).is_err()).collect();
         if new.is_empty() {
             return Ok(());
@@ -71,12 +95,12 @@ impl Storage {
             subject(&block.site, block.subject, &mut payload);
             payload.extend_from_slice(&since_ms.to_le_bytes());
         }
-        let token = format!("block-{}", random());
-        self.insert_into("blocked", &["site", "kind", "subject", "since"], &token, payload.into()).await
+        let token = format!("{}-{}", list.table(), random());
+        self.insert_into(list.table(), &["site", "kind", "subject", "since"], &token, payload.into()).await
     }
 
-    /// Ends these blocks, and the holds that only they gave.
-    pub async fn unblock(&self, blocks: &[Block]) -> Result<(), StorageError> {
+    /// Takes these off a list, and ends the holds that only they gave.
+    pub async fn delist(&self, list: List, blocks: &[Block]) -> Result<(), StorageError> {
         let queue = Queue::open(self).await;
         let queued: Vec<Tombstone> = blocks
             .iter()
@@ -91,15 +115,13 @@ impl Storage {
         let job = async {
             let listed =
                 format!("(site, kind, subject) IN (SELECT site, kind, subject FROM {database}.erase_queue)");
-            let count = format!("SELECT count() FROM {database}.blocked WHERE {listed}");
+            let table = list.table();
+            let count = format!("SELECT count() FROM {database}.{table} WHERE {listed}");
             if self.number(&count, &[]).await? > 0 {
-                self.execute(&format!("ALTER TABLE {database}.blocked DELETE WHERE {listed}"), &[]).await?;
+                self.execute(&format!("ALTER TABLE {database}.{table} DELETE WHERE {listed}"), &[]).await?;
             }
-            let freed = format!(
-                "hold AND {} AND NOT {}",
-                covered(database, "erase_queue", ""),
-                covered(database, "blocked", "")
-            );
+            let freed =
+                format!("hold AND {} AND NOT {}", covered(database, "erase_queue", ""), on_any(database));
             self.set_hold(false, &freed).await
         };
         if !queued.is_empty() {
@@ -109,10 +131,11 @@ impl Storage {
         Ok(())
     }
 
-    /// Sets `hold` on every blocked row that does not have it, and says how many.
-    pub async fn hold_blocked(&self) -> Result<u64, StorageError> {
+    /// Sets `hold` on every row of whoever is on a list that does not have it, and says how
+    /// many.
+    pub async fn hold_listed(&self) -> Result<u64, StorageError> {
         let _queue = Queue::open(self).await;
-        let condition = format!("NOT hold AND {}", covered(self.database(), "blocked", ""));
+        let condition = format!("NOT hold AND {}", on_any(self.database()));
         self.set_hold(true, &condition).await
     }
 
@@ -141,6 +164,11 @@ impl Storage {
             }
         }
     }
+}
+
+/// The condition for a row that an entry of any list covers.
+fn on_any(database: &str) -> String {
+    format!("({})", List::ALL.map(|list| covered(database, list.table(), "")).join(" OR "))
 }
 
 fn block(row: &[serde_json::Value]) -> Option<Block> {

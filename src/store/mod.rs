@@ -33,7 +33,7 @@ use clickhouse::Client;
 use serde::Serialize;
 
 pub use batches::{Asked, Held};
-pub use blocks::{Block, MAX_BLOCKS};
+pub use blocks::{Block, List, MAX_BLOCKS};
 pub use correct::Change;
 pub use erase::Alike;
 pub use error::StorageError;

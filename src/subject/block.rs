@@ -1,17 +1,19 @@
 //! Blocks: a person is in no number, though their rows are stored (policy clause 6.2.4).
+//! Holds: their rows are kept past their terms, for a claim, and counted as before.
 //!
 //! A block is a row of the table `blocked` ([`crate::store`]), which every question
-//! asks. A copy of the list stands in `DATA/rights/blocks.json`, and beside the
-//! backups: a restored backup knows only the blocks of its time. At each start
-//! those of the copy that the table lacks are put into it; after a restore the
-//! table becomes equal to the copy.
+//! asks, a hold one of `held`. A copy of each list stands in `DATA/rights/blocks.json`
+//! and `holds.json`, and beside the backups: a restored backup knows only the lists of
+//! its time. At each start those of a copy that its table lacks are put into it; after a
+//! restore the table becomes equal to the copy. Both files have the same form:
 //!
 //! ```text
 //! {"version":1,"blocks":[{"site":"clinic","kind":"visitor","hash":"0123456789abcdef","since":MS}]}
 //! ```
 //!
-//! Order: block: copies, then table (numbers change here), then holds. Unblock:
-//! table and holds, then copies. A crash in between leaves the person blocked.
+//! Order: block: copies, then table (numbers change here), then `hold` of the rows.
+//! Unblock: table and `hold`, then copies. A crash in between leaves the person blocked.
+//! A hold goes the same way. Whoever is held is not erased: the hold has to end first.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,13 +21,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::find::Held;
 use super::{Office, Person, SubjectError, blocking};
 use crate::private_file as file;
 use crate::rights::request::Subject;
-use crate::store::{Block, MAX_BLOCKS};
+use crate::store::{Block, List, MAX_BLOCKS};
 
-/// The name of the copy, in `DATA/rights` and in `backup.dir`.
-pub const FILE_NAME: &str = "blocks.json";
 const LOCK_NAME: &str = "blocks.lock";
 const FILE_VERSION: u32 = 1;
 
@@ -46,47 +47,36 @@ struct Entry {
     since: i64,
 }
 
-/// What a change of blocks did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Blocked {
-    #[serde(flatten)]
-    pub person: Person,
-    /// Rows that are stored of them.
-    pub rows: u64,
-    pub blocked: bool,
-}
-
 // === impl Office ===
 
 impl Office {
-    /// From the return on the person is in no number.
-    pub async fn block(&self, person: Person, now: Timestamp) -> Result<Blocked, SubjectError> {
+    /// From the return on the person is in no number ([`List::Blocked`]), or kept past
+    /// every term ([`List::Held`]).
+    pub async fn enlist(&self, list: List, person: Person, now: Timestamp) -> Result<Held, SubjectError> {
         let blocks = blocks(&person);
         let since = now.as_millisecond();
         let added = blocks.clone();
-        self.change_copies(move |known| {
+        self.change_copies(list, move |known| {
             for block in added {
                 known.entry(block).or_insert(since);
             }
         })
         .await?;
-        self.storage.block(&blocks, since).await?;
-        self.storage.hold_blocked().await?;
-        let held = self.held(person).await?;
-        Ok(Blocked { person: held.person, rows: held.rows, blocked: true })
+        self.storage.enlist(list, &blocks, since).await?;
+        self.storage.hold_listed().await?;
+        self.held(person).await
     }
 
-    /// From the return on the person counts again, as before.
-    pub async fn unblock(&self, person: Person) -> Result<Blocked, SubjectError> {
-        self.end_blocks(blocks(&person)).await?;
-        let held = self.held(person).await?;
-        Ok(Blocked { person: held.person, rows: held.rows, blocked: held.blocked })
+    /// From the return on the person counts again, as before, or their terms run again.
+    pub async fn delist(&self, list: List, person: Person) -> Result<Held, SubjectError> {
+        self.end(list, blocks(&person)).await?;
+        self.held(person).await
     }
 
-    /// Ends these, where they are blocks.
-    pub(super) async fn end_blocks(&self, blocks: Vec<Block>) -> Result<(), SubjectError> {
-        self.storage.unblock(&blocks).await?;
-        self.change_copies(move |known| {
+    /// Ends these, where they are on the list.
+    pub(super) async fn end(&self, list: List, blocks: Vec<Block>) -> Result<(), SubjectError> {
+        self.storage.delist(list, &blocks).await?;
+        self.change_copies(list, move |known| {
             for block in &blocks {
                 known.remove(block);
             }
@@ -94,22 +84,25 @@ impl Office {
         .await
     }
 
-    /// Puts into storage what the copy has and it lacks, and holds what came since.
+    /// Puts into storage what the copies have and it lacks, and holds what came since.
     pub async fn restore_blocks(&self) -> Result<(), SubjectError> {
-        let path = self.dir().join(FILE_NAME);
-        let known = blocking(move || read(&path)).await?;
-        let blocks: Vec<Block> = known.into_keys().collect();
-        self.storage.block(&blocks, Timestamp::now().as_millisecond()).await?;
-        self.storage.hold_blocked().await?;
+        for list in List::ALL {
+            let path = self.dir().join(file_name(list));
+            let known = blocking(move || read(&path)).await?;
+            let blocks: Vec<Block> = known.into_keys().collect();
+            self.storage.enlist(list, &blocks, Timestamp::now().as_millisecond()).await?;
+        }
+        self.storage.hold_listed().await?;
         Ok(())
     }
 
     async fn change_copies(
         &self,
+        list: List,
         change: impl FnOnce(&mut BTreeMap<Block, i64>) + Send + 'static,
     ) -> Result<(), SubjectError> {
         let dir = self.dir();
-        let places = [dir.join(FILE_NAME), self.config.backup.dir.join(FILE_NAME)];
+        let places = [dir.join(file_name(list)), self.config.backup.dir.join(file_name(list))];
         blocking(move || {
             let lock = dir.join(LOCK_NAME);
             let _lock = file::lock(&lock).map_err(|source| SubjectError::File { path: lock, source })?;
@@ -134,7 +127,15 @@ impl Office {
     }
 }
 
-/// The blocks in a copy, and since when; none if there is no file.
+/// The name of the copy of a list, in `DATA/rights` and in `backup.dir`.
+pub fn file_name(list: List) -> &'static str {
+    match list {
+        List::Blocked => "blocks.json",
+        List::Held => "holds.json",
+    }
+}
+
+/// The entries of a copy, and since when; none if there is no file.
 pub fn read(path: &Path) -> Result<BTreeMap<Block, i64>, SubjectError> {
     let at = |source| SubjectError::File { path: path.to_owned(), source };
     let Some(bytes) = file::read(path).map_err(at)? else { return Ok(BTreeMap::new()) };
@@ -147,7 +148,7 @@ pub fn read(path: &Path) -> Result<BTreeMap<Block, i64>, SubjectError> {
     Ok(contents.blocks.into_iter().map(block).collect())
 }
 
-/// What is blocked when a person is.
+/// What is on a list when a person is.
 pub(super) fn blocks(person: &Person) -> Vec<Block> {
     person.subjects().map(|subject| Block { site: person.site.clone(), subject }).collect()
 }

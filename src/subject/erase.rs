@@ -37,6 +37,7 @@ use super::block::blocks;
 use super::{Office, PATIENCE, POLL, Person, SubjectError, blocking};
 use crate::private_file as file;
 use crate::spool::{SETTLE, Subject, Tombstone};
+use crate::store::List;
 
 /// An order that has not been carried out.
 const FILE_NAME: &str = "erasing.json";
@@ -130,6 +131,7 @@ impl Office {
             return Err(SubjectError::TooManyOrders(orders.len()));
         }
         let alone = alone().await;
+        self.refuse_held(&orders).await?;
         // One that did not come to its end goes first: there is one file.
         self.carry_out_left().await?;
         let before_ms = now.as_millisecond();
@@ -142,6 +144,17 @@ impl Office {
         blocking(move || file::replace(&path, &bytes).map_err(|source| SubjectError::File { path, source }))
             .await?;
         Ok(Begun { job, rows, _alone: alone })
+    }
+
+    /// What is kept for a claim is no one's to destroy until the claim is over.
+    async fn refuse_held(&self, orders: &[Order]) -> Result<(), SubjectError> {
+        let held = self.storage.listed(List::Held).await?;
+        let is_held =
+            |order: &&Order| blocks(&order.person).iter().any(|one| held.binary_search(one).is_ok());
+        match orders.iter().find(is_held) {
+            None => Ok(()),
+            Some(order) => Err(SubjectError::Held(order.request.clone())),
+        }
     }
 
     /// At a start, when storage is there: ends what was begun, and deletes again what a
@@ -219,7 +232,7 @@ impl Office {
         .await?;
 
         let blocked = job.orders.iter().flat_map(|one| blocks(&one.order.person));
-        self.end_blocks(blocked.collect()).await?;
+        self.end(List::Blocked, blocked.collect()).await?;
         let outlet = self.outlet.clone();
         let quarantined = blocking(move || Ok(outlet.quarantined()?)).await?;
         tracing::info!(

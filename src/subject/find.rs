@@ -9,7 +9,7 @@ use crate::config::{IpStorage, Site};
 use crate::privacy::address::ClientIp;
 use crate::rights::request::MAX_SUBJECTS;
 use crate::spool::Subject;
-use crate::store::{Block, Limits, Param};
+use crate::store::{Block, Limits, List, Param};
 
 /// A row of `hits` that belongs to one of the subjects in `{visitors}` and `{user_keys}`.
 pub(crate) const COVERED: &str = "(visitor IN {visitors:Array(UInt64)} OR minted IN {visitors:Array(UInt64)} \
@@ -30,6 +30,8 @@ pub struct Held {
     pub last: Option<String>,
     /// Whether a block covers them.
     pub blocked: bool,
+    /// Whether they are held for a claim.
+    pub hold: bool,
 }
 
 // === impl Office ===
@@ -65,10 +67,14 @@ impl Office {
             let moment = Timestamp::from_millisecond(number(column)).unwrap_or_default();
             (count > 0).then(|| moment.to_string())
         };
-        let known = self.storage.blocks().await?;
-        let is_blocked = |block: &Block| known.binary_search(block).is_ok();
-        let blocked = !person.subjects.is_empty() && blocks(&person).iter().all(is_blocked);
-        Ok(Held { person, rows: count, first: instant(1), last: instant(2), blocked })
+        let mut on = [false; 2];
+        for (list, on) in List::ALL.into_iter().zip(&mut on) {
+            let known = self.storage.listed(list).await?;
+            let is_listed = |block: &Block| known.binary_search(block).is_ok();
+            *on = !person.subjects.is_empty() && blocks(&person).iter().all(is_listed);
+        }
+        let [blocked, hold] = on;
+        Ok(Held { person, rows: count, first: instant(1), last: instant(2), blocked, hold })
     }
 
     /// Whom the register holds for a request.

@@ -16,6 +16,7 @@ use super::{Office, Person, SubjectError, Who};
 use crate::audit::entry::MAX_WORDS_BYTES;
 use crate::audit::{Action, Actor, Entry, Purpose, Subject, legible};
 use crate::rights::register::{Note, Register};
+use crate::store::List;
 
 /// The longest purpose and name, in bytes: what an entry of the audit trail takes.
 pub const MAX_TEXT_BYTES: usize = MAX_WORDS_BYTES;
@@ -56,6 +57,9 @@ pub enum Job {
     Export(Format),
     Block,
     Unblock,
+    /// Kept past every term, for a claim, and counted as before.
+    Hold,
+    Release,
     Erase,
     /// From now on nothing of the person is for marketing.
     WithdrawMarketing,
@@ -84,6 +88,8 @@ impl Job {
             Job::Export(_) => Action::SubjectExported,
             Job::Block => Action::SubjectBlocked,
             Job::Unblock => Action::SubjectUnblocked,
+            Job::Hold => Action::SubjectHeld,
+            Job::Release => Action::SubjectReleased,
             Job::Erase => Action::SubjectErased,
             Job::WithdrawMarketing => Action::MarketingWithdrawn,
             Job::OptOut => Action::SubjectOptedOut,
@@ -118,6 +124,8 @@ impl Job {
             Job::Export(format) => format!("exported as {}: {rows} rows", format.name()),
             Job::Block => format!("blocked: {rows} rows"),
             Job::Unblock => format!("unblocked: {rows} rows"),
+            Job::Hold => format!("held for a claim: {rows} rows"),
+            Job::Release => format!("released from a hold: {rows} rows"),
             Job::Erase if answer["accepted"] == true => format!("erasure begun: {rows} rows"),
             Job::Erase => format!("erased: {rows} rows"),
             Job::WithdrawMarketing => format!("marketing withdrawn: {} rows changed", answer["changed"]),
@@ -221,8 +229,10 @@ impl Office {
                 let export = self.export(person, now).await?;
                 Ok(json!({ "rows": export.rows(), "text": export.text(format) }))
             }
-            Job::Block => Ok(json!(self.block(person, now).await?)),
-            Job::Unblock => Ok(json!(self.unblock(person).await?)),
+            Job::Block => Ok(json!(self.enlist(List::Blocked, person, now).await?)),
+            Job::Unblock => Ok(json!(self.delist(List::Blocked, person).await?)),
+            Job::Hold => Ok(json!(self.enlist(List::Held, person, now).await?)),
+            Job::Release => Ok(json!(self.delist(List::Held, person).await?)),
             Job::WithdrawMarketing => Ok(json!(self.withdraw_marketing(person, now).await?)),
             Job::OptOut => Ok(json!(self.opt_out(person, now).await?)),
             Job::Erase => {

@@ -36,7 +36,7 @@
 //! - [`glance`]: the same in brief, for the person's own page
 //! - `rows`: rows as they are shown to people
 //! - [`export`]: the rows, with their meaning, as JSON, CSV and a page
-//! - [`block`]: blocks, and their copy outside storage
+//! - [`block`]: blocks and holds, and their copies outside storage
 //! - [`rectify`]: another value in a field of the rows
 //! - [`stop`]: marketing withdrawn, and browsers opted out
 //! - [`choices`]: what the collector knows of that
@@ -165,6 +165,8 @@ pub enum SubjectError {
     FullHistory(String),
     #[error("{0} people stand behind these requests, at most {max} are erased in one go", max = batch::MAX_PEOPLE)]
     TooManyPeople(usize),
+    #[error("{} is held for a claim: release it first", match .0 { Some(number) => format!("the person of request {number}"), None => "the person".to_owned() })]
+    Held(Option<String>),
     #[error("storage did not take all that waits within {} s", PATIENCE.as_secs())]
     Waiting,
     #[error("the spool did not let go of its files within {} s: is a backup being made?", PATIENCE.as_secs())]
@@ -223,6 +225,7 @@ impl SubjectError {
                 | TooMany
                 | TooLong(_)
                 | TooManyBlocks
+                | Held(_)
                 | TooManyChoices
                 | TooManyBrowsers(_)
                 | NoBrowser

@@ -5,6 +5,7 @@ mod blocks;
 mod choices;
 mod erasure;
 mod found;
+mod holds;
 #[path = "../support/http.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared client")]
 mod http;

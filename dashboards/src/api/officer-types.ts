@@ -121,6 +121,8 @@ export type Job =
   | 'find'
   | 'block'
   | 'unblock'
+  | 'hold'
+  | 'release'
   | 'erase'
   | 'withdraw_marketing'
   | 'opt_out'

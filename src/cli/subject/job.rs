@@ -1,4 +1,4 @@
-//! `metka subject find`, `export`, `block`, `unblock`, `rectify`, `withdraw-marketing`,
+//! `metka subject find`, `export`, `block`, `unblock`, `hold`, `release`, `rectify`, `withdraw-marketing`,
 //! `opt-out`, and `erase` of one person or of many requests
 
 use std::io::{Read, Write};
@@ -99,6 +99,16 @@ pub fn block(args: &PersonArgs, context: &Context) -> Outcome {
 
 pub fn unblock(args: &PersonArgs, context: &Context) -> Outcome {
     let held = ask(args.asked(Job::Unblock, context)?, context)?;
+    context.print(&held, lines(&held))
+}
+
+pub fn hold(args: &PersonArgs, context: &Context) -> Outcome {
+    let held = ask(args.asked(Job::Hold, context)?, context)?;
+    context.print(&held, lines(&held))
+}
+
+pub fn release(args: &PersonArgs, context: &Context) -> Outcome {
+    let held = ask(args.asked(Job::Release, context)?, context)?;
     context.print(&held, lines(&held))
 }
 
@@ -326,7 +336,8 @@ pub fn ask(asked: Asked, context: &Context) -> Result<Value, Failure> {
 
 fn lines(held: &Value) -> Vec<String> {
     let text = |name: &str| held[name].as_str().unwrap_or("-").to_owned();
-    let mut lines = vec![format!("{} rows, blocked: {}", held["rows"], held["blocked"])];
+    let mut lines =
+        vec![format!("{} rows, blocked: {}, on hold: {}", held["rows"], held["blocked"], held["hold"])];
     if held["first"].is_string() {
         lines.push(format!("first      {}", text("first")));
         lines.push(format!("last       {}", text("last")));

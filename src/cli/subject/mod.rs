@@ -44,6 +44,10 @@ enum SubjectCommand {
     Block(job::PersonArgs),
     /// End a block: the person counts again, as before
     Unblock(job::PersonArgs),
+    /// Keep what is stored of a person past every term, for a claim; the person counts as before
+    Hold(job::PersonArgs),
+    /// End a hold: the terms run again
+    Release(job::PersonArgs),
     /// Correct or clear a stored field of a person's rows
     Rectify(job::RectifyArgs),
     /// End a person's consent to marketing, in what is stored and for hits to come
@@ -66,6 +70,8 @@ pub fn run(args: &SubjectArgs, context: &Context) -> Outcome {
         SubjectCommand::Export(args) => job::export(args, context),
         SubjectCommand::Block(args) => job::block(args, context),
         SubjectCommand::Unblock(args) => job::unblock(args, context),
+        SubjectCommand::Hold(args) => job::hold(args, context),
+        SubjectCommand::Release(args) => job::release(args, context),
         SubjectCommand::Rectify(args) => job::rectify(args, context),
         SubjectCommand::WithdrawMarketing(args) => job::withdraw_marketing(args, context),
         SubjectCommand::OptOut(args) => job::opt_out(args, context),

@@ -9,6 +9,7 @@ use super::{Field, Place, at};
 const REFUSALS: Place = Place::Table("refusals");
 const ERASE_QUEUE: Place = Place::Table("erase_queue");
 const BLOCKED: Place = Place::Table("blocked");
+const HELD: Place = Place::Table("held");
 const CORRECTIONS: Place = Place::Table("corrections");
 const MIGRATIONS: Place = Place::Table("migrations");
 
@@ -457,6 +458,38 @@ pub(super) const FIELDS: &[Field] = &[
         "С какого времени действует блокирование.",
     ),
     at(
+        HELD,
+        "site",
+        (No, "4.1.8"),
+        (Removed, Operator),
+        "The site on which somebody is held.",
+        "Сайт, на котором чьи-то данные удерживаются.",
+    ),
+    at(
+        HELD,
+        "kind",
+        (No, "4.1.8"),
+        (Removed, Operator),
+        "Whether the hash is of a visitor or of a user key.",
+        "Чей это хеш: посетителя или ключа пользователя.",
+    ),
+    at(
+        HELD,
+        "subject",
+        (Identifies, "4.1.8"),
+        (Removed, Computed("the hash of who is held")),
+        "The keyed hash of whoever's rows are kept past their terms for a claim.",
+        "Хеш того, чьи записи хранятся дольше срока из-за спора.",
+    ),
+    at(
+        HELD,
+        "since",
+        (Linked, "4.1.8"),
+        (Removed, Computed("the collector's clock")),
+        "Since when they are held.",
+        "С какого времени действует удержание.",
+    ),
+    at(
         CORRECTIONS,
         "name",
         (No, "6.1.2"),
@@ -487,6 +520,14 @@ pub(super) const FIELDS: &[Field] = &[
         (Removed, Operator),
         "A copy of who is blocked, for restored backups.",
         "Копия списка заблокированных для восстановленных копий.",
+    ),
+    at(
+        Rights,
+        "holds.json",
+        (Identifies, "4.1.8"),
+        (Removed, Operator),
+        "A copy of who is held for a claim, for restored backups.",
+        "Копия списка удерживаемых для восстановленных копий.",
     ),
     at(
         Rights,

@@ -7,6 +7,8 @@ export const AUDIT_ACTIONS = [
   'subject_exported',
   'subject_blocked',
   'subject_unblocked',
+  'subject_held',
+  'subject_released',
   'subject_rectified',
   'subject_erased',
   'marketing_withdrawn',

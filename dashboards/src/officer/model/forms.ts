@@ -43,6 +43,8 @@ export const JOB_NAMES = [
   'export',
   'block',
   'unblock',
+  'hold',
+  'release',
   'rectify',
   'withdraw_marketing',
   'opt_out',

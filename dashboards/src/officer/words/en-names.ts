@@ -9,6 +9,8 @@ export const enNames = {
   'action.subject_exported': 'Person’s data exported',
   'action.subject_blocked': 'Person’s data blocked',
   'action.subject_unblocked': 'Person’s data unblocked',
+  'action.subject_held': 'Person’s data held for a claim',
+  'action.subject_released': 'Hold ended',
   'action.subject_rectified': 'Person’s data rectified',
   'action.subject_erased': 'Person’s data erased',
   'action.disclosed': 'Data disclosed',

@@ -66,6 +66,8 @@ const PATTERNS: readonly (readonly [RegExp, (...parts: string[]) => string])[] =
   [/^exported as (\w+): (\d+) rows$/, (format, n) => `выгружено (${format.toUpperCase()}): ${counted(n, ROWS)}`],
   [/^blocked: (\d+) rows$/, (n) => `заблокировано: ${counted(n, ROWS)}`],
   [/^unblocked: (\d+) rows$/, (n) => `блокирование снято: ${counted(n, ROWS)}`],
+  [/^held for a claim: (\d+) rows$/, (n) => `удерживается из-за спора: ${counted(n, ROWS)}`],
+  [/^released from a hold: (\d+) rows$/, (n) => `удержание снято: ${counted(n, ROWS)}`],
   [/^erasure begun: (\d+) rows$/, (n) => `уничтожение начато: ${counted(n, ROWS)}`],
   [/^erased: (\d+) rows$/, (n) => `уничтожено: ${counted(n, ROWS)}`],
   [/^(\S+) rectified: (\d+) rows changed$/, (field, n) => `уточнено поле ${fieldName(field)}: ${counted(n, ROWS)}`],

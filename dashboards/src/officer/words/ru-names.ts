@@ -10,6 +10,8 @@ export const ruNames: Readonly<Record<keyof typeof enNames, Message>> = {
   'action.subject_exported': 'Выгрузка данных субъекта',
   'action.subject_blocked': 'Блокирование данных субъекта',
   'action.subject_unblocked': 'Снятие блокирования',
+  'action.subject_held': 'Удержание данных из-за спора',
+  'action.subject_released': 'Удержание снято',
   'action.subject_rectified': 'Уточнение данных субъекта',
   'action.subject_erased': 'Уничтожение данных субъекта',
   'action.disclosed': 'Передача данных',
