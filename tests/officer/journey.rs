@@ -3,19 +3,19 @@
 use serde_json::{Value, json};
 
 use crate::place::contains;
-use crate::{ADDRESS, Asker, CONFIG, PURPOSE, Place, stored, text, value, view};
+use crate::{ADDRESS, Asker, CONFIG, PURPOSE, Place, stored, text, visitor};
 
 #[test]
 fn a_request_is_registered_carried_out_and_closed_and_the_trail_tells_of_it() {
     let place = Place::with(CONFIG);
     let server = place.serve();
-    let anna = view(&server, "clinic", "/prices", "");
-    view(&server, "clinic", "/doctors", &anna);
-    let boris = view(&server, "clinic", "/", "");
+    let mut anna = visitor(&server, "clinic", "/prices");
+    anna.view(&server, "clinic", "/doctors");
+    let boris = visitor(&server, "clinic", "/");
     stored(&server, "clinic", 3);
     let officer = Asker::new(&server, "officer", None);
-    let who = json!({ "cookie": value(&anna) });
-    let purpose = format!("she says that her cookie is {}", value(&anna));
+    let who = json!({ "cookie": anna.value() });
+    let purpose = format!("she says that her cookie is {}", anna.value());
     let request = officer.done(
         "/api/v1/requests",
         &json!({ "site": "clinic", "kind": "erase", "who": who, "purpose": purpose }),
@@ -111,7 +111,7 @@ fn a_request_is_registered_carried_out_and_closed_and_the_trail_tells_of_it() {
     }
     files.push(("the log".into(), server.log.lock().expect("free").clone().into_bytes()));
     for (path, contents) in &files {
-        for canary in [value(&anna), value(&boris), ADDRESS] {
+        for canary in [anna.value(), boris.value(), ADDRESS] {
             assert!(!contains(contents, canary.as_bytes()), "{} holds what identifies", path.display());
         }
     }
@@ -122,15 +122,15 @@ fn a_request_is_registered_carried_out_and_closed_and_the_trail_tells_of_it() {
 fn what_is_disclosed_and_what_happened_is_in_a_log_with_numbers_and_clocks() {
     let place = Place::with(CONFIG);
     let server = place.serve();
-    let anna = view(&server, "clinic", "/prices", "");
-    view(&server, "clinic", "/", "");
+    let anna = visitor(&server, "clinic", "/prices");
+    visitor(&server, "clinic", "/");
     stored(&server, "clinic", 2);
     let officer = Asker::new(&server, "officer", None);
     let disclosure = |scope: Value, kind: &str| {
         json!({ "site": "clinic", "recipient": "ОВД по району", "recipient_kind": kind, "basis": "запрос № 12",
                 "purpose": "проверка", "scope": scope, "format": "csv" })
     };
-    let person = json!({ "person": { "cookie": value(&anna) } });
+    let person = json!({ "person": { "cookie": anna.value() } });
     let made = officer.done("/api/v1/disclosures", &disclosure(person, "state_body"));
     assert_eq!((&made["disclosure"]["rows"], &made["disclosure"]["visitors"]), (&json!(1), &json!(1)));
     assert!(made["text"].as_str().is_some_and(|text| text.contains("/prices")));
@@ -170,14 +170,14 @@ fn what_is_disclosed_and_what_happened_is_in_a_log_with_numbers_and_clocks() {
 fn a_wrong_question_is_told_what_is_wrong_with_it() {
     let place = Place::with(CONFIG);
     let server = place.serve();
-    let cookie = view(&server, "clinic", "/", "");
+    let browser = visitor(&server, "clinic", "/");
     stored(&server, "clinic", 1);
     let officer = Asker::new(&server, "owner", None);
     let check = |target: &str, body: Value, status: u16, part: &str| {
         let reply = officer.post(target, &body);
         assert_eq!(reply.status, status, "{target} {body}: {}", text(&reply));
         assert!(text(&reply).contains(part), "{target} {body}: {}", text(&reply));
-        assert!(!text(&reply).contains(value(&cookie)), "{}", text(&reply));
+        assert!(!text(&reply).contains(browser.value()), "{}", text(&reply));
     };
     let requests = "/api/v1/requests";
     check(requests, json!({}), 400, "site");
@@ -197,13 +197,13 @@ fn a_wrong_question_is_told_what_is_wrong_with_it() {
     check(subjects, json!({ "job": "find" }), 400, "site");
     check(
         subjects,
-        json!({ "job": "find", "site": "clinic", "who": { "cookie": value(&cookie) }, "purpose": "" }),
+        json!({ "job": "find", "site": "clinic", "who": { "cookie": browser.value() }, "purpose": "" }),
         400,
         "purpose",
     );
     check(
         subjects,
-        json!({ "job": "find", "site": "clinic", "who": { "cookie": format!("{}0", value(&cookie)) },
+        json!({ "job": "find", "site": "clinic", "who": { "cookie": format!("{}0", browser.value()) },
                 "purpose": PURPOSE }),
         400,
         "cookie",
@@ -217,7 +217,7 @@ fn a_wrong_question_is_told_what_is_wrong_with_it() {
     );
     check(
         subjects,
-        json!({ "job": "find", "site": "clinic", "who": { "cookie": value(&cookie) }, "purpose": PURPOSE,
+        json!({ "job": "find", "site": "clinic", "who": { "cookie": browser.value() }, "purpose": PURPOSE,
                 "request": "2026-9999" }),
         404,
         "2026-9999",

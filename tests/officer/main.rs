@@ -1,5 +1,8 @@
 //! What an officer does at the web address, with the real binary and the real engine.
 
+#[path = "../support/browser.rs"]
+#[expect(dead_code, reason = "each test binary uses its part of the shared browser")]
+mod browser;
 #[path = "../support/http.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared client")]
 mod http;
@@ -15,9 +18,10 @@ mod server;
 
 use serde_json::Value;
 
+use browser::{Browser, stored};
 use http::Reply;
 use place::Place;
-use server::{Server, wait_for};
+use server::Server;
 
 const CONFIG: &str = r#"
 [collect]
@@ -88,23 +92,9 @@ fn text(reply: &Reply) -> String {
     String::from_utf8_lossy(&reply.body).into_owned()
 }
 
-/// One page view of a browser, with the cookie that it has or is offered; returns that.
-fn view(server: &Server, site: &str, path: &str, cookie: &str) -> String {
-    let target = format!("/pixel.gif?s={site}&u=https://{site}.example{path}");
-    let headers = [("Cookie", cookie), ("X-Forwarded-For", ADDRESS)];
-    let reply = http::exchange(server.collect, &http::get(&target, &headers));
-    assert_eq!(reply.header("x-metka"), Some("ok"), "{path}");
-    reply.cookie("metka").unwrap_or_else(|| cookie.to_owned())
-}
-
-/// Waits until storage has so many rows of a site.
-fn stored(server: &Server, site: &str, rows: u64) {
-    wait_for("storage to have the rows", || {
-        let sql = format!("SELECT count() FROM metka.hits WHERE site = '{site}'");
-        (server.rows(&sql)[0][0] == rows).then_some(())
-    });
-}
-
-fn value(cookie: &str) -> &str {
-    cookie.split_once('=').expect("it has a cookie").1
+/// A browser that has viewed one page of a site.
+fn visitor(server: &Server, site: &str, path: &str) -> Browser {
+    let mut browser = Browser::new(ADDRESS);
+    browser.view(server, site, path);
+    browser
 }

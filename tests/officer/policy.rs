@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::server::Server;
-use crate::{Asker, CONFIG, Place, stored, text, view};
+use crate::{Asker, CONFIG, Place, stored, text, visitor};
 
 /// One line of evidence, by its English words.
 fn line<'a>(report: &'a Value, clause: &str, english: &str) -> &'a Value {
@@ -30,8 +30,8 @@ fn execute(server: &Server, sql: &str) {
 fn the_table_shows_what_is_there_and_what_is_not_as_promised() {
     let place = Place::with(CONFIG);
     let server = place.serve();
-    let cookie = view(&server, "clinic", "/", "");
-    view(&server, "clinic", "/prices", &cookie);
+    let mut browser = visitor(&server, "clinic", "/");
+    browser.view(&server, "clinic", "/prices");
     stored(&server, "clinic", 2);
     server.command(&["retention", "run"]);
     server.command(&["backup"]);

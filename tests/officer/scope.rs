@@ -5,7 +5,7 @@ use metka::web::role::Role;
 use metka::web::routes::{Needs, ROUTES};
 use serde_json::{Value, json};
 
-use crate::{Asker, CONFIG, PURPOSE, Place, stored, text, value, view};
+use crate::{ADDRESS, Asker, Browser, CONFIG, PURPOSE, Place, stored, text, visitor};
 
 /// How a route is asked about the site `clinic`.
 struct Way {
@@ -16,8 +16,8 @@ struct Way {
 }
 
 /// One way for each route that is about a site or about all; what is missing is about none.
-fn ways(cookie: &str, number: &str, act: &str) -> Vec<Way> {
-    let who = json!({ "cookie": value(cookie) });
+fn ways(browser: &Browser, number: &str, act: &str) -> Vec<Way> {
+    let who = json!({ "cookie": browser.value() });
     let way = |method, path, target: &str, body| Way { path, method, target: target.to_owned(), body };
     let question = json!({ "site_id": "clinic", "metrics": ["visitors"], "date_range": "day" });
     let one = format!("/api/v1/requests/{number}");
@@ -99,22 +99,23 @@ const OF_NO_SITE: &[&str] = &[
 fn each_cell_of_role_route_and_site_is_as_the_route_table_declares() {
     let place = Place::with(CONFIG);
     let server = place.serve();
-    let cookie = view(&server, "clinic", "/", "");
-    let gone = view(&server, "clinic", "/", "");
+    let browser = visitor(&server, "clinic", "/");
+    let gone = visitor(&server, "clinic", "/");
     stored(&server, "clinic", 2);
     let owner = Asker::new(&server, "owner", None);
     let erased = owner.done(
         "/api/v1/subjects",
-        &json!({ "job": "erase", "site": "clinic", "who": { "cookie": value(&gone) }, "purpose": PURPOSE }),
+        &json!({ "job": "erase", "site": "clinic", "who": { "cookie": gone.value() }, "purpose": PURPOSE }),
     );
     let act = erased["act"]["number"].as_str().expect("an act").to_owned();
-    let stop = json!({ "site": "clinic", "kind": "stop", "who": { "cookie": value(&cookie) } });
+    let stop = json!({ "site": "clinic", "kind": "stop", "who": { "cookie": browser.value() } });
     let reported = owner.done("/api/v1/incidents", &incident());
     let reported = reported["number"].as_str().expect("a number").to_owned();
+    let nobody = Browser { cookie: "metka=none".to_owned(), ..Browser::new(ADDRESS) };
     let mut cells = 0;
     for route in ROUTES {
         let is_declared = OF_NO_SITE.contains(&route.path)
-            || ways("a=b", "", "")
+            || ways(&nobody, "", "")
                 .iter()
                 .any(|way| way.path == route.path && way.method == route.method.as_str());
         assert!(is_declared, "{} {} has no line here", route.method, route.path);
@@ -125,7 +126,7 @@ fn each_cell_of_role_route_and_site_is_as_the_route_table_declares() {
             // Its first step can be done once.
             let number =
                 owner.done("/api/v1/requests", &stop)["number"].as_str().expect("a number").to_owned();
-            for mut way in ways(&cookie, &number, &act) {
+            for mut way in ways(&browser, &number, &act) {
                 way.target = way.target.replace("I-2026-0001", &reported);
                 let route = ROUTES
                     .iter()
@@ -168,12 +169,12 @@ fn each_cell_of_role_route_and_site_is_as_the_route_table_declares() {
 fn a_token_of_one_site_is_shown_nothing_of_another() {
     let place = Place::with(CONFIG);
     let server = place.serve();
-    let cookie = view(&server, "other", "/", "");
+    let browser = visitor(&server, "other", "/");
     stored(&server, "other", 1);
     let owner = Asker::new(&server, "owner", None);
     let made = owner.done(
         "/api/v1/requests",
-        &json!({ "site": "other", "kind": "access", "who": { "cookie": value(&cookie) } }),
+        &json!({ "site": "other", "kind": "access", "who": { "cookie": browser.value() } }),
     );
     owner.done("/api/v1/requests", &json!({ "site": "clinic", "kind": "access" }));
     owner.done("/api/v1/retention", &json!({ "dry_run": false }));

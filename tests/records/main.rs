@@ -1,6 +1,8 @@
 //! The log of disclosures and the register of incidents, with the real binary and the
 //! real engine.
 
+#[path = "../support/browser.rs"]
+mod browser;
 mod crash;
 mod disclosures;
 #[path = "../support/http.rs"]
@@ -14,10 +16,9 @@ mod place;
 #[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;
 
-use hmac::{Hmac, KeyInit, Mac};
-
+use browser::{Browser, SECRET, stored};
 use place::{Place, contains, files_below};
-use server::{Server, wait_for};
+use server::wait_for;
 
 const CONFIG: &str = r#"
 [collect]
@@ -40,65 +41,13 @@ id = "other"
 hosts = ["other.example"]
 preset = "gdpr"
 "#;
-const SECRET: &str = "a secret of the clinic's server";
 /// All of time.
 const EVER: [&str; 2] = ["2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z"];
-
-/// A browser.
-struct Browser {
-    cookie: String,
-    user_key: Option<&'static str>,
-    address: &'static str,
-}
 
 fn place() -> Place {
     let place = Place::with(CONFIG);
     std::fs::write(place.path().join("user-key.secret"), SECRET).expect("written");
     place
-}
-
-// === impl Browser ===
-
-impl Browser {
-    fn new(address: &'static str) -> Browser {
-        Browser { cookie: String::new(), user_key: None, address }
-    }
-
-    /// One that signs in.
-    fn of(user_key: &'static str, address: &'static str) -> Browser {
-        Browser { user_key: Some(user_key), ..Browser::new(address) }
-    }
-
-    /// One page view on a site, answered as kept; takes the cookie that it is offered.
-    fn view(&mut self, server: &Server, site: &str, path: &str) {
-        let mut target = format!("/pixel.gif?s={site}&u=https://{site}.example{path}");
-        // The other site has no secret for user keys.
-        if let Some(key) = self.user_key.filter(|_| site == "clinic") {
-            let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).expect("any length");
-            mac.update(format!("{site}:{key}").as_bytes());
-            let mac: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-            target.push_str(&format!("&uk={key}.{mac}"));
-        }
-        let headers = [("Cookie", self.cookie.as_str()), ("X-Forwarded-For", self.address)];
-        let reply = http::exchange(server.collect, &http::get(&target, &headers));
-        assert_eq!(reply.header("x-metka"), Some("ok"), "{path}");
-        if let Some(cookie) = reply.cookie("metka") {
-            self.cookie = cookie;
-        }
-    }
-
-    /// The cookie's value.
-    fn value(&self) -> &str {
-        self.cookie.split_once('=').expect("it has a cookie").1
-    }
-}
-
-/// Waits until storage has so many rows of a site.
-fn stored(server: &Server, site: &str, rows: u64) {
-    wait_for("storage to have the rows", || {
-        let sql = format!("SELECT count() FROM metka.hits WHERE site = '{site}'");
-        (server.rows(&sql)[0][0] == rows).then_some(())
-    });
 }
 
 /// Nothing that identifies somebody stands in the files of these directories. How many there are.

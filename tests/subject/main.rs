@@ -2,6 +2,8 @@
 
 mod batch;
 mod blocks;
+#[path = "../support/browser.rs"]
+mod browser;
 mod choices;
 mod erasure;
 mod found;
@@ -19,7 +21,7 @@ mod server;
 
 use std::collections::BTreeMap;
 
-use hmac::{Hmac, KeyInit, Mac};
+use browser::{Browser, SECRET, stored};
 use serde_json::{Value, json};
 
 use place::{Place, contains, files_below};
@@ -43,17 +45,9 @@ user_key_secret_file = "user-key.secret"
 id = "other"
 hosts = ["other.example"]
 "#;
-const SECRET: &str = "a secret of the clinic's server";
 const PURPOSE: &str = "request of the person";
 /// Everything about a person that a file could hold in the clear, apart from texts of pages.
 const ADDRESS: &str = "203.0.113.77";
-
-/// A browser.
-struct Browser {
-    cookie: String,
-    user_key: Option<&'static str>,
-    address: &'static str,
-}
 
 fn place() -> Place {
     place_with("", "")
@@ -65,42 +59,6 @@ fn place_with(part: &str, other: &str) -> Place {
     let place = Place::with(&config);
     std::fs::write(place.path().join("user-key.secret"), SECRET).expect("written");
     place
-}
-
-// === impl Browser ===
-
-impl Browser {
-    fn new(address: &'static str) -> Browser {
-        Browser { cookie: String::new(), user_key: None, address }
-    }
-
-    /// One that signs in.
-    fn of(user_key: &'static str, address: &'static str) -> Browser {
-        Browser { user_key: Some(user_key), ..Browser::new(address) }
-    }
-
-    /// One page view on a site, answered as kept; takes the cookie that it is offered.
-    fn view(&mut self, server: &Server, site: &str, path: &str) {
-        let mut target = format!("/pixel.gif?s={site}&u=https://{site}.example{path}");
-        // The other site has no secret for user keys.
-        if let Some(key) = self.user_key.filter(|_| site == "clinic") {
-            let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).expect("any length");
-            mac.update(format!("{site}:{key}").as_bytes());
-            let mac: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-            target.push_str(&format!("&uk={key}.{mac}"));
-        }
-        let headers = [("Cookie", self.cookie.as_str()), ("X-Forwarded-For", self.address)];
-        let reply = http::exchange(server.collect, &http::get(&target, &headers));
-        assert_eq!(reply.header("x-metka"), Some("ok"), "{path}");
-        if let Some(cookie) = reply.cookie("metka") {
-            self.cookie = cookie;
-        }
-    }
-
-    /// The cookie's value.
-    fn value(&self) -> &str {
-        self.cookie.split_once('=').expect("it has a cookie").1
-    }
 }
 
 /// What the numbers say about a site: visitors, visits, page views, and views by page.
@@ -129,14 +87,6 @@ fn numbers(server: &Server, site: &str) -> Value {
         ask(json!({"site_id": site, "metrics": ["pageviews", "visitors"], "dimensions": ["event:page"],
                    "date_range": "all"})),
     ])
-}
-
-/// Waits until storage has so many rows of a site.
-fn stored(server: &Server, site: &str, rows: u64) {
-    wait_for("storage to have the rows", || {
-        let sql = format!("SELECT count() FROM metka.hits WHERE site = '{site}'");
-        (server.rows(&sql)[0][0] == rows).then_some(())
-    });
 }
 
 fn count(server: &Server, condition: &str) -> u64 {

@@ -103,7 +103,7 @@ fn whoever_shows_no_genuine_cookie_sees_nothing_registers_nothing_and_is_in_no_t
         ("of another name", format!("__Host-metka={}", anna.value())),
         ("nonsense", "metka=v1.1.20261126.%00.я".to_owned()),
     ] {
-        let somebody = Browser { cookie: value, address: ADDRESS };
+        let somebody = Browser { cookie: value, ..Browser::new(ADDRESS) };
         for target in ["/privacy/data?s=clinic&lang=en", "/privacy/download?format=json&s=clinic&lang=en"] {
             let reply = somebody.get(&server, target);
             let html = text(&reply);
@@ -190,7 +190,7 @@ fn language_and_site_go_along_and_the_choice_is_told_when_it_was_made() {
     let back = out.header("location").expect("back").to_owned();
     assert_eq!((out.status, back.as_str()), (303, "/privacy?s=clinic&lang=ru&said=opted-out"));
     assert_eq!(out.cookie("metka_optout").as_deref(), Some("metka_optout=1"));
-    let gone = Browser { cookie: "metka_optout=1".to_owned(), address: ADDRESS };
+    let gone = Browser { cookie: "metka_optout=1".to_owned(), ..Browser::new(ADDRESS) };
     assert!(
         text(&gone.get(&server, &back)).contains("role=\"status\">Готово: обращения этого браузера больше")
     );

@@ -1,6 +1,9 @@
 //! The visitor's own page, with the real binary and the real engine.
 
 mod away;
+#[path = "../support/browser.rs"]
+#[expect(dead_code, reason = "each test binary uses its part of the shared browser")]
+mod browser;
 #[path = "../support/http.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared client")]
 mod http;
@@ -16,9 +19,10 @@ mod told;
 
 use serde_json::Value;
 
+use browser::{Browser, stored};
 use http::Reply;
 use place::Place;
-use server::{Server, wait_for};
+use server::Server;
 
 const CONFIG: &str = r#"
 [collect]
@@ -45,12 +49,6 @@ const ORIGIN: (&str, &str) = ("Origin", "http://stats.clinic.example");
 const ADDRESS: &str = "203.0.113.77";
 const ELSEWHERE: &str = "198.51.100.20";
 
-/// A browser.
-struct Browser {
-    cookie: String,
-    address: &'static str,
-}
-
 /// A place whose site has the rest of the configuration too.
 fn place_with(more: &str) -> Place {
     Place::with(&format!("{more}{CONFIG}"))
@@ -63,25 +61,6 @@ fn place() -> Place {
 // === impl Browser ===
 
 impl Browser {
-    fn new(address: &'static str) -> Browser {
-        Browser { cookie: String::new(), address }
-    }
-
-    /// One page view on a site, answered as kept; takes the cookie that it is offered.
-    fn view(&mut self, server: &Server, site: &str, path: &str) {
-        let target = format!("/pixel.gif?s={site}&u=https://{site}.example{path}");
-        let reply = self.get(server, &target);
-        assert_eq!(reply.header("x-metka"), Some("ok"), "{path}");
-        if let Some(cookie) = reply.cookie("metka") {
-            self.cookie = cookie;
-        }
-    }
-
-    fn get(&self, server: &Server, target: &str) -> Reply {
-        let headers = [("Cookie", self.cookie.as_str()), ("X-Forwarded-For", self.address)];
-        http::exchange(server.collect, &http::get(target, &headers))
-    }
-
     /// Sends a form of the page.
     fn post(&self, server: &Server, target: &str, form: &str) -> Reply {
         self.post_from(server, target, form, &[ORIGIN])
@@ -102,11 +81,6 @@ impl Browser {
         let reply = self.post(server, "/privacy/request", form);
         assert_eq!(reply.status, 303, "{form}: {}", text(&reply));
         reply.header("location").expect("it leads to the request").to_owned()
-    }
-
-    /// The cookie's value.
-    fn value(&self) -> &str {
-        self.cookie.split_once('=').expect("it has a cookie").1
     }
 }
 
@@ -133,11 +107,6 @@ fn trail(place: &Place) -> Vec<(String, String)> {
         .collect();
     by_visitors.sort();
     by_visitors
-}
-
-/// Waits until storage has so many rows of a site.
-fn stored(server: &Server, site: &str, rows: u64) {
-    wait_for("storage to have the rows", || (count(server, site) == rows).then_some(()));
 }
 
 fn count(server: &Server, site: &str) -> u64 {

@@ -236,7 +236,7 @@ fn nobody_fills_the_register_or_the_trail() {
     let reply = browsers[2].post(&server, "/privacy/request", "s=clinic&lang=en&kind=access");
     assert_eq!((reply.status, reply.header("retry-after")), (429, Some("60")), "{}", text(&reply));
     assert!(text(&reply).contains("privacy@clinic.example"), "{}", text(&reply));
-    let other = Browser { cookie: browsers[2].cookie.clone(), address: ELSEWHERE };
+    let other = Browser { cookie: browsers[2].cookie.clone(), ..Browser::new(ELSEWHERE) };
     other.ask(&server, "s=clinic&kind=access");
     assert_eq!(register(&place).len(), 13);
 
