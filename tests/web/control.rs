@@ -61,6 +61,7 @@ async fn status_has_the_shape_of_the_contract() {
             "engine": { "state": "ready", "restarts": 2 },
             "jobs": { "ship": { "attempts": 9, "retries": 2, "mended_batches": 1 } },
             "requests": { "open": 0, "overdue": 0, "due_within_2_working_days": 0 },
+            "incidents": { "open": 0, "overdue": [], "due_soon": [] },
         })
     );
     let (code, out, _) = run(&server, &["status"]).await;
