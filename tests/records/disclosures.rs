@@ -228,7 +228,7 @@ fn what_is_not_to_leave_is_refused_and_leaves_no_record() {
     check(&[("--user", Some(ANNAS_KEY))], 2, "cannot be used with");
     let no_range = [("--range-from", None), ("--range-to", None), ("--fields", None)];
     check(&no_range, 2, "of whom is not said");
-    check(&[("--request", Some("2026-9999"))], 1, "there is no request");
+    check(&[("--request", Some("2026-9999"))], 2, "there is no request");
     check(&[("--request", Some("that one"))], 2, "expected a request such as");
     check(&[("--out", Some("there"))], 1, "it is there already");
     check(&[("--out", Some("nowhere/out"))], 1, "nowhere/out");
