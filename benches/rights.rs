@@ -60,21 +60,31 @@ fn main() {
     let before = count(&server, "1");
     println!("{before} hits of {visitors} visitors made up and merged in {:.1?}", started.elapsed());
 
-    // Those with cookies: of the others a request could name nobody.
-    let sql = format!(
-        "SELECT visitor FROM metka.hits WHERE identity = 'cookie' GROUP BY visitor \
-         ORDER BY cityHash64(visitor) LIMIT {}",
-        subjects + 2
-    );
-    let chosen: Vec<u64> = server.rows(&sql).iter().map(|row| row[0].as_u64().expect("a hash")).collect();
-    assert_eq!(chosen.len() as u64, subjects + 2);
-    let numbers = register(&place, &chosen);
+    // The day's run of retention, so that it does not come in between.
+    let started = Instant::now();
+    server.command(&["retention", "run"]);
+    println!("{:<44} {:>8.2} s", "retention, nothing past its term", started.elapsed().as_secs_f64());
 
-    let (one, rest) = numbers.split_at(1);
-    let (blocked, many) = rest.split_at(1);
-    let (seconds, of_one) = erase(&place, &server, one, &chosen[..1]);
+    // Those with cookies: of the others a request could name nobody. Who is blocked has
+    // hits of today, which the question is about.
+    let chosen = |condition: &str, most: u64| -> Vec<u64> {
+        let sql = format!(
+            "SELECT visitor FROM metka.hits WHERE identity = 'cookie' GROUP BY visitor \
+             HAVING {condition} ORDER BY cityHash64(visitor) LIMIT {most}"
+        );
+        let rows = server.rows(&sql);
+        assert_eq!(rows.len() as u64, most, "{condition}");
+        rows.iter().map(|row| row[0].as_u64().expect("a hash")).collect()
+    };
+    let blocked = chosen("toDate(max(time)) = today()", 1);
+    let erased = chosen("toDate(max(time)) != today()", subjects + 1);
+    let numbers = register(&place, &[&blocked[..], &erased[..]].concat());
+
+    let (blocked, rest) = numbers.split_at(1);
+    let (one, many) = rest.split_at(1);
+    let (seconds, of_one) = erase(&place, &server, one, &erased[..1]);
     println!("{:<44} {seconds:>8.2} s   {of_one} rows", "one subject erased");
-    let (seconds, of_many) = erase(&place, &server, many, &chosen[2..]);
+    let (seconds, of_many) = erase(&place, &server, many, &erased[1..]);
     println!("{:<44} {seconds:>8.2} s   {of_many} rows", format!("{subjects} subjects erased in one batch"));
     let (unseen, returned) = block(&place, &server, &blocked[0]);
     println!("{:<44} {unseen:>8.2} s", "blocked: in no answer of a stats question");
@@ -116,7 +126,7 @@ fn erase(place: &Place, server: &Server, numbers: &[String], hashes: &[u64]) -> 
 /// Blocks whom the request is about: how long until a stats question does not count them,
 /// and until the command returns.
 fn block(place: &Place, server: &Server, number: &str) -> (f64, f64) {
-    let question = json!({"site_id": "clinic", "metrics": ["pageviews", "events"], "date_range": "all"});
+    let question = json!({"site_id": "clinic", "metrics": ["pageviews", "events"], "date_range": "day"});
     std::fs::write(place.path().join("question.json"), question.to_string()).expect("written");
     let ask = || server.command(&["stats", "question.json"])["results"].clone();
     let before = ask();
