@@ -66,7 +66,7 @@ fn main() {
     println!("{:<44} {:>8.2} s", "retention, nothing past its term", started.elapsed().as_secs_f64());
 
     // Those with cookies: of the others a request could name nobody. Who is blocked has
-    // hits of today, which the question is about.
+    // hits of the last day, which the question is about.
     let chosen = |condition: &str, most: u64| -> Vec<u64> {
         let sql = format!(
             "SELECT visitor FROM metka.hits WHERE identity = 'cookie' GROUP BY visitor \
@@ -76,8 +76,10 @@ fn main() {
         assert_eq!(rows.len() as u64, most, "{condition}");
         rows.iter().map(|row| row[0].as_u64().expect("a hash")).collect()
     };
-    let blocked = chosen("toDate(max(time)) = today()", 1);
-    let erased = chosen("toDate(max(time)) != today()", subjects + 1);
+    let day = server.rows("SELECT toString(toDate(max(time))) FROM metka.hits")[0][0].clone();
+    let day = day.as_str().expect("a date").to_owned();
+    let blocked = chosen(&format!("toDate(max(time)) = '{day}'"), 1);
+    let erased = chosen(&format!("toDate(max(time)) != '{day}'"), subjects + 1);
     let numbers = register(&place, &[&blocked[..], &erased[..]].concat());
 
     let (blocked, rest) = numbers.split_at(1);
@@ -86,7 +88,7 @@ fn main() {
     println!("{:<44} {seconds:>8.2} s   {of_one} rows", "one subject erased");
     let (seconds, of_many) = erase(&place, &server, many, &erased[1..]);
     println!("{:<44} {seconds:>8.2} s   {of_many} rows", format!("{subjects} subjects erased in one batch"));
-    let (unseen, returned) = block(&place, &server, &blocked[0]);
+    let (unseen, returned) = block(&place, &server, &blocked[0], &day);
     println!("{:<44} {unseen:>8.2} s", "blocked: in no answer of a stats question");
     println!("{:<44} {returned:>8.2} s", "blocked: the command has returned");
     assert_eq!(server.terminate().0, Some(0));
@@ -125,8 +127,8 @@ fn erase(place: &Place, server: &Server, numbers: &[String], hashes: &[u64]) -> 
 
 /// Blocks whom the request is about: how long until a stats question does not count them,
 /// and until the command returns.
-fn block(place: &Place, server: &Server, number: &str) -> (f64, f64) {
-    let question = json!({"site_id": "clinic", "metrics": ["pageviews", "events"], "date_range": "day"});
+fn block(place: &Place, server: &Server, number: &str, day: &str) -> (f64, f64) {
+    let question = json!({"site_id": "clinic", "metrics": ["pageviews", "events"], "date_range": [day, day]});
     std::fs::write(place.path().join("question.json"), question.to_string()).expect("written");
     let ask = || server.command(&["stats", "question.json"])["results"].clone();
     let before = ask();
