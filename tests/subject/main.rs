@@ -32,6 +32,7 @@ const CONFIG: &str = r#"
 threads = 1
 rate_limit_per_minute = 0
 rate_limit_network_per_minute = 0
+max_new_visitors_per_address_per_day = 0
 [ship]
 interval = "1s"
 [operator]
