@@ -26,7 +26,7 @@
 //! - [`count`]: received = stored + waiting + in flight + refused, per site
 //! - [`audit`]: who looked at, changed or took out what: an append-only, chained record
 //! - [`privacy`]: the key ring, client addresses, hashes, the inventory of what is stored
-//! - [`subject`]: what is done to one person's data: find, export, block, erase
+//! - [`subject`]: what is done to one person's data: find, export, correct, block, hold, erase
 //! - [`spool`]: the durable log that an answer waits for
 //! - [`ship`]: sealed batches go to storage, once each
 //! - [`store`]: ClickHouse: endpoint, migrations, the row and its encoding

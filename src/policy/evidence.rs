@@ -136,8 +136,12 @@ impl Lines {
             "8.2" => self.requests(facts),
             "152-ФЗ 21" => {
                 self.number("актов об уничтожении", "acts of destruction", &facts.on_disk.acts, |n| *n);
-                let (ru, en) = ("уничтожение не закончено", "an erasure is under way");
-                self.line(ru, en, yes_or_no(facts.on_disk.erasing), State::None);
+                self.number(
+                    "уничтожение не закончено",
+                    "an erasure is under way",
+                    &facts.on_disk.erasing,
+                    |erasing| yes_or_no(*erasing),
+                );
             }
             "9.1, 9.2" => {
                 self.setting("policy_version", &site.policy_version);

@@ -3,7 +3,7 @@
 //! In: nothing. Out: one table, for a subject's export ("everything held, with
 //! meaning and source of each field"), for `metka policy` and for the records that
 //! the law asks for. Its columns are compared with `schema/` and with the engine's
-//! `system.columns` in both directions (`tests/inventory.rs`), its files with what
+//! `system.columns` in both directions (`tests/retention/inventory.rs`), its files with what
 //! the code writes: a field that is stored and not told here fails a test.
 //!
 //! A backup holds the tables and the spool again, and no field of its own: its line

@@ -7,9 +7,9 @@
 //! - `routes`: the one table of paths, methods, roles and handlers
 //! - `access`, `role`, `sessions`, `people`, `password`, `attempts`, `first`, `totp`:
 //!   who asks, and how they prove it
-//! - `officer`: requests, jobs about people, trail, retention, policy
+//! - `officer`: requests, jobs about people, trail, retention, disclosures, incidents, policy
 //! - `failures`: wrong sign-ins, as few entries of the audit trail as will do
-//! - `stats`, `refusals`, `account`, `pages`, `debug`, `metrics`: the handlers
+//! - `stats`, `refusals`, `account`, `second_factor`, `pages`, `debug`, `metrics`: the handlers
 //! - `running`: the rest of the server, as two traits
 //!
 //! Bounds: [`MAX_CONNECTIONS`], header bytes and time, body bytes and time
