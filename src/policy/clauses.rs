@@ -56,7 +56,7 @@ pub(super) static CLAUSES: &[Words] = &[
         ],
         [
             "всё сверх этого перечня собирается, только если названо в fields",
-            "anything beyond is collected only if `fields` names it",
+            "anything beyond is collected only if the setting fields names it",
         ],
     ),
     words(
