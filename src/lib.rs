@@ -38,6 +38,7 @@
 //! - [`visitor`]: what visitors ask on their own page
 //! - [`disclosure`]: what is handed out to anybody outside, and the log of it
 //! - [`incident`]: what happened to whose data, until when what is due, whom to tell
+//! - [`settings`]: goals, funnels, segments, notes, shared links and reports of a site
 //! - [`query`]: questions in, exact numbers out
 //! - [`web`]: dashboard, sign-in, API, metrics
 //! - [`demo`]: a made-up clinic with some months of made-up visitors
@@ -81,6 +82,7 @@ pub mod retention;
 pub mod rights;
 pub mod search;
 pub mod serve;
+pub mod settings;
 pub mod ship;
 pub mod spool;
 pub mod store;
