@@ -34,6 +34,7 @@ pub mod compile;
 pub mod filter;
 pub mod names;
 pub mod parse;
+pub mod quick;
 pub(crate) mod person;
 pub mod range;
 pub mod visible;

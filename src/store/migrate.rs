@@ -18,6 +18,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 5, name: "blocked", text: include_str!("../../schema/0005_blocked.sql") },
     Migration { number: 6, name: "corrections", text: include_str!("../../schema/0006_corrections.sql") },
     Migration { number: 7, name: "held", text: include_str!("../../schema/0007_held.sql") },
+    Migration { number: 8, name: "rollups", text: include_str!("../../schema/0008_rollups.sql") },
 ];
 
 /// The number of the last migration.

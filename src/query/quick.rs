@@ -1,0 +1,425 @@
+//! Questions that rollups answer: the same numbers as [`super::compile`], sooner.
+//!
+//! In: a [`Query`] whose days the tables of [`crate::rollup`] hold, as a [`Cover`] says. Out:
+//! statements whose rows are those that `compile`'s would be, or `None` for a question of
+//! another shape, which hits answer.
+//!
+//! - *By day*: no filter, and one property or whole days: from `visitors_by_day` and
+//!   `visits_by_day`. Read about as many rows as there are values times days.
+//! - *By visit*: filters and properties of visits and pages: from `visits`, a row per visit
+//!   and day. Read the site's visits of the range.
+//!
+//! A test compares both with `compile` and with the reference on random histories.
+
+use super::compile::{Bots, Statement, Statements};
+use super::filter::{Condition, Filter, Operator};
+use super::names::{Bucket, Dimension, EventField, Metric};
+use super::parse::{Column, Direction, Query};
+use crate::rollup::Cover;
+use crate::rollup::fields;
+use crate::rollup::numbers::entered_at;
+use crate::store::Param;
+
+/// The statements for a question, if rollups can answer it.
+pub fn compile(query: &Query, cover: &Cover, database: &str) -> Option<Statements> {
+    if query.bots() == Bots::Included {
+        return None;
+    }
+    let form = Form::of(query, cover)?;
+    let whole = Query { dimensions: Vec::new(), order: Vec::new(), metrics: vec![Metric::Visitors], ..query.clone() };
+    let rows = |query: &Query, page| {
+        let mut builder = Builder { query, cover, database, params: params(query, cover) };
+        let sql = match form {
+            Form::ByDay => builder.by_day(),
+            Form::ByVisit => builder.by_visit(),
+        };
+        builder.statement(sql, page)
+    };
+    Some(Statements {
+        rows: rows(query, Some((query.limit, query.offset))),
+        total_rows: query.include.total_rows.then(|| {
+            let Statement { sql, params } = rows(query, None);
+            Statement { sql: format!("SELECT count() FROM (\n{sql}\n)"), params }
+        }),
+        total_visitors: query.metrics.contains(&Metric::Percentage).then(|| rows(&whole, None)),
+    })
+}
+
+/// Which tables answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    ByDay,
+    ByVisit,
+}
+
+struct Builder<'a> {
+    query: &'a Query,
+    cover: &'a Cover,
+    database: &'a str,
+    params: Vec<(String, Param)>,
+}
+
+// === impl Form ===
+
+impl Form {
+    fn of(query: &Query, cover: &Cover) -> Option<Form> {
+        let of_ads = query.metrics.iter().any(|metric| metric.is_of_ads());
+        let of_people = query.metrics.iter().any(|metric| is_of_people(*metric));
+        if !query.metrics.iter().all(|metric| metric.is_of_ads() || is_of_people(*metric)) {
+            return None;
+        }
+        let by_day = match query.dimensions.as_slice() {
+            _ if !cover.numbers || !query.filters.is_empty() => false,
+            [] => true,
+            [Dimension::Time(bucket)] => is_whole_days(*bucket),
+            [Dimension::Visit(field)] => fields::column(*field).is_some() && !of_ads,
+            [Dimension::Event(EventField::Page | EventField::Name)] => !of_ads,
+            [Dimension::Event(EventField::Ad)] => !of_people,
+            _ => false,
+        };
+        if by_day {
+            return Some(Form::ByDay);
+        }
+        let mut known = !of_ads && query.dimensions.iter().all(is_of_visits_table);
+        for filter in &query.filters {
+            known &= filter_is_known(filter);
+        }
+        known.then_some(Form::ByVisit)
+    }
+}
+
+/// A number of people, visits and their counted hits.
+fn is_of_people(metric: Metric) -> bool {
+    matches!(
+        metric,
+        Metric::Visitors
+            | Metric::Visits
+            | Metric::Pageviews
+            | Metric::Events
+            | Metric::ViewsPerVisit
+            | Metric::BounceRate
+            | Metric::VisitDuration
+            | Metric::Percentage
+    )
+}
+
+fn is_whole_days(bucket: Bucket) -> bool {
+    matches!(bucket, Bucket::Day | Bucket::Week | Bucket::Month)
+}
+
+fn is_of_visits_table(dimension: &Dimension) -> bool {
+    match dimension {
+        Dimension::Time(bucket) => is_whole_days(*bucket),
+        Dimension::Visit(field) => fields::column(*field).is_some(),
+        Dimension::Event(EventField::Page) => true,
+        _ => false,
+    }
+}
+
+fn filter_is_known(filter: &Filter) -> bool {
+    match filter {
+        Filter::And(children) | Filter::Or(children) => children.iter().all(filter_is_known),
+        Filter::Not(child) => filter_is_known(child),
+        Filter::Is(condition) => {
+            !matches!(condition.dimension, Dimension::Time(_)) && is_of_visits_table(&condition.dimension)
+        }
+        #[expect(unreachable_patterns, reason = "a filter of a shape that visits do not answer")]
+        _ => false,
+    }
+}
+
+// === impl Builder ===
+
+impl Builder<'_> {
+    /// The aggregated numbers under the names of [`Builder::metric`], from sums by day.
+    fn by_day(&mut self) -> String {
+        let property = match self.query.dimensions.first() {
+            Some(Dimension::Time(_)) | None => String::new(),
+            Some(dimension) => dimension.name(),
+        };
+        self.params.push(("property".to_owned(), Param::Text(property)));
+        let value = match self.query.dimensions.first() {
+            Some(Dimension::Time(bucket)) => label(*bucket).to_owned(),
+            _ => "value".to_owned(),
+        };
+        let start = self.start();
+        let dimension = if self.query.dimensions.is_empty() { String::new() } else { format!("{value} AS d0, ") };
+        let group = if self.query.dimensions.is_empty() { "" } else { "\nGROUP BY d0" };
+        let net = |name: &str| format!("sum({name}) - sumIf({name}_again, day > {start}) AS {name}_");
+        let condition = format!("{} AND property = {{property:String}}", self.condition());
+        let mut parts = Vec::new();
+        let of_people = self.query.metrics.iter().any(|metric| is_of_people(*metric));
+        if of_people {
+            parts.push(format!(
+                "SELECT {dimension}sum(visitors) AS people, 0 AS visits_, 0 AS views_, 0 AS counted_, 0 AS own_, 0 AS bounced_, 0 AS lasted_,
+    0 AS ad_views_, 0 AS ad_viewable_, 0 AS ad_clicks_
+FROM {} WHERE previous < {start}{group}",
+                self.from("visitors_by_day", "day, value, previous, visitors", &condition)
+            ));
+        }
+        parts.push(format!(
+            "SELECT {dimension}0 AS people, {}, sum(views) AS views_, sum(counted) AS counted_, {}, {}, {},
+    sum(ad_views) AS ad_views_, sum(ad_viewable) AS ad_viewable_, sum(ad_clicks) AS ad_clicks_
+FROM {}{group}",
+            net("visits"),
+            net("own"),
+            net("bounced"),
+            net("lasted"),
+            self.from(
+                "visits_by_day",
+                "day, value, visits, visits_again, views, counted, own, own_again, bounced, bounced_again, lasted, lasted_again, ad_views, ad_viewable, ad_clicks",
+                &condition
+            )
+        ));
+        let names = ["people", "visits_", "views_", "counted_", "own_", "bounced_", "lasted_", "ad_views_", "ad_viewable_", "ad_clicks_"];
+        let sums: Vec<String> = names.iter().map(|name| format!("sum({name}) AS {}", name.trim_end_matches('_'))).collect();
+        let dimension = if self.query.dimensions.is_empty() { "" } else { "d0, " };
+        let mut sql = format!("SELECT {dimension}{}\nFROM\n(\n{}\n)", sums.join(", "), parts.join("\nUNION ALL\n"));
+        if !self.query.dimensions.is_empty() {
+            let ads = "ad_views + ad_viewable + ad_clicks > 0";
+            let of_ads = self.query.metrics.iter().any(|metric| metric.is_of_ads());
+            let there = match (of_people, of_ads) {
+                (true, true) => format!("counted > 0 OR {ads}"),
+                (false, true) => ads.to_owned(),
+                _ => "counted > 0".to_owned(),
+            };
+            sql.push_str(&format!("\nGROUP BY d0\nHAVING {there}"));
+        }
+        sql
+    }
+
+    /// The same from visits.
+    fn by_visit(&mut self) -> String {
+        let query = self.query;
+        let about_page = query.dimensions.contains(&Dimension::Event(EventField::Page));
+        let page_filtered = query.filters_name(EventField::Page);
+        let mut columns = vec!["day", "person", "earlier", "bounce", "lasted", "views", "counted"];
+        let mut need = |name: &'static str| {
+            if !columns.contains(&name) {
+                columns.push(name);
+            }
+        };
+        for dimension in &query.dimensions {
+            if let Dimension::Visit(field) = dimension {
+                fields::column(*field).map(&mut need);
+            }
+        }
+        for filter in &query.filters {
+            filter.conditions(&mut |condition| {
+                if let Dimension::Visit(field) = condition.dimension {
+                    fields::column(field).map(&mut need);
+                }
+            });
+        }
+        if about_page || page_filtered {
+            ["pages", "kinds", "entry", "earlier_pages"].into_iter().for_each(&mut need);
+        }
+        let columns = columns.join(", ");
+        let mut filters = |page: &str| {
+            let all: Vec<String> = query.filters.iter().map(|filter| self.filter(filter, page)).collect();
+            if all.is_empty() { "1".to_owned() } else { all.join(" AND ") }
+        };
+        // With a page in the group or the filters, `present` hits of the visit are meant.
+        let (join, wanted, present, views, own, was_there) = if about_page {
+            let wanted = filters("page");
+            let entered = entered_at("page");
+            let own = if page_filtered { format!("{entered} AND {}", filters("entry")) } else { entered };
+            (
+                "\nARRAY JOIN arrayDistinct(pages) AS page",
+                wanted,
+                "countEqual(pages, page)".to_owned(),
+                "arrayCount((p, kind) -> p = page AND kind = 1, pages, kinds)".to_owned(),
+                own,
+                "has(earlier_pages, page)".to_owned(),
+            )
+        } else if page_filtered {
+            let hit = filters("p");
+            (
+                "",
+                format!("arrayExists(p -> {hit}, pages)"),
+                format!("arrayCount(p -> {hit}, pages)"),
+                format!("arrayCount((p, kind) -> kind = 1 AND {hit}, pages, kinds)"),
+                filters("entry"),
+                format!("arrayExists(p -> {hit}, earlier_pages)"),
+            )
+        } else {
+            ("", filters("''"), "counted".to_owned(), "views".to_owned(), "1".to_owned(), "1".to_owned())
+        };
+        let start = self.start();
+        let keys: Vec<String> = query
+            .dimensions
+            .iter()
+            .enumerate()
+            .map(|(index, dimension)| {
+                let value = match dimension {
+                    Dimension::Time(bucket) => label(*bucket),
+                    Dimension::Visit(field) => fields::column(*field).unwrap_or("''"),
+                    _ => "page",
+                };
+                format!("{value} AS d{index}, ")
+            })
+            .collect();
+        let again = format!("(earlier AND day > {start} AND {was_there})");
+        let mut sql = format!(
+            "SELECT {}uniqExact(person) AS people, countIf(NOT {again}) AS visits, sum({views}) AS views_, sum({present}) AS counted_,
+    countIf({own} AND NOT {again}) AS own, countIf({own} AND bounce AND NOT {again}) AS bounced, sumIf(lasted, {own} AND NOT {again}) AS lasted_
+FROM {}{join}
+WHERE {wanted}",
+            keys.concat(),
+            self.from("visits", &columns, &self.condition()),
+        );
+        if !query.dimensions.is_empty() {
+            let keys: Vec<String> = (0..query.dimensions.len()).map(|index| format!("d{index}")).collect();
+            sql.push_str(&format!("\nGROUP BY {}", keys.join(", ")));
+        }
+        let keys: String = (0..query.dimensions.len()).map(|index| format!("d{index}, ")).collect();
+        format!(
+            "SELECT {keys}people, visits, views_ AS views, counted_ AS counted, own, bounced, lasted_ AS lasted FROM\n(\n{sql}\n)"
+        )
+    }
+
+    /// The answer's columns from the aggregated numbers `sql`.
+    fn statement(self, sql: String, page: Option<(u64, u64)>) -> Statement {
+        let keys: Vec<String> = (0..self.query.dimensions.len()).map(|index| format!("d{index}")).collect();
+        let mut columns: Vec<String> = keys.iter().map(|key| format!("toString({key}) AS {key}")).collect();
+        columns.extend(
+            self.query.metrics.iter().enumerate().map(|(index, metric)| format!("{} AS m{index}", number(*metric))),
+        );
+        let mut sql = format!("SELECT {}\nFROM\n(\n{sql}\n)", columns.join(", "));
+        if let Some((limit, offset)) = page {
+            if !keys.is_empty() {
+                sql.push_str(&format!("\nORDER BY {}", self.order(&keys).join(", ")));
+            }
+            sql.push_str(&format!("\nLIMIT {limit} OFFSET {offset}"));
+        }
+        Statement { sql, params: self.params }
+    }
+
+    fn order(&self, keys: &[String]) -> Vec<String> {
+        let mut order: Vec<String> = Vec::new();
+        for (column, direction) in &self.query.order {
+            let name = match column {
+                Column::Dimension(index) => format!("d{index}"),
+                Column::Metric(index) => format!("m{index}"),
+            };
+            let direction = if *direction == Direction::Ascending { "ASC" } else { "DESC" };
+            order.push(format!("{name} {direction}"));
+        }
+        order.extend(keys.iter().map(|key| format!("{key} ASC")));
+        order
+    }
+
+    /// A table of days that are made and, where it is asked about, of those that are open.
+    fn from(&self, table: &str, columns: &str, condition: &str) -> String {
+        let database = self.database;
+        let made = format!("SELECT {columns} FROM {database}.{table} WHERE {condition}");
+        match self.cover.open_from {
+            None => format!("({made})"),
+            Some(_) => format!("({made} UNION ALL SELECT {columns} FROM {database}.{table}_today WHERE {condition})"),
+        }
+    }
+
+    fn condition(&self) -> String {
+        "site = {site:String} AND day >= toDate({first:String}) AND day <= toDate({last:String})".to_owned()
+    }
+
+    /// The first day that is in one group with a day: that of the range, or of the bucket.
+    fn start(&self) -> String {
+        let bucket = self.query.dimensions.iter().find_map(|dimension| match dimension {
+            Dimension::Time(bucket) => Some(*bucket),
+            _ => None,
+        });
+        match bucket {
+            Some(Bucket::Day) => "day".to_owned(),
+            Some(Bucket::Week) => "greatest(toMonday(day), toDate({first:String}))".to_owned(),
+            Some(Bucket::Month) => "greatest(toStartOfMonth(day), toDate({first:String}))".to_owned(),
+            _ => "toDate({first:String})".to_owned(),
+        }
+    }
+
+    /// A filter on a visit and, where it names a page, on the page that `page` is.
+    fn filter(&mut self, filter: &Filter, page: &str) -> String {
+        let mut join = |children: &[Filter], word: &str| {
+            let parts: Vec<String> = children.iter().map(|child| self.filter(child, page)).collect();
+            format!("({})", parts.join(word))
+        };
+        match filter {
+            Filter::And(children) => join(children, " AND "),
+            Filter::Or(children) => join(children, " OR "),
+            Filter::Not(child) => format!("(NOT {})", self.filter(child, page)),
+            Filter::Is(condition) => self.condition_of(condition, page),
+            #[expect(unreachable_patterns, reason = "such a question was not taken")]
+            _ => "0".to_owned(),
+        }
+    }
+
+    fn condition_of(&mut self, condition: &Condition, page: &str) -> String {
+        let value = match condition.dimension {
+            Dimension::Visit(field) => fields::column(field).unwrap_or("''"),
+            _ => page,
+        };
+        let folded = if condition.case_sensitive { value.to_owned() } else { format!("lowerUTF8({value})") };
+        let list = |name: &str| {
+            let list = format!("{{{name}:Array(String)}}");
+            if condition.case_sensitive { list } else { format!("arrayMap(w -> lowerUTF8(w), {list})") }
+        };
+        let sql = match condition.operator {
+            Operator::Is => format!("has({}, {folded})", list(&self.param(Param::Texts(condition.values.clone())))),
+            Operator::Contains => {
+                let name = self.param(Param::Texts(condition.values.clone()));
+                format!("arrayExists(w -> position({folded}, w) > 0, {})", list(&name))
+            }
+            Operator::Matches => {
+                let patterns: Vec<String> = condition
+                    .values
+                    .iter()
+                    .map(|pattern| {
+                        let flags = if condition.case_sensitive { "" } else { "(?i)" };
+                        let name = self.param(Param::Text(format!("{flags}{pattern}")));
+                        format!("match({value}, {{{name}:String}})")
+                    })
+                    .collect();
+                format!("({})", patterns.join(" OR "))
+            }
+        };
+        if condition.negated { format!("(NOT {sql})") } else { sql }
+    }
+
+    fn param(&mut self, value: Param) -> String {
+        let name = format!("p{}", self.params.len());
+        self.params.push((name.clone(), value));
+        name
+    }
+}
+
+fn params(query: &Query, cover: &Cover) -> Vec<(String, Param)> {
+    [("site", query.site.clone()), ("first", cover.days.first.to_string()), ("last", cover.days.last.to_string())]
+        .map(|(name, value)| (name.to_owned(), Param::Text(value)))
+        .to_vec()
+}
+
+/// A number of the answer from the aggregated ones; in the words of `compile`.
+fn number(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Visitors | Metric::Percentage => "people",
+        Metric::Visits => "visits",
+        Metric::Pageviews => "views",
+        Metric::Events => "counted",
+        Metric::ViewsPerVisit => "if(visits = 0, NULL, round(views / visits, 2))",
+        Metric::BounceRate => "if(own = 0, NULL, round(100 * bounced / own))",
+        Metric::VisitDuration => "if(own = 0, NULL, round(lasted / own / 1000))",
+        Metric::AdViews => "ad_views",
+        Metric::AdViewable => "ad_viewable",
+        Metric::AdClicks => "ad_clicks",
+        Metric::AdCtr => "if(ad_views = 0, NULL, round(100 * ad_clicks / ad_views, 2))",
+        _ => "NULL",
+    }
+}
+
+fn label(bucket: Bucket) -> &'static str {
+    match bucket {
+        Bucket::Week => "toString(toMonday(day))",
+        Bucket::Month => "toString(toStartOfMonth(day))",
+        _ => "toString(day)",
+    }
+}

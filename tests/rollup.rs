@@ -1,0 +1,409 @@
+//! Numbers from rollups equal the same numbers from hits, whatever happens to the hits.
+//!
+//! Random histories of a week are stored in the real engine, their days made, and then: hits
+//! come late, hits come today, somebody is blocked and no longer blocked, rows are deleted,
+//! values corrected, the process started again. After each step random questions are compiled
+//! both ways, and each pair of answers is compared to the letter.
+
+#[path = "support/random.rs"]
+mod random;
+#[path = "support/storage.rs"]
+mod storage;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use metka::config::Site;
+use metka::event::{ConsentState, IdentityKind, Kind};
+use metka::query::{Visible, compile, parse, quick};
+use metka::rollup::Rollups;
+use metka::spool::Subject;
+use metka::store::row::{COLUMNS, HitId, Row};
+use metka::store::{Block, Limits, List, Storage};
+use random::Random;
+use serde_json::{Value, json};
+
+/// Histories: of every run, and of a long one.
+const HISTORIES: [u64; 2] = [12, 240];
+/// Questions after each step.
+const QUESTIONS: usize = 12;
+const ZONES: &[&str] = &["Europe/Moscow", "Asia/Kathmandu", "America/St_Johns", "UTC"];
+/// Noon of the last day, in UTC.
+const NOW: &str = "2026-05-12T12:00:00Z";
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+#[derive(Clone)]
+struct Hit {
+    time: i64,
+    kind: Kind,
+    visitor: u64,
+    cookie: bool,
+    minted: u64,
+    before: u64,
+    path: &'static str,
+    source: &'static str,
+    channel: &'static str,
+    city: &'static str,
+    browser: &'static str,
+    name: &'static str,
+    ad: &'static str,
+    bot: &'static str,
+}
+
+/// People who share addresses, take cookies or not, come back or not, and like midnights.
+fn history(random: &mut Random, zone: &TimeZone, now: i64) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    for person in 0..4 + random.below(10) as u64 {
+        // Some share an address and browser, and so the hash of a day.
+        let shared = if random.chance(40) { person % 3 } else { 100 + person };
+        let mut cookie = 0;
+        let keeps = random.chance(60);
+        let mut time = now - 7 * DAY + random.below(7 * 24 * 60) as i64 * MINUTE;
+        if random.chance(40) {
+            time = midnight_near(zone, time) - random.below(40) as i64 * MINUTE;
+        }
+        for nth in 0..1 + random.below(10) as u64 {
+            if time > now {
+                break;
+            }
+            let offered = 10_000 + person * 100 + nth;
+            let carries = keeps && cookie != 0 && random.chance(85);
+            let minted = if carries || random.chance(15) { 0 } else { offered };
+            let (hash, before) = hashes(zone, shared, time);
+            let kind = match random.below(12) {
+                0..=6 => Kind::Pageview,
+                7 => Kind::Event,
+                8 => Kind::Engagement,
+                9 => Kind::AdView,
+                10 => Kind::AdClick,
+                _ => Kind::Consent,
+            };
+            hits.push(Hit {
+                time,
+                kind,
+                visitor: if carries { cookie } else { hash },
+                cookie: carries,
+                minted,
+                before: if carries { 0 } else { before },
+                path: random.pick(&["/", "/ceny/", "/Ceny/", ""]),
+                source: random.pick(&["", "Yandex", "Google"]),
+                channel: random.pick(&["", "direct", "organic"]),
+                city: random.pick(&["", "Moscow", "Yaroslavl"]),
+                browser: random.pick(&["", "Firefox"]),
+                name: if kind == Kind::Event { random.pick(&["zapis", "call", "pageview"]) } else { "" },
+                ad: if matches!(kind, Kind::AdView | Kind::AdClick) { random.pick(&["banner", ""]) } else { "" },
+                bot: if random.chance(5) { "crawler" } else { "" },
+            });
+            if minted != 0 && keeps {
+                cookie = minted;
+            }
+            time += match random.below(8) {
+                0 => 30 * MINUTE,
+                1 => 30 * MINUTE + 1,
+                2 => DAY,
+                3 => random.below(3 * 24 * 60) as i64 * MINUTE,
+                _ => random.below(20 * 60) as i64 * 1000,
+            };
+        }
+    }
+    hits
+}
+
+fn midnight_near(zone: &TimeZone, time: i64) -> i64 {
+    let at = Timestamp::from_millisecond(time).expect("in range").to_zoned(zone.clone());
+    at.date().to_zoned(zone.clone()).expect("a midnight").timestamp().as_millisecond()
+}
+
+fn hashes(zone: &TimeZone, shared: u64, time: i64) -> (u64, u64) {
+    let day = |time: i64| {
+        let date = Timestamp::from_millisecond(time).expect("in range").to_zoned(zone.clone()).date();
+        1_000_000 + jiff::civil::date(2026, 1, 1).until(date).expect("in range").get_days() as u64 * 1000 + shared
+    };
+    let (today, then) = (day(time), day(time - 30 * MINUTE));
+    (today, if then == today { 0 } else { then })
+}
+
+async fn store(storage: &Storage, site: &str, hits: &[Hit], batch: u64) {
+    let mut months: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for (index, hit) in hits.iter().enumerate() {
+        let day = Timestamp::from_millisecond(hit.time).expect("in range").to_zoned(TimeZone::UTC).date();
+        let payload = months.entry(day.first_of_month().to_string()).or_default();
+        row(site, hit).encode(HitId { batch, row: index as u32 }, payload);
+    }
+    for (month, payload) in months {
+        let token = format!("{site}-{batch}-{month}");
+        storage.insert(COLUMNS, &token, Bytes::from(payload)).await.expect("stored");
+    }
+}
+
+fn row<'a>(site: &'a str, hit: &'a Hit) -> Row<'a> {
+    Row {
+        site,
+        time: hit.time,
+        kind: hit.kind,
+        visitor: hit.visitor,
+        identity: if hit.cookie { IdentityKind::Cookie } else { IdentityKind::Cookieless },
+        minted: hit.minted,
+        user_key: 0,
+        before: hit.before,
+        host: "clinic.example",
+        path: hit.path,
+        query: "",
+        title: "",
+        referrer_host: "",
+        referrer_path: "",
+        source: hit.source,
+        channel: hit.channel,
+        utm_source: "",
+        utm_medium: "",
+        utm_campaign: "",
+        utm_content: "",
+        utm_term: "",
+        ip: [0; 16],
+        ip_key: 0,
+        country: "RU",
+        region: "",
+        city: hit.city,
+        asn: 0,
+        network: "",
+        browser: hit.browser,
+        browser_version: "",
+        os: "",
+        os_version: "",
+        device: "",
+        bot: hit.bot,
+        language: "",
+        screen: "",
+        ad: hit.ad,
+        name: hit.name,
+        props: &[],
+        engaged_ms: 0,
+        scroll: 255,
+        timezone: "",
+        consent: ConsentState::Unstated,
+        policy: "",
+        keep_days: 3650,
+        ip_days: 3650,
+        city_days: 3650,
+        user_key_days: 3650,
+        props_days: 3650,
+        hold: false,
+        demo: false,
+    }
+}
+
+fn question(random: &mut Random, site: &str) -> Value {
+    let date = |random: &mut Random| 4 + random.below(9);
+    let (a, b) = (date(random), date(random));
+    let dimensions = random.pick(&[
+        "", "", "time:day", "time:week", "time:month", "event:page", "event:name", "event:ad", "visit:source",
+        "visit:channel", "visit:city", "visit:entry_page", "visit:exit_page", "visit:browser", "two", "three",
+    ]);
+    let dimensions: Vec<&str> = match dimensions {
+        "" => vec![],
+        "two" => vec!["time:day", "visit:source"],
+        "three" => vec!["event:page", "visit:city"],
+        one => vec![one],
+    };
+    let mut metrics: Vec<&str> = match dimensions.first() {
+        Some(&"event:ad") => vec!["ad_views", "ad_clicks", "ad_ctr"],
+        Some(&"event:name") => vec!["visitors", "events", "visits", "pageviews"],
+        _ => vec!["visitors", "visits", "pageviews", "events", "views_per_visit", "bounce_rate", "visit_duration"],
+    };
+    if !dimensions.is_empty() && dimensions[0] != "event:ad" && random.chance(30) {
+        metrics.push("percentage");
+    }
+    let mut filters = Vec::new();
+    if !matches!(dimensions.first(), Some(&"event:ad" | &"event:name")) && random.chance(50) {
+        for _ in 0..1 + random.below(2) {
+            filters.push(match random.below(7) {
+                0 => json!(["is", "visit:source", ["Direct / None", "Yandex"]]),
+                1 => json!(["is_not", "visit:city", ["Moscow"]]),
+                2 => json!(["is", "event:page", ["/ceny/"]]),
+                3 => json!(["contains", "event:page", ["CENY"], {"case_sensitive": false}]),
+                4 => json!(["or", [["is", "event:page", ["/"]], ["is", "visit:channel", ["Direct"]]]]),
+                5 => json!(["not", ["matches", "visit:entry_page", ["^/c"]]]),
+                _ => json!(["is_not", "event:page", ["/"]]),
+            });
+        }
+    }
+    if dimensions.is_empty() && filters.is_empty() && random.chance(20) {
+        metrics.extend(["ad_views", "ad_viewable", "ad_ctr"]);
+    }
+    json!({
+        "site_id": site,
+        "metrics": metrics,
+        "dimensions": dimensions,
+        "date_range": [format!("2026-05-{:02}", a.min(b)), format!("2026-05-{:02}", a.max(b))],
+        "filters": filters,
+        "include": {"total_rows": random.chance(20)},
+    })
+}
+
+/// What the tests did, so that one which proves nothing fails.
+#[derive(Default, Debug)]
+struct Did {
+    from_rollups: usize,
+    from_hits: usize,
+    rows: usize,
+}
+
+struct World<'a> {
+    storage: &'a Storage,
+    rollups: Rollups,
+    site: Site,
+    now: Timestamp,
+    did: Did,
+}
+
+impl World<'_> {
+    /// Random questions, both ways; `settled`: rollups have to answer each of them.
+    async fn compare(&mut self, random: &mut Random, step: &str, settled: bool) {
+        for _ in 0..QUESTIONS {
+            let question = question(random, &self.site.id);
+            let query = parse(&question, &self.site, self.now).expect("a question");
+            let cover = self.rollups.cover(&self.site, &query.range, self.now).await.expect("looked up");
+            let statements = cover.as_ref().and_then(|cover| quick::compile(&query, cover, self.storage.database()));
+            let Some(quick) = statements else {
+                let empty = cover.is_none() && self.is_empty(&query.range).await;
+                assert!(!settled || empty, "{step}: {question} is not answered from rollups");
+                self.did.from_hits += 1;
+                continue;
+            };
+            self.did.from_rollups += 1;
+            let blocked = self.storage.has_blocks(&self.site.id).await.expect("looked up");
+            let database = self.storage.database();
+            let visible = if blocked { Visible::unblocked(database) } else { Visible::all(database) };
+            let slow = compile(&query, visible);
+            for (quick, slow) in [
+                (Some(&quick.rows), Some(&slow.rows)),
+                (quick.total_rows.as_ref(), slow.total_rows.as_ref()),
+                (quick.total_visitors.as_ref(), slow.total_visitors.as_ref()),
+            ] {
+                let (Some(quick), Some(slow)) = (quick, slow) else {
+                    assert_eq!(quick.is_some(), slow.is_some());
+                    continue;
+                };
+                let [quick_rows, slow_rows] = [self.ask(quick).await, self.ask(slow).await];
+                self.did.rows += slow_rows.len();
+                assert_eq!(
+                    quick_rows, slow_rows,
+                    "{step}, {} ({}): rollups left, hits right\n{question}\n{}",
+                    self.site.id, self.site.timezone, quick.sql
+                );
+            }
+        }
+    }
+
+    async fn ask(&self, statement: &metka::query::Statement) -> Vec<Vec<Value>> {
+        let asked = self.storage.json(&statement.sql, &statement.params, &Limits::default()).await;
+        asked.unwrap_or_else(|error| panic!("{error}\n{}", statement.sql))
+    }
+
+    async fn is_empty(&self, range: &metka::query::range::Range) -> bool {
+        let sql = format!(
+            "SELECT count() FROM {}.hits WHERE site = '{}' AND toUnixTimestamp64Milli(time) BETWEEN {} AND {}",
+            self.storage.database(),
+            self.site.id,
+            range.from,
+            range.to - 1
+        );
+        self.storage.number(&sql, &[]).await.expect("counted") == 0
+    }
+
+    async fn tend(&self) {
+        while self.rollups.tend(&self.site, self.now).await.expect("tended") {}
+    }
+}
+
+#[tokio::test]
+async fn every_answer_from_rollups_is_the_answer_from_hits() {
+    let soak = std::env::var_os("METKA_SOAK").is_some();
+    let storage = storage::fresh().await;
+    let now: Timestamp = NOW.parse().expect("an instant");
+    let mut all = Did::default();
+    for seed in 0..HISTORIES[usize::from(soak)] {
+        let mut random = Random(seed);
+        let timezone = *ZONES.get(random.below(ZONES.len())).expect("a zone");
+        let zone = TimeZone::get(timezone).expect("known");
+        let id = format!("site{seed}");
+        let site = Site { timezone: timezone.to_owned(), ..Site::with_defaults(&id, &["clinic.example"]) };
+        let hits = history(&mut random, &zone, now.as_millisecond());
+        let mut world =
+            World { storage: &storage, rollups: Rollups::new(storage.clone()), site, now, did: Did::default() };
+        // Half comes at once, a part late, a part of today's after the first answers.
+        let is_today = |hit: &Hit| hit.time > now.as_millisecond() - 6 * HOUR;
+        let (mut first, mut late, mut today) = (Vec::new(), Vec::new(), Vec::new());
+        for hit in hits {
+            match random.below(4) {
+                0 if is_today(&hit) => today.push(hit),
+                0 => late.push(hit),
+                _ => first.push(hit),
+            }
+        }
+        store(&storage, &id, &first, 1).await;
+        world.tend().await;
+        world.compare(&mut random, "made", true).await;
+
+        store(&storage, &id, &today, 2).await;
+        world.compare(&mut random, "hits of today", true).await;
+
+        if let Some(oldest) = late.iter().map(|hit| hit.time).min() {
+            store(&storage, &id, &late, 3).await;
+            world.rollups.shipped(&world.site, oldest, now);
+        }
+        world.compare(&mut random, "late hits, before the days are made again", false).await;
+        world.tend().await;
+        world.compare(&mut random, "late hits", true).await;
+
+        let everybody: Vec<u64> = first.iter().map(|hit| hit.visitor).collect();
+        let subject = Subject::Visitor(everybody[random.below(everybody.len())]);
+        let block = [Block { site: id.clone(), subject }];
+        storage.enlist(List::Blocked, &block, 0).await.expect("blocked");
+        world.rollups.settle(&world.site, false, now).await.expect("settled");
+        world.compare(&mut random, "blocked, before the days are made again", false).await;
+        world.tend().await;
+        world.compare(&mut random, "blocked", true).await;
+        storage.delist(List::Blocked, &block).await.expect("no longer blocked");
+        world.rollups.settle(&world.site, false, now).await.expect("settled");
+
+        let erased = everybody[random.below(everybody.len())];
+        delete(&storage, &id, &format!("visitor = {erased} OR minted = {erased}")).await;
+        world.rollups.settle(&world.site, false, now).await.expect("settled");
+        let left = format!("SELECT count() FROM {}.visits WHERE site = '{id}' AND person = {erased}", storage.database());
+        assert_eq!(storage.number(&left, &[]).await.expect("counted"), 0, "an erased person is in no table");
+        world.tend().await;
+        world.compare(&mut random, "erased", true).await;
+
+        let sql = format!("ALTER TABLE {}.hits UPDATE city = 'Ufa' WHERE site = '{id}' AND city = 'Moscow'", storage.database());
+        storage.execute(&sql, &[]).await.expect("corrected");
+        world.rollups.settle(&world.site, true, now).await.expect("settled");
+        world.compare(&mut random, "corrected, before the days are made again", false).await;
+        world.tend().await;
+        world.compare(&mut random, "corrected", true).await;
+
+        // Another process: what stands in the tables is found, not made again.
+        let made = format!("SELECT max(version) FROM {}.rollup_days WHERE site = '{id}'", storage.database());
+        let before = storage.number(&made, &[]).await.expect("counted");
+        world.rollups = Rollups::new(storage.clone());
+        world.tend().await;
+        assert_eq!(storage.number(&made, &[]).await.expect("counted"), before, "nothing is made again");
+        world.compare(&mut random, "started again", true).await;
+        let Did { from_rollups, from_hits, rows } = world.did;
+        all.from_rollups += from_rollups;
+        all.from_hits += from_hits;
+        all.rows += rows;
+    }
+    println!("{all:?}");
+    assert!(all.from_rollups > 60 * HISTORIES[usize::from(soak)] as usize, "{all:?}");
+    assert!(all.from_hits > 0 && all.rows > all.from_rollups, "{all:?}");
+}
+
+async fn delete(storage: &Storage, site: &str, condition: &str) {
+    let sql = format!("ALTER TABLE {}.hits DELETE WHERE site = '{site}' AND ({condition})", storage.database());
+    storage.execute(&sql, &[]).await.expect("deleted");
+}
