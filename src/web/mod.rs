@@ -55,6 +55,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::audit::{Entry, Trail};
 use crate::config::Config;
 use crate::count::Counters;
+use crate::settings;
 use crate::tls::http2::{self, Patience, Progress};
 use crate::tls::{Accepted, Terminator};
 pub use metrics::text as metrics_text;
@@ -91,6 +92,8 @@ pub struct State {
     pub metrics: metrics::Metrics,
     /// Whether the demo clinic is served.
     pub demo: bool,
+    /// Goals, funnels and the like of each site.
+    pub settings: Arc<settings::Store>,
     archive: ArcSwapOption<Box<dyn Archive>>,
     queries: Semaphore,
     clock: fn() -> jiff::Timestamp,
@@ -118,6 +121,7 @@ impl State {
             trail,
             failures: failures::Failures::default(),
             metrics: metrics::Metrics::default(),
+            settings: Arc::new(settings::Store::new(&data_dir)),
             archive: ArcSwapOption::empty(),
             queries: Semaphore::new(stats::MAX_QUERIES),
             config,
