@@ -39,6 +39,7 @@
 //! - [`disclosure`]: what is handed out to anybody outside, and the log of it
 //! - [`incident`]: what happened to whose data, until when what is due, whom to tell
 //! - [`settings`]: goals, funnels, segments, notes, shared links and reports of a site
+//! - [`report`]: guarded numbers by mail
 //! - [`query`]: questions in, exact numbers out
 //! - [`web`]: dashboard, sign-in, API, metrics
 //! - [`demo`]: a made-up clinic with some months of made-up visitors
@@ -78,6 +79,7 @@ mod private_file;
 pub mod query;
 pub mod refusals;
 pub mod reject;
+pub mod report;
 pub mod retention;
 pub mod rights;
 pub mod search;

@@ -133,12 +133,12 @@ impl Store {
         })
     }
 
-    /// Notes for which period a report was sent.
+    /// Notes for which period a report was sent; an earlier one than noted changes nothing.
     pub fn report_sent(&self, site: &str, id: &str, period: Date) -> Result<(), SettingsError> {
         self.update(site, |settings| {
             // Removed meanwhile: there is nothing to be noted.
             if let Some(report) = settings.reports.iter_mut().find(|report| report.id == id) {
-                report.sent = Some(period);
+                report.sent = report.sent.max(Some(period));
             }
             Ok(())
         })
