@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use change::{Change, Deed, Done, Put, Remove};
-pub use store::{Author, SettingsError, Store};
+pub use store::{Author, DIRECTORY as DIR_NAME, SettingsError, Store};
 
 use crate::web::people::random_hex;
 

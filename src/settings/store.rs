@@ -25,7 +25,8 @@ pub const MAX_FILE_BYTES: u64 = 8 << 20;
 /// The most changes at once: a site set up anew from a file.
 pub const MAX_CHANGES: usize = 1000;
 
-const DIRECTORY: &str = "settings";
+/// The directory of the files, in the data directory.
+pub const DIRECTORY: &str = "settings";
 const LOCK_NAME: &str = "lock";
 const FILE_VERSION: u32 = 1;
 

@@ -188,19 +188,23 @@ fn admit(
     headers: &HeaderMap,
     route: &Route,
 ) -> Result<Option<Principal>, Box<Answer>> {
-    let roles: &[Role] = match &route.needs {
-        Needs::Nothing => return Ok(None),
-        Needs::LocalOrRole(_) if access::is_local(peer, headers) => return Ok(None),
-        Needs::Session => &[],
-        Needs::LocalOrRole(role) | Needs::Role(role) => std::slice::from_ref(role),
-        Needs::OneOf(roles) => roles,
-    };
+    if route.needs == Needs::Nothing {
+        return Ok(None);
+    }
+    // Whatever else stands beside it.
     if let Some(principal) = share::principal(state, peer, headers)? {
         return match share::is_open(&route.method, route.path) {
             true => Ok(Some(principal)),
             false => refuse(StatusCode::FORBIDDEN, "a shared link does not open this"),
         };
     }
+    let roles: &[Role] = match &route.needs {
+        Needs::Nothing => &[],
+        Needs::LocalOrRole(_) if access::is_local(peer, headers) => return Ok(None),
+        Needs::Session => &[],
+        Needs::LocalOrRole(role) | Needs::Role(role) => std::slice::from_ref(role),
+        Needs::OneOf(roles) => roles,
+    };
     let principal = match access::authenticate(state, headers) {
         Ok(Some(principal)) => principal,
         Ok(None) => return Err(Box::new(answer::unauthorized())),
