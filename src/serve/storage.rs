@@ -54,7 +54,6 @@ pub(crate) struct Inserts(pub(crate) store::Storage);
 pub(crate) struct Questions {
     pub(crate) store: store::Storage,
     /// What each site keeps beside its numbers: goals, segments.
-    #[allow(dead_code, reason = "questions that name goals and segments read it")]
     pub(crate) settings: Arc<settings::Store>,
 }
 
