@@ -63,6 +63,8 @@ pub struct Config {
     pub backup: Backup,
     pub operator: Operator,
     pub rights: Rights,
+    /// None where no mail server is configured.
+    pub mail: Option<Mail>,
     pub sites: Vec<Site>,
 }
 
@@ -235,6 +237,30 @@ pub struct Rights {
     pub terms: Terms,
     /// Whether an erasure that a visitor asks for on their own page waits for nobody.
     pub erase_at_once: bool,
+}
+
+/// `[mail]`: the server that reports are given to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mail {
+    pub security: MailSecurity,
+    pub host: String,
+    pub port: u16,
+    /// Who signs in there; empty where nobody does.
+    pub user: String,
+    pub password_file: Option<PathBuf>,
+    /// Whom mails come from, such as `Metka <metka@clinic.example>`.
+    pub from: String,
+}
+
+/// How the way to the mail server is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailSecurity {
+    /// `smtp`: not at all; a server on this machine.
+    Plain,
+    /// `smtp+starttls`: from the first words on, or nothing is sent.
+    StartTls,
+    /// `smtps`
+    Tls,
 }
 
 /// One `[[site]]`.
@@ -518,6 +544,10 @@ impl Config {
         below.finish(&mut mistakes);
         section.finish(&mut mistakes);
 
+        let mut section = root.section("mail");
+        let mail = section.mail();
+        section.finish(&mut mistakes);
+
         let mut sites = Vec::new();
         for section in root.sections("site") {
             sites.push(Site::read(section, &mut mistakes));
@@ -548,6 +578,7 @@ impl Config {
                 backup,
                 operator,
                 rights,
+                mail,
                 sites,
             };
             Ok((config, keys_asked))

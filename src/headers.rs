@@ -10,6 +10,7 @@
 //! | [`Kind::Data`]: JSON, texts, style sheets, errors | nothing | own pages | `no-referrer` |
 //! | [`Kind::Visitor`]: the visitor's page | its style sheet, its own forms | nobody | `same-origin`: the form's `Origin` depends on it |
 //! | [`Kind::Own`]: dashboard, sign-in, `/debug/hit` | what comes from here; no string becomes code or markup | nobody | `same-origin` |
+//! | [`Kind::Shared`]: the same page under a shared link, in no index of a search engine | the same | nobody | `no-referrer`: the address is the key |
 //! | [`Kind::Demo`]: the demo clinic | the same, and the collector | nobody | the browser's default, as on an ordinary site |
 //!
 //! A page to be printed ([`protect_paper`]) is data that has one style, named by its
@@ -32,11 +33,13 @@ pub enum Kind {
     Data,
     Visitor,
     Own,
+    Shared,
     /// Its content policy names the collector, which is a setting: see [`protect_demo`].
     Demo,
 }
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -91,6 +94,7 @@ static EMBEDDED: [Line; 2] =
 static DATA: [Line; 7] = document(NOTHING, "no-referrer");
 static VISITOR: [Line; 7] = document(OWN_FORMS, "same-origin");
 static OWN: [Line; 7] = document(OWN_FILES, "same-origin");
+static SHARED: [Line; 7] = document(OWN_FILES, "no-referrer");
 /// [`protect_demo`] puts another content policy in the place of this one.
 static DEMO: [Line; 7] = document(NOTHING, "strict-origin-when-cross-origin");
 
@@ -117,10 +121,14 @@ pub fn protect(headers: &mut HeaderMap, kind: Kind) {
         Kind::Data => &DATA,
         Kind::Visitor => &VISITOR,
         Kind::Own => &OWN,
+        Kind::Shared => &SHARED,
         Kind::Demo => &DEMO,
     };
     for (name, value) in lines {
         headers.insert(name, value.clone());
+    }
+    if kind == Kind::Shared {
+        headers.insert(X_ROBOTS_TAG, HeaderValue::from_static("noindex, nofollow"));
     }
 }
 

@@ -40,6 +40,7 @@
 //! - [`incident`]: what happened to whose data, until when what is due, whom to tell
 //! - [`settings`]: goals, funnels, segments, notes, shared links and reports of a site
 //! - [`rollup`]: numbers of whole days, made from hits beforehand
+//! - [`report`]: guarded numbers by mail
 //! - [`query`]: questions in, exact numbers out
 //! - [`web`]: dashboard, sign-in, API, metrics
 //! - [`demo`]: a made-up clinic with some months of made-up visitors
@@ -79,6 +80,7 @@ mod private_file;
 pub mod query;
 pub mod refusals;
 pub mod reject;
+pub mod report;
 pub mod retention;
 pub mod rights;
 pub mod rollup;

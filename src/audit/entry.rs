@@ -171,6 +171,10 @@ closed! {
     SubjectReleased = "subject_released",
     IncidentChanged = "incident_changed",
     IncidentSubjects = "incident_subjects",
+    SettingsChanged = "settings_changed",
+    LinkMade = "link_made",
+    LinkRemoved = "link_removed",
+    ReportSent = "report_sent",
 }
 
 closed! {

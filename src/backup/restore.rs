@@ -33,6 +33,7 @@ use crate::count::Counters;
 use crate::engine::directory;
 use crate::privacy::keys::KeyRing;
 use crate::serve::Inserts;
+use crate::settings;
 use crate::ship::{self, ShipMetrics};
 use crate::spool::{self, Tombstones, Tuning};
 use crate::store::{Block, Limits, List, Param, Storage, StorageError};
@@ -344,9 +345,9 @@ fn bare(config: &Config) -> Result<(), BackupError> {
 
 /// Keys and backups are not touched, nor a directory that holds them; nor the audit trail,
 /// in which the import of the keys stands, and the restore itself; nor the register of
-/// requests and the acts, which are in no archive.
+/// requests, the acts and the settings of sites, which are in no archive.
 fn is_kept(config: &Config, path: &Path) -> bool {
-    let apart = [audit::DIR_NAME, RIGHTS].map(|name| config.data_dir.join(name));
+    let apart = [audit::DIR_NAME, RIGHTS, settings::DIR_NAME].map(|name| config.data_dir.join(name));
     apart.iter().any(|kept| kept == path)
         || config.keys.dir.starts_with(path)
         || config.backup.dir.starts_with(path)

@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 use super::context::{Context, Failure, Outcome};
 use super::keys::days_since;
 use super::storage;
-use crate::config::{Config, MasterKeySource, TlsFiles};
+use crate::config::{Config, Mail, MasterKeySource, TlsFiles};
 use crate::engine::library;
 use crate::enrich::Enricher;
 use crate::privacy::keys::{KeyInfo, KeyRing, look};
 use crate::privacy::memory::{self, Openness};
+use crate::report::post;
 use crate::rights::desk::Desk;
 use crate::search::Search;
+use crate::settings::Store;
 use crate::store::migrate;
 use crate::tls::Certificate;
 use crate::tls::validity::Validity;
@@ -59,6 +61,7 @@ pub fn run(_: &CheckArgs, context: &Context) -> Outcome {
         let checked = files.as_ref().map(|files| certificate(files, url, jiff::Timestamp::now()));
         findings.extend(checked.map(|result| Finding { what, result }));
     }
+    findings.extend(config.mail.iter().map(|mail| Finding { what: "mail", result: mail_way(mail) }));
     findings.extend(keys(&config).into_iter().map(|result| Finding { what: "keys", result }));
     findings.extend(enrichment(&config).into_iter().map(|result| Finding { what: "enrichment", result }));
     findings
@@ -97,7 +100,10 @@ fn sites(config: &Config) -> Result<Found, String> {
         let path = site.user_key_secret_file.as_deref()?;
         readable(path).err().map(|error| format!("{}.user_key_secret_file: {error}", site.id))
     });
-    let unreadable: Vec<String> = unreadable.collect();
+    let store = Store::new(&config.data_dir);
+    let damaged =
+        config.sites.iter().filter_map(|site| store.read(&site.id).err().map(|error| error.to_string()));
+    let unreadable: Vec<String> = unreadable.chain(damaged).collect();
     if !unreadable.is_empty() {
         return Err(unreadable.join("; "));
     }
@@ -125,6 +131,12 @@ fn people(context: &Context) -> Result<Found, String> {
     let people = context.people().map_err(|failure| failure.to_string())?;
     let roster = people.read().map_err(|error| error.to_string())?;
     Ok(Found::Good(format!("{} people, {} tokens", roster.people.len(), roster.tokens.len())))
+}
+
+/// The password and the roots can be read; the server itself is not asked.
+fn mail_way(mail: &Mail) -> Result<Found, String> {
+    post::open(mail).map_err(|error| error.to_string())?;
+    Ok(Found::Good(format!("reports go to {}:{}", mail.host, mail.port)))
 }
 
 /// The register, and whether the decrees of this year and the next are known.

@@ -13,6 +13,8 @@ use crate::control::client::{Client, ControlError};
 use crate::disclosure::DisclosureError;
 use crate::incident::IncidentError;
 use crate::privacy::keys::{KeyError, KeyRing};
+use crate::report::ReportError;
+use crate::settings::SettingsError;
 use crate::subject::SubjectError;
 use crate::web::people::{People, PeopleError};
 
@@ -178,6 +180,22 @@ impl From<DisclosureError> for Failure {
 impl From<IncidentError> for Failure {
     fn from(error: IncidentError) -> Failure {
         if error.is_of_the_question() { Failure::usage(error) } else { Failure::failed(error) }
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Failure {
+        if error.is_of_the_question() { Failure::usage(error) } else { Failure::failed(error) }
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Failure {
+        match error {
+            SettingsError::Audit(error) => error.into(),
+            error if error.is_of_the_question() => Failure::usage(error),
+            error => Failure::failed(error),
+        }
     }
 }
 

@@ -44,7 +44,7 @@ fn remove(context: &Context) -> Outcome {
 
 async fn offline(config: &Config) -> Result<Value, Failure> {
     let opened = storage::open(config).await?;
-    let removed = Questions(opened.storage.clone()).remove_demo().await;
+    let removed = Questions::beside(opened.storage.clone(), config).remove_demo().await;
     opened.close().await;
     Ok(json!({ "removed": removed.map_err(Failure::failed)? }))
 }

@@ -18,9 +18,11 @@ mod keys;
 mod migrate;
 mod offline;
 mod policy;
+mod report;
 mod restore;
 mod retention;
 mod serve;
+mod settings;
 mod site;
 mod spool;
 mod stats;
@@ -99,6 +101,10 @@ enum Command {
     Disclose(disclose::DiscloseArgs),
     /// Data disclosed, lost, looked at or changed without right: whom it is about, and what is due
     Incident(incident::IncidentArgs),
+    /// Goals, funnels, segments, notes, shared links and reports of a site
+    Settings(settings::SettingsArgs),
+    /// Reports by mail
+    Report(report::ReportArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -157,6 +163,8 @@ fn dispatch(command: &Command, context: Context) -> Outcome {
         Command::Policy(args) => policy::run(args, &context),
         Command::Disclose(args) => disclose::run(args, &context),
         Command::Incident(args) => incident::run(args, &context),
+        Command::Settings(args) => settings::run(args, &context),
+        Command::Report(args) => report::run(args, &context),
     }
 }
 

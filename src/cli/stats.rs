@@ -39,7 +39,7 @@ pub fn run(args: &StatsArgs, context: &Context) -> Outcome {
 
 async fn offline(config: &Config, question: &Value) -> Result<Value, Failure> {
     let opened = storage::open(config).await?;
-    let archive = Questions(opened.storage.clone());
+    let archive = Questions::beside(opened.storage.clone(), config);
     let mut config = config.clone();
     // The demo's rows may be there from an earlier serve --demo.
     demo::add_site(&mut config);

@@ -110,6 +110,17 @@ fn lines(status: &Value) -> Vec<String> {
     if let Some(failing) = last["failing"].as_str() {
         lines.push(format!("retention  {failing}"));
     }
+    for failing in status["jobs"]["reports"]["failing"].as_array().into_iter().flatten() {
+        let text = |name: &str| failing[name].as_str().unwrap_or("-");
+        lines.push(format!(
+            "report   {} of {} could not be sent {} times, next try {}: {}",
+            text("report"),
+            text("site"),
+            number(&failing["times"]),
+            text("next"),
+            text("error"),
+        ));
+    }
     lines.push(format!("engine   {}", status["engine"]["state"].as_str().unwrap_or("unknown")));
     let requests = &status["requests"];
     lines.push(match requests["error"].as_str() {

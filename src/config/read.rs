@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::{ENVIRONMENT_PREFIX, Fields, MAX_SITE_ID_BYTES, Network, PathRules, TlsFiles};
+use super::{
+    ENVIRONMENT_PREFIX, Fields, MAX_SITE_ID_BYTES, Mail, MailSecurity, Network, PathRules, TlsFiles,
+};
 use crate::parse::client::is_https;
 use crate::rights::terms::{Rule, Term, Terms};
 
@@ -344,6 +346,58 @@ impl Section {
             }
             Some(_) => self.http_url(key, ""),
         }
+    }
+
+    /// The whole section `[mail]`; none without a url.
+    pub(super) fn mail(&mut self) -> Option<Mail> {
+        const SCHEMES: [(&str, MailSecurity, u16); 3] = [
+            ("smtp", MailSecurity::Plain, 25),
+            ("smtp+starttls", MailSecurity::StartTls, 587),
+            ("smtps", MailSecurity::Tls, 465),
+        ];
+        let url = self.string("url", "");
+        let (user, from) = (self.string("user", ""), self.string("from", ""));
+        let password_file = self.path("password_file", None);
+        if url.is_empty() {
+            let others = [
+                ("user", !user.is_empty()),
+                ("from", !from.is_empty()),
+                ("password_file", password_file.is_some()),
+            ];
+            for (key, _) in others.iter().filter(|(_, given)| *given) {
+                self.mistake(key, "means nothing without mail.url");
+            }
+            return None;
+        }
+        let parsed = url::Url::parse(&url).ok();
+        let scheme = parsed.as_ref().and_then(|url| SCHEMES.iter().find(|(name, ..)| *name == url.scheme()));
+        let host = parsed.as_ref().and_then(url::Url::host_str).filter(|host| !host.is_empty());
+        // A password in the address would stand in this message, too.
+        let is_plain = parsed.as_ref().is_some_and(|url| {
+            let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+            bare && url.username().is_empty() && url.password().is_none()
+        });
+        let (Some((_, security, port)), Some(host), true) = (scheme, host, is_plain) else {
+            self.mistake("url", "expected smtp://HOST:PORT, smtp+starttls://HOST:PORT or smtps://HOST:PORT");
+            return None;
+        };
+        if user.is_empty() != password_file.is_none() {
+            self.mistake("password_file", "is needed beside mail.user, and only there");
+        }
+        let is_here = host == "localhost"
+            || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        if *security == MailSecurity::Plain && !user.is_empty() && !is_here {
+            self.mistake("url", "a password goes over smtps or smtp+starttls only, or stays on this machine");
+        }
+        if from.parse::<lettre::message::Mailbox>().is_err() {
+            self.mistake(
+                "from",
+                format_args!("expected a sender such as Metka <metka@clinic.example>, found {from:?}"),
+            );
+        }
+        let port = parsed.as_ref().and_then(url::Url::port).unwrap_or(*port);
+        let host = host.trim_matches(['[', ']']).to_owned();
+        Some(Mail { security: *security, host, port, user, password_file, from })
     }
 
     pub(super) fn url_path(&mut self, key: &str, default: &str) -> String {

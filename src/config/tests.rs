@@ -264,3 +264,43 @@ fn the_shipped_example_shows_the_defaults() {
     assert_eq!(example.sites[0].retention, defaults.sites[0].retention);
     assert_eq!(example.sites[0].signals, defaults.sites[0].signals);
 }
+
+#[test]
+fn the_mail_server_is_read_and_each_mistake_is_named() {
+    let mail = |text: &str| parse(&format!("[mail]\n{text}"), &[]).map(|config| config.mail);
+    assert_eq!(parse("", &[]).expect("valid").mail, None);
+    let from = "from = 'Metka <metka@clinic.example>'\n";
+    for (url, security, host, port) in [
+        ("smtp://127.0.0.1:2525", MailSecurity::Plain, "127.0.0.1", 2525),
+        ("smtp://mail.example", MailSecurity::Plain, "mail.example", 25),
+        ("smtps://mail.example", MailSecurity::Tls, "mail.example", 465),
+        ("smtp+starttls://mail.example/", MailSecurity::StartTls, "mail.example", 587),
+    ] {
+        let found = mail(&format!("url = '{url}'\n{from}")).expect("valid").expect("a server");
+        assert_eq!((found.security, found.host.as_str(), found.port), (security, host, port), "{url}");
+    }
+    let environment = [("METKA_MAIL__URL", "smtps://mail.example"), ("METKA_MAIL__FROM", "m@clinic.example")];
+    assert!(parse("", &environment).expect("valid").mail.is_some());
+    for (text, expected) in [
+        ("url = 'http://mail.example'\nfrom = 'm@clinic.example'", "mail.url: expected smtp://HOST:PORT"),
+        (
+            "url = 'smtps://u:secret@mail.example'\nfrom = 'm@clinic.example'",
+            "mail.url: expected smtp://HOST:PORT",
+        ),
+        ("url = 'smtps://mail.example'", "mail.from: expected a sender"),
+        ("url = 'smtps://mail.example'\nfrom = 'nobody'", "mail.from: expected a sender"),
+        (
+            "url = 'smtps://mail.example'\nfrom = 'm@clinic.example'\nuser = 'u'",
+            "mail.password_file: is needed",
+        ),
+        ("from = 'm@clinic.example'", "mail.from: means nothing without mail.url"),
+        (
+            "url = 'smtp://mail.example'\nfrom = 'm@clinic.example'\nuser = 'u'\npassword_file = 'p'",
+            "mail.url: a password goes over smtps",
+        ),
+        ("host = 'mail.example'", "mail.host"),
+    ] {
+        let error = mail(text).expect_err("a mistake").to_string();
+        assert!(error.contains(expected) && !error.contains("secret"), "{error}");
+    }
+}

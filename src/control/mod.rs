@@ -17,6 +17,7 @@
 //! | `POST /incident` | what is asked about incidents ([`crate::incident::Asked`]) |
 //! | `POST /retention` | `{"dry_run": bool}`: the retention job runs, after one under way; its report ([`crate::retention::Report`]) |
 //! | `POST /policy` | `{"site": ID or null}`: the policy's table, of all sites without one: `{"policy":[…]}` ([`crate::policy::Report`]) |
+//! | `POST /report` | a report is sent by mail, or its letter shown ([`crate::report::Asked`]) |
 //! | `POST /demo/remove` | `{"removed":n}` |
 //!
 //! What is privileged is written into the audit trail first, under the name of the
@@ -46,6 +47,7 @@ use tokio::sync::Semaphore;
 
 use crate::audit::{Action, Actor, Entry, legible};
 use crate::count::SiteCounts;
+use crate::report;
 use crate::retention::Mode;
 use crate::spool::Backlog;
 use crate::subject::SubjectError;
@@ -217,6 +219,10 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
             Ok(asked) => policy(state, asked["site"].as_str()).await,
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
+        (&Method::POST, "/report") => match asked(body).await {
+            Ok(asked) => report(state, &asked, asking).await,
+            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        },
         (&Method::POST, "/demo/remove") => match state.archive() {
             Some(archive) => match note(Action::DemoRemoved, None).await {
                 Ok(()) => {
@@ -236,12 +242,9 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
 
 /// What `metka status --json` prints.
 pub fn status(state: &State) -> Value {
-    described(
-        &state.counters.counts(),
-        &state.running.backlog(),
-        &json!(state.running.engine()),
-        &state.running.jobs(),
-    )
+    let mut jobs = state.running.jobs();
+    jobs["reports"] = state.reports.described();
+    described(&state.counters.counts(), &state.running.backlog(), &json!(state.running.engine()), &jobs)
 }
 
 /// The one shape of a status, of a running server or of what it left behind.
@@ -274,6 +277,20 @@ pub async fn ask(
         .site(id)
         .ok_or_else(|| ArchiveError::Question(vec![format!("#/site_id: no site {id:?} is configured")]))?;
     archive.query(site, question, now).await
+}
+
+async fn report(state: &State, asked: &report::Asked, by: Actor) -> Result<Value, (StatusCode, String)> {
+    let archive = state.archive().ok_or_else(not_ready)?;
+    // After one that the job is sending.
+    let _one = state.reports.one.lock().await;
+    let desk = report::Desk {
+        config: state.config.load_full(),
+        settings: state.settings.clone(),
+        trail: state.trail.clone(),
+        archive: &**archive,
+    };
+    let done = desk.send(asked, by, state.timestamp()).await;
+    done.map_err(|error| (status_of(error.is_of_the_question()), error.to_string()))
 }
 
 async fn policy(state: &State, only: Option<&str>) -> Result<Value, (StatusCode, String)> {

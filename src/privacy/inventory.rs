@@ -37,6 +37,8 @@ pub enum Place {
     Rights,
     /// `audit/`.
     Audit,
+    /// `settings/`: what people keep beside the numbers.
+    Settings,
 }
 
 /// What a field says of a person.
@@ -135,7 +137,7 @@ pub fn field(place: Place, name: &str) -> Option<&'static Field> {
 // === impl Place ===
 
 impl Place {
-    pub const ALL: [Place; 15] = [
+    pub const ALL: [Place; 16] = [
         Place::Table("hits"),
         Place::Table("refusals"),
         Place::Table("erase_queue"),
@@ -151,6 +153,7 @@ impl Place {
         Place::RetentionReport,
         Place::Rights,
         Place::Audit,
+        Place::Settings,
     ];
 
     pub fn name(self) -> &'static str {
@@ -164,6 +167,7 @@ impl Place {
             Place::RetentionReport => "retention/last.json",
             Place::Rights => "rights",
             Place::Audit => "audit",
+            Place::Settings => "settings",
         }
     }
 }
@@ -310,6 +314,15 @@ mod tests {
             found.remove("version");
             assert_eq!(found, names(place), "{file}");
         }
+    }
+
+    #[test]
+    fn the_settings_of_a_site_have_exactly_these_lists() {
+        let empty = serde_json::to_value(crate::settings::Settings::default()).expect("JSON");
+        let mut found: BTreeSet<String> = empty.as_object().expect("an object").keys().cloned().collect();
+        found.remove("version");
+        found.remove("last");
+        assert_eq!(found, names(Place::Settings));
     }
 
     #[test]

@@ -18,6 +18,7 @@
 
 mod heap;
 mod refusals;
+mod reports;
 mod retention;
 mod running;
 mod storage;
@@ -228,6 +229,7 @@ async fn back(
         async move { control::serve(state, control_listener, until_stopped(stopped)).await }
     });
     let bringing_up = tokio::spawn(storage.clone().bring_up(state.clone(), shipping_stopped));
+    tokio::spawn(reports::run(state.clone()));
     announce(&state)?;
 
     let mut disk_failure = None;

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use crate::config::{self, Config, Site};
 use crate::engine::{State as EngineState, Supervisor};
 use crate::query::{self, QueryError};
+use crate::settings;
 use crate::ship::{self, Found, ShipMetrics, Sink, SinkError};
 use crate::spool::{Batch, Outlet, Unverified};
 use crate::store::{self, Endpoint, StorageError, migrate};
@@ -50,7 +51,11 @@ pub(super) struct View {
 pub(crate) struct Inserts(pub(crate) store::Storage);
 
 /// [`store::Storage`] as the web address needs it.
-pub(crate) struct Questions(pub(crate) store::Storage);
+pub(crate) struct Questions {
+    pub(crate) store: store::Storage,
+    /// What each site keeps beside its numbers: goals, segments.
+    pub(crate) settings: Arc<settings::Store>,
+}
 
 // === impl Storage ===
 
@@ -88,7 +93,8 @@ impl Storage {
             () = self.until_ready(&state) => {}
         }
         let erasures = tokio::spawn(recheck_erasures(state.clone()));
-        state.set_archive(Box::new(Questions(self.store.clone())));
+        state
+            .set_archive(Box::new(Questions { store: self.store.clone(), settings: state.settings.clone() }));
         let history = state.demo.then(|| tokio::spawn(load_demo(self.store.clone(), state.clone())));
         ship::run(self.outlet.clone(), Inserts(self.store.clone()), self.view.ship.clone(), stopped).await;
         erasures.abort();
@@ -251,6 +257,13 @@ impl From<StorageError> for SinkError {
 
 // === impl Questions ===
 
+impl Questions {
+    /// For a command, which has no store of settings yet.
+    pub(crate) fn beside(store: store::Storage, config: &Config) -> Questions {
+        Questions { store, settings: Arc::new(settings::Store::new(&config.data_dir)) }
+    }
+}
+
 impl Archive for Questions {
     fn query<'a>(
         &'a self,
@@ -258,11 +271,11 @@ impl Archive for Questions {
         question: &'a Value,
         now: jiff::Timestamp,
     ) -> Answering<'a, Result<Value, ArchiveError>> {
-        Box::pin(async move { Ok(query::run(&self.0, site, question, now).await?) })
+        Box::pin(async move { Ok(query::run(&self.store, site, question, now).await?) })
     }
 
     fn live<'a>(&'a self, site: &'a Site, now: jiff::Timestamp) -> Answering<'a, Result<u64, ArchiveError>> {
-        Box::pin(async move { Ok(query::live(&self.0, site, now).await?) })
+        Box::pin(async move { Ok(query::live(&self.store, site, now).await?) })
     }
 
     fn refusals<'a>(
@@ -272,7 +285,7 @@ impl Archive for Questions {
         to: jiff::Timestamp,
     ) -> Answering<'a, Result<Value, ArchiveError>> {
         Box::pin(async move {
-            let hours = self.0.refusals(site, from.as_second(), to.as_second()).await?;
+            let hours = self.store.refusals(site, from.as_second(), to.as_second()).await?;
             let instant = |seconds| jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string();
             let results: Vec<Value> = hours
                 .into_iter()
@@ -283,7 +296,7 @@ impl Archive for Questions {
     }
 
     fn remove_demo(&self) -> Answering<'_, Result<u64, ArchiveError>> {
-        Box::pin(async move { Ok(demo::remove(&self.0).await?) })
+        Box::pin(async move { Ok(demo::remove(&self.store).await?) })
     }
 }
 

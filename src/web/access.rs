@@ -1,4 +1,4 @@
-//! Who asks: bearer token or session cookie, and whether the request comes from
+//! Who asks: bearer token, session cookie, or a shared link ([`super::share`]), and whether the request comes from
 //! our own pages.
 //!
 //! A request that carries an `Authorization` header is judged by it alone. A
@@ -26,9 +26,9 @@ const HOST_COOKIE: &str = "__Host-metka_session";
 const MAX_CREDENTIAL_BYTES: usize = 256;
 
 /// Who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Principal {
-    /// The login, or the token's name.
+    /// The login, the token's name, or the link's id.
     pub name: String,
     pub role: Role,
     /// The only site it may ask about; none is all.
@@ -37,7 +37,7 @@ pub struct Principal {
 }
 
 /// How they proved it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Credential {
     Session {
         /// The cookie's value.
@@ -47,6 +47,8 @@ pub enum Credential {
     },
     /// Its id, which is not secret.
     Token { id: String },
+    /// A shared link, with the filters that hold under it.
+    Link { id: String, filters: serde_json::Value },
 }
 
 // === impl Principal ===
@@ -66,6 +68,7 @@ impl Principal {
         match &self.by {
             Credential::Session { .. } => Actor::Person(self.name.clone()),
             Credential::Token { id } => Actor::Token { id: id.clone(), name: self.name.clone() },
+            Credential::Link { .. } => Actor::Visitor,
         }
     }
 

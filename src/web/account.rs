@@ -325,7 +325,7 @@ fn too_many(wait: Duration) -> Answer {
 
 /// What stands for the sender in the limits: the address as the collector would
 /// see it, of IPv6 the /64.
-fn source(state: &State, peer: IpAddr, headers: &HeaderMap) -> [u8; 9] {
+pub(super) fn source(state: &State, peer: IpAddr, headers: &HeaderMap) -> [u8; 9] {
     client(peer, headers, &state.config.load().collect).ip.prefix()
 }
 

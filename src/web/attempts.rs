@@ -5,6 +5,9 @@
 //! from a source, the next attempts wait until the quota has grown again. Logins that
 //! do not exist are counted alike, so that the answer tells nothing.
 //!
+//! Wrong secrets of shared links are counted apart, by source alone: a link that has
+//! expired must keep nobody from signing in.
+//!
 //! Accounts and sources are keyed hashes cut to 16 bits: the tables are bounded
 //! whatever is tried, hold no login and no address, and a collision only makes
 //! two strangers share a quota.
@@ -21,16 +24,22 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 pub const ACCOUNT_BURST: u32 = 10;
 /// Failures in a row from one source: an office shares an address.
 pub const SOURCE_BURST: u32 = 30;
+/// Wrong secrets of shared links in a row from one source: the calls of some pages
+/// whose link has ended.
+pub const LINK_BURST: u32 = 60;
 /// One more attempt is allowed each so many seconds: 1440 guesses a day
 /// against one account.
 const ACCOUNT_PERIOD: Duration = Duration::from_secs(60);
 const SOURCE_PERIOD: Duration = Duration::from_secs(20);
+/// 30 a minute against secrets of 128 bits.
+const LINK_PERIOD: Duration = Duration::from_secs(2);
 
 /// The counters of failures.
 pub struct Attempts {
     key: [u8; 32],
     accounts: Table,
     sources: Table,
+    links: Table,
 }
 
 struct Table {
@@ -49,6 +58,7 @@ impl Default for Attempts {
             key,
             accounts: Table::new(ACCOUNT_BURST, ACCOUNT_PERIOD),
             sources: Table::new(SOURCE_BURST, SOURCE_PERIOD),
+            links: Table::new(LINK_BURST, LINK_PERIOD),
         }
     }
 }
@@ -65,6 +75,16 @@ impl Attempts {
     pub fn failed(&self, login: &str, source: &[u8]) {
         self.accounts.failed(self.cut(b'a', login.as_bytes()));
         self.sources.failed(self.cut(b's', source));
+    }
+
+    /// How long this source has to wait before it shows another link.
+    pub fn wait_for_link(&self, source: &[u8]) -> Option<Duration> {
+        self.links.wait(self.cut(b'l', source))
+    }
+
+    /// The secret of a link was wrong.
+    pub fn link_failed(&self, source: &[u8]) {
+        self.links.failed(self.cut(b'l', source));
     }
 
     /// Tells one source from another for as long as this process runs, and nothing more.
@@ -136,5 +156,18 @@ mod tests {
         }
         assert!(attempts.wait("olga", b"source").is_some());
         assert!(attempts.wait("olga", b"another source").is_none());
+    }
+
+    #[test]
+    fn a_source_of_wrong_links_waits_and_may_sign_in() {
+        let attempts = Attempts::default();
+        for number in 0..=LINK_BURST {
+            assert!(attempts.wait_for_link(b"source").is_none(), "attempt {number}");
+            attempts.link_failed(b"source");
+        }
+        let wait = attempts.wait_for_link(b"source").expect("the source waits");
+        assert!(wait <= LINK_PERIOD);
+        assert!(attempts.wait("olga", b"source").is_none());
+        assert!(attempts.wait_for_link(b"another source").is_none());
     }
 }

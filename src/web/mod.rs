@@ -8,6 +8,8 @@
 //! - `access`, `role`, `sessions`, `people`, `password`, `attempts`, `first`, `totp`:
 //!   who asks, and how they prove it
 //! - `officer`: requests, jobs about people, trail, retention, disclosures, incidents, policy
+//! - `share`: shared links, and what they open
+//! - `settings`, `staff`: what a site keeps beside its numbers; people and tokens
 //! - `failures`: wrong sign-ins, as few entries of the audit trail as will do
 //! - `stats`, `refusals`, `account`, `second_factor`, `pages`, `debug`, `metrics`: the handlers
 //! - `running`: the rest of the server, as two traits
@@ -34,6 +36,9 @@ pub mod routes;
 pub mod running;
 mod second_factor;
 pub mod sessions;
+mod settings;
+pub mod share;
+mod staff;
 mod stats;
 pub mod totp;
 
@@ -55,6 +60,8 @@ use tokio::sync::{Semaphore, watch};
 use crate::audit::{Entry, Trail};
 use crate::config::Config;
 use crate::count::Counters;
+use crate::report;
+use crate::settings::Store;
 use crate::tls::http2::{self, Patience, Progress};
 use crate::tls::{Accepted, Terminator};
 pub use metrics::text as metrics_text;
@@ -91,6 +98,10 @@ pub struct State {
     pub metrics: metrics::Metrics,
     /// Whether the demo clinic is served.
     pub demo: bool,
+    /// Goals, funnels and the like of each site.
+    pub settings: Arc<Store>,
+    /// What became of reports by mail.
+    pub reports: report::status::Status,
     archive: ArcSwapOption<Box<dyn Archive>>,
     queries: Semaphore,
     clock: fn() -> jiff::Timestamp,
@@ -118,6 +129,8 @@ impl State {
             trail,
             failures: failures::Failures::default(),
             metrics: metrics::Metrics::default(),
+            settings: Arc::new(Store::new(&data_dir)),
+            reports: report::status::Status::default(),
             archive: ArcSwapOption::empty(),
             queries: Semaphore::new(stats::MAX_QUERIES),
             config,

@@ -198,6 +198,12 @@ fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'
         (_, "/api/v2/query") => ("A stats question", json, None),
         (_, "/api/v1/sites") => ("The sites that the asker may see", json, None),
         (_, "/api/v1/live") => ("Persons in the last five minutes", json, Some("site_id")),
+        ("GET", "/api/v1/settings") => {
+            ("Goals, funnels, segments, notes, shared links and reports of a site", json, Some("site_id"))
+        }
+        (_, "/api/v1/settings") => ("Puts one of them there, or removes it", json, None),
+        ("GET", "/api/v1/people") => ("Who may sign in, and the tokens of programs", json, None),
+        (_, "/api/v1/people") => ("Adds, changes or removes a person or a token", json, None),
         (_, "/api/v1/refusals") => {
             ("Refused hits by hour and reason, without addresses", json, Some("site_id"))
         }

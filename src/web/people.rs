@@ -305,6 +305,22 @@ impl Roster {
     }
 
     pub fn remove(&mut self, login: &str) -> Result<(), PeopleError> {
+        self.may_lose(login)?;
+        self.people.retain(|person| person.login != login);
+        Ok(())
+    }
+
+    /// Gives an account another role, from its next request on, and returns the one it had.
+    pub fn set_role(&mut self, login: &str, role: Role) -> Result<Role, PeopleError> {
+        if role != Role::Owner {
+            self.may_lose(login)?;
+        }
+        let person = self.person_mut(login)?;
+        Ok(std::mem::replace(&mut person.role, role))
+    }
+
+    /// An error for the last owner who can sign in, and for nobody.
+    fn may_lose(&self, login: &str) -> Result<(), PeopleError> {
         let person = self.person(login).ok_or_else(|| PeopleError::NoPerson(login.to_owned()))?;
         let another_owner = self
             .people
@@ -313,7 +329,6 @@ impl Roster {
         if person.role == Role::Owner && person.password.is_some() && !another_owner {
             return Err(PeopleError::LastOwner(login.to_owned()));
         }
-        self.people.retain(|person| person.login != login);
         Ok(())
     }
 
@@ -415,6 +430,10 @@ mod tests {
             ),
             (people.change(|roster| roster.add("a b", Role::Viewer, None, 1)).unwrap_err(), "is not a name"),
             (people.change(|roster| roster.remove("olga")).unwrap_err(), "last owner"),
+            (
+                people.change(|roster| roster.set_role("olga", Role::Officer).map(drop)).unwrap_err(),
+                "last owner",
+            ),
             (people.change(|roster| roster.remove("nobody")).unwrap_err(), "there is no login"),
             (people.change(|roster| roster.revoke_token("t").map(|_| ())).unwrap_err(), "there is no token"),
         ] {

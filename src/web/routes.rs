@@ -2,7 +2,8 @@
 //!
 //! A request meets, in this order: its path (404), its method (405), the
 //! cross-site check (403), who asks (401), their role (403), the body's type
-//! and size (415, 413), and then the handler. Tests walk the same table.
+//! and size (415, 413), the filters of a shared link ([`super::share`]), and then the
+//! handler. Tests walk the same table.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -19,7 +20,9 @@ use serde_json::Value;
 use super::access::{self, Credential, Principal};
 use super::answer::{self, Answer};
 use super::role::Role;
-use super::{State, account, debug, metrics, officer, pages, refusals, second_factor, stats};
+use super::{
+    State, account, debug, metrics, officer, pages, refusals, second_factor, settings, share, staff, stats,
+};
 use crate::accept::event::is_packed;
 use crate::accept::route::is_framed_oddly;
 use crate::headers;
@@ -83,6 +86,7 @@ pub static ROUTES: &[Route] = &[
     route!(GET "/" Needs::Nothing, pages::dashboard),
     route!(GET "/login" Needs::Nothing, pages::dashboard),
     route!(GET "/officer" Needs::Nothing, pages::dashboard),
+    route!(GET "/share/*" Needs::Nothing, share::page),
     route!(GET "/assets/*" Needs::Nothing, pages::asset),
     route!(GET "/favicon.ico" Needs::Nothing, pages::asset),
     route!(GET "/favicon.svg" Needs::Nothing, pages::asset),
@@ -96,6 +100,8 @@ pub static ROUTES: &[Route] = &[
     route!(POST "/api/v2/query" Needs::Role(Role::Viewer), stats::query),
     route!(GET "/api/v1/sites" Needs::Role(Role::Viewer), stats::sites),
     route!(GET "/api/v1/live" Needs::Role(Role::Viewer), stats::live),
+    route!(GET "/api/v1/settings" Needs::Role(Role::Viewer), settings::read),
+    route!(POST "/api/v1/settings" Needs::Role(Role::Viewer), settings::change),
     route!(GET "/api/v1/refusals" Needs::OneOf(&[Role::Security, Role::Officer]), refusals::refusals),
     route!(GET "/api/v1/requests" Needs::Role(Role::Officer), officer::requests::list),
     route!(POST "/api/v1/requests" Needs::Role(Role::Officer), officer::requests::receive),
@@ -114,6 +120,8 @@ pub static ROUTES: &[Route] = &[
     route!(GET "/api/v1/incidents/*" Needs::Role(Role::Officer), officer::incidents::show),
     route!(POST "/api/v1/incidents/*" Needs::Role(Role::Officer), officer::incidents::change),
     route!(GET "/api/v1/policy" Needs::Role(Role::Officer), officer::policy::table),
+    route!(GET "/api/v1/people" Needs::Role(Role::Owner), staff::list),
+    route!(POST "/api/v1/people" Needs::Role(Role::Owner), staff::change),
     route!(GET "/api/v1/session" Needs::Session, account::who),
     route!(POST "/api/v1/session" Needs::Nothing, account::sign_in),
     route!(DELETE "/api/v1/session" Needs::Nothing, account::sign_out),
@@ -151,7 +159,7 @@ async fn route(state: Arc<State>, peer: IpAddr, request: Request<Incoming>) -> A
     if access::is_cross_site(&state, &parts.method, &parts.headers) {
         return answer::error(StatusCode::FORBIDDEN, "the request comes from another site");
     }
-    let principal = match admit(&state, peer, &parts.headers, route.needs) {
+    let principal = match admit(&state, peer, &parts.headers, route) {
         Ok(principal) => principal,
         Err(refused) => return *refused,
     };
@@ -163,6 +171,13 @@ async fn route(state: Arc<State>, peer: IpAddr, request: Request<Incoming>) -> A
     } else {
         Value::Null
     };
+    let body = match &principal {
+        Some(principal) => match share::confine(principal, route.path, body) {
+            Ok(body) => body,
+            Err(answer) => return *answer,
+        },
+        None => body,
+    };
     let asked = Asked { state, peer, uri: parts.uri, headers: parts.headers, principal, body };
     (route.handler)(asked).await
 }
@@ -171,10 +186,20 @@ fn admit(
     state: &State,
     peer: IpAddr,
     headers: &HeaderMap,
-    needs: Needs,
+    route: &Route,
 ) -> Result<Option<Principal>, Box<Answer>> {
-    let roles: &[Role] = match &needs {
-        Needs::Nothing => return Ok(None),
+    if route.needs == Needs::Nothing {
+        return Ok(None);
+    }
+    // Whatever else stands beside it.
+    if let Some(principal) = share::principal(state, peer, headers)? {
+        return match share::is_open(&route.method, route.path) {
+            true => Ok(Some(principal)),
+            false => refuse(StatusCode::FORBIDDEN, "a shared link does not open this"),
+        };
+    }
+    let roles: &[Role] = match &route.needs {
+        Needs::Nothing => &[],
         Needs::LocalOrRole(_) if access::is_local(peer, headers) => return Ok(None),
         Needs::Session => &[],
         Needs::LocalOrRole(role) | Needs::Role(role) => std::slice::from_ref(role),
@@ -190,7 +215,7 @@ fn admit(
     };
     match (roles, &principal.by) {
         ([], Credential::Session { .. }) => Ok(Some(principal)),
-        ([], Credential::Token { .. }) => refuse(StatusCode::FORBIDDEN, "this needs a signed-in person"),
+        ([], _) => refuse(StatusCode::FORBIDDEN, "this needs a signed-in person"),
         (roles, _) if roles.iter().any(|role| principal.role.includes(*role)) => Ok(Some(principal)),
         (roles, _) => {
             let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();

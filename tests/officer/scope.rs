@@ -48,6 +48,11 @@ fn ways(browser: &Browser, number: &str, act: &str) -> Vec<Way> {
             "/api/v1/incidents/I-2026-0001",
             json!({ "match": ["patient-1"] }),
         ),
+        way("GET", "/api/v1/settings", "/api/v1/settings?site_id=clinic", Value::Null),
+        way("POST", "/api/v1/settings", "/api/v1/settings", note()),
+        // About all sites: not for a token that is bound to one.
+        way("GET", "/api/v1/people", "/api/v1/people", Value::Null),
+        way("POST", "/api/v1/people", "/api/v1/people", person()),
         way("GET", "/api/v1/policy", "/api/v1/policy?site_id=clinic", Value::Null),
         // About all sites: not for a token that is bound to one.
         way("POST", "/api/v1/retention", "/api/v1/retention", json!({ "dry_run": true })),
@@ -63,6 +68,16 @@ fn disclosure() -> Value {
     })
 }
 
+/// Something that everybody may write beside the numbers.
+fn note() -> Value {
+    json!({ "site_id": "clinic", "put": { "note": { "day": "2026-11-26", "text": "новая страница" } } })
+}
+
+/// Somebody who is there, and keeps the role.
+fn person() -> Value {
+    json!({ "change": { "login": "vera", "role": "viewer" } })
+}
+
 fn incident() -> Value {
     json!({
         "site": "clinic", "kind": "access", "from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z",
@@ -75,6 +90,7 @@ const OF_NO_SITE: &[&str] = &[
     "/",
     "/login",
     "/officer",
+    "/share/*",
     "/assets/*",
     "/favicon.ico",
     "/favicon.svg",
@@ -103,6 +119,8 @@ fn each_cell_of_role_route_and_site_is_as_the_route_table_declares() {
     let gone = visitor(&server, "clinic", "/");
     stored(&server, "clinic", 2);
     let owner = Asker::new(&server, "owner", None);
+    let vera = json!({ "add": { "login": "vera", "role": "viewer", "password": "long enough" } });
+    owner.done("/api/v1/people", &vera);
     let erased = owner.done(
         "/api/v1/subjects",
         &json!({ "job": "erase", "site": "clinic", "who": { "cookie": gone.value() }, "purpose": PURPOSE }),
@@ -137,7 +155,7 @@ fn each_cell_of_role_route_and_site_is_as_the_route_table_declares() {
                     Needs::OneOf(needed) => needed.iter().any(|one| role.includes(*one)),
                     _ => panic!("{} is about a site and needs no role", route.path),
                 };
-                let is_of_all = way.path == "/api/v1/retention";
+                let is_of_all = ["/api/v1/retention", "/api/v1/people"].contains(&way.path);
                 let sees = if is_of_all { site.is_none() } else { site != Some("other") };
                 let reply = match way.method {
                     "GET" => asker.get(&way.target),

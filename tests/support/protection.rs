@@ -46,6 +46,8 @@ pub enum Kind<'a> {
     Data,
     Visitor,
     Own,
+    /// The same page under a shared link.
+    Shared,
     /// With the collector's origin.
     Demo(&'a str),
 }
@@ -59,13 +61,13 @@ pub fn compare(what: &str, kind: Kind, https: bool, found: impl Fn(&str) -> Opti
             Some("default-src 'none'; style-src 'self'; form-action 'self'".to_owned()),
             Some("same-origin"),
         ),
-        Kind::Own => (
+        Kind::Own | Kind::Shared => (
             Some(
                 "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
                  connect-src 'self'; manifest-src 'self'; form-action 'self'"
                     .to_owned(),
             ),
-            Some("same-origin"),
+            Some(if kind == Kind::Own { "same-origin" } else { "no-referrer" }),
         ),
         Kind::Demo(collector) => (
             Some(format!(

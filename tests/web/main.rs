@@ -505,6 +505,7 @@ fn kind<'a>(route: &Route, signed_in: bool, collector: &'a str) -> Kind<'a> {
     let demo = metka::assets::find("demo/index.html").is_some();
     match route.path {
         "/" | "/login" | "/officer" if built() => Kind::Own,
+        "/share/*" if built() => Kind::Shared,
         "/debug/hit" if signed_in => Kind::Own,
         "/demo/*" if demo => Kind::Demo(collector),
         _ => Kind::Data,

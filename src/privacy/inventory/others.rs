@@ -6,6 +6,7 @@ use super::Source::{Computed, Connection, Operator, Page, Settings};
 use super::Term::{BackupMaxAge, Fixed, IpDays, Removed, Replaced, UntilStored};
 use super::{Field, Place, at};
 
+const SETTINGS: Place = Place::Settings;
 const REFUSALS: Place = Place::Table("refusals");
 const ERASE_QUEUE: Place = Place::Table("erase_queue");
 const BLOCKED: Place = Place::Table("blocked");
@@ -576,5 +577,46 @@ pub(super) const FIELDS: &[Field] = &[
         (Fixed("retention.audit_days of the longest site"), Operator),
         "Who looked at, changed or took out what, when and why; visitors as keyed hashes.",
         "Кто, когда и зачем смотрел, менял или выгружал данные; посетители указаны хешем.",
+    ),
+    at(
+        SETTINGS,
+        "goals",
+        (No, "6.2.3"),
+        (Removed, Operator),
+        "What visitors are wanted to do: an event, a page, a scroll, a click on an ad.",
+        "Чего ждут от посетителей: событие, страница, прокрутка, нажатие на рекламный блок.",
+    ),
+    at(SETTINGS, "funnels", (No, "6.2.3"), (Removed, Operator), "Goals in their order.", "Цели по порядку."),
+    at(
+        SETTINGS,
+        "segments",
+        (Staff, "5.5"),
+        (Removed, Operator),
+        "Filters under a name, and who made them.",
+        "Фильтры под именем и кто их сохранил.",
+    ),
+    at(
+        SETTINGS,
+        "notes",
+        (Staff, "5.5"),
+        (Removed, Operator),
+        "A remark on a day of the graph, and who made it.",
+        "Пометка к дню на графике и кто её сделал.",
+    ),
+    at(
+        SETTINGS,
+        "links",
+        (No, "5.5"),
+        (Removed, Operator),
+        "Addresses under which guarded numbers are shown: name, end, filters, a hash of the secret.",
+        "Адреса, по которым видны обобщённые числа: название, срок, фильтры, хеш секрета.",
+    ),
+    at(
+        SETTINGS,
+        "reports",
+        (Staff, "5.5"),
+        (Removed, Operator),
+        "To which addresses of the operator's people reports go, how often, which was sent last.",
+        "На какие адреса сотрудников отправляются отчёты, как часто и какой отправлен последним.",
     ),
 ];

@@ -34,13 +34,13 @@ use crate::subject::SubjectError;
 
 impl Asked {
     /// The body, as what the route takes.
-    fn read<T: DeserializeOwned>(&self) -> Result<T, Box<Answer>> {
+    pub(in crate::web) fn read<T: DeserializeOwned>(&self) -> Result<T, Box<Answer>> {
         serde_json::from_value(self.body.clone())
             .map_err(|error| wrong(format_args!("the body cannot be read: {error}")))
     }
 
     /// The site of this id, if it is one that whoever asks may see.
-    fn site(&self, id: &str) -> Result<Site, Box<Answer>> {
+    pub(in crate::web) fn site(&self, id: &str) -> Result<Site, Box<Answer>> {
         let config = self.state.config.load();
         let site = config.site(id).filter(|site| self.principal().may_see(&site.id));
         site.cloned().ok_or_else(|| Box::new(answer::unauthorized()))
@@ -56,7 +56,7 @@ impl Asked {
     }
 
     /// Refuses a token that is bound to a site where all sites are meant.
-    fn all_sites(&self) -> Result<(), Box<Answer>> {
+    pub(in crate::web) fn all_sites(&self) -> Result<(), Box<Answer>> {
         match self.principal().site {
             None => Ok(()),
             Some(_) => Err(Box::new(answer::unauthorized())),
@@ -64,22 +64,22 @@ impl Asked {
     }
 }
 
-fn wrong(text: impl std::fmt::Display) -> Box<Answer> {
+pub(in crate::web) fn wrong(text: impl std::fmt::Display) -> Box<Answer> {
     Box::new(answer::error(StatusCode::BAD_REQUEST, text))
 }
 
-fn not_found(text: impl std::fmt::Display) -> Box<Answer> {
+pub(in crate::web) fn not_found(text: impl std::fmt::Display) -> Box<Answer> {
     Box::new(answer::error(StatusCode::NOT_FOUND, text))
 }
 
 /// What did not work here; the reason goes to the log.
-fn failed(part: &str, error: impl std::fmt::Display) -> Box<Answer> {
+pub(in crate::web) fn failed(part: &str, error: impl std::fmt::Display) -> Box<Answer> {
     tracing::error!(%error, part, "an officer's question could not be answered");
     Box::new(answer::error(StatusCode::INTERNAL_SERVER_ERROR, format_args!("{part} cannot be used")))
 }
 
 /// The work panicked, which has been reported.
-fn panicked() -> Box<Answer> {
+pub(in crate::web) fn panicked() -> Box<Answer> {
     Box::new(answer::error(StatusCode::INTERNAL_SERVER_ERROR, "an internal error"))
 }
 
