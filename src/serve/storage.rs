@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use crate::config::{self, Config, Site};
 use crate::engine::{State as EngineState, Supervisor};
 use crate::query::{self, QueryError};
+use crate::settings::Settings;
 use crate::ship::{self, Found, ShipMetrics, Sink, SinkError};
 use crate::spool::{Batch, Outlet, Unverified};
 use crate::store::{self, Endpoint, StorageError, migrate};
@@ -251,6 +252,13 @@ impl From<StorageError> for SinkError {
 
 // === impl Questions ===
 
+impl Questions {
+    /// What the people of a site keep beside its numbers.
+    fn settings(&self, _site: &str) -> Settings {
+        Settings::default()
+    }
+}
+
 impl Archive for Questions {
     fn query<'a>(
         &'a self,
@@ -261,8 +269,17 @@ impl Archive for Questions {
         Box::pin(async move { Ok(query::run(&self.0, site, question, now).await?) })
     }
 
-    fn live<'a>(&'a self, site: &'a Site, now: jiff::Timestamp) -> Answering<'a, Result<u64, ArchiveError>> {
-        Box::pin(async move { Ok(query::live(&self.0, site, now).await?) })
+    fn report<'a>(
+        &'a self,
+        report: query::Report,
+        site: &'a Site,
+        question: &'a Value,
+        now: jiff::Timestamp,
+    ) -> Answering<'a, Result<Value, ArchiveError>> {
+        Box::pin(async move {
+            let settings = self.settings(&site.id);
+            Ok(query::report::run(report, &self.0, site, &settings, question, now).await?)
+        })
     }
 
     fn refusals<'a>(
