@@ -16,6 +16,8 @@
 //! 4. one row per group and visit;
 //! 5. one row per group: the answer.
 //!
+//! The first two are those of questions about whole visits too ([`super::report`]).
+//!
 //! A hit that comes before its person's first page view or event (in the day
 //! before the range) is in no visit; it counts for ad blocks and engagement,
 //! under its own attributes.
@@ -57,7 +59,7 @@ pub(super) struct Builder<'a> {
     query: &'a Query,
     visible: Visible<'a>,
     fields: Vec<String>,
-    /// What hits of other persons than those asked about are known by: ` AND …`.
+    /// A further condition on hits, ` AND …`, which leaves out persons the question is not about.
     pub(super) only: &'static str,
     pub(super) params: Vec<(String, Param)>,
 }

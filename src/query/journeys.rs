@@ -18,12 +18,12 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::compile::{Builder, Statement};
+use super::compile::{Builder, Of, Statement};
 use super::filter::short;
 use super::names::{Dimension, EventField};
 use super::report::{Common, IN_RANGE, whole};
 use super::visible::Visible;
-use super::{QueryError, ask, compile::Of};
+use super::{QueryError, ask};
 use crate::config::Site;
 use crate::event::Kind;
 use crate::settings::Settings;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use metka::config::Site;
-use metka::query::{QueryError, Report, Visible, cohorts, funnel, journeys, live, report};
+use metka::query::{QueryError, Report, Statement, Visible, cohorts, funnel, journeys, live, report};
 use metka::settings::{Aim, Goal, Settings};
 use metka::store::Param;
 use proptest::prelude::*;
@@ -24,19 +24,14 @@ fn now() -> Timestamp {
 }
 
 /// The mistakes of a question, or its statement.
-fn judged(
-    report: Report,
-    question: &Value,
-    settings: &Settings,
-) -> Result<(String, Vec<(String, Param)>), Vec<String>> {
+fn judged(report: Report, question: &Value, settings: &Settings) -> Result<Statement, Vec<String>> {
     let (site, now, visible) = (site(), now(), Visible::unblocked("metka"));
-    let statement = match report {
+    Ok(match report {
         Report::Funnel => funnel::compile(&funnel::parse(question, &site, settings, now)?, visible),
         Report::Journeys => journeys::compile(&journeys::parse(question, &site, settings, now)?, visible),
         Report::Retention => cohorts::compile(&cohorts::parse(question, &site, settings, now)?, visible),
         Report::Live => live::compile(&live::parse(question, &site, settings, now)?, visible),
-    };
-    Ok((statement.sql, statement.params))
+    })
 }
 
 #[test]
@@ -196,7 +191,7 @@ fn five_thousand_questions_leave_no_typed_text_in_the_sql() {
     let compiled = std::cell::Cell::new(0);
     runner
         .run(&question(), |(report, question, settings)| {
-            let Ok((sql, params)) = judged(report, &question, &settings) else { return Ok(()) };
+            let Ok(Statement { sql, params }) = judged(report, &question, &settings) else { return Ok(()) };
             compiled.set(compiled.get() + 1);
             prop_assert!(!sql.contains(MARK) && sql.is_ascii(), "{}", sql);
             for (name, value) in &params {
