@@ -46,6 +46,7 @@ const METRICS: &[&str] = &[
     "ad_viewable",
     "ad_clicks",
     "ad_ctr",
+    "ad_viewable_rate",
 ];
 const MINUTE: i64 = 60_000;
 
@@ -281,7 +282,7 @@ fn metrics_for(dimensions: &[String]) -> Vec<&'static str> {
 /// Rounding as documented, whichever way a tie goes.
 fn agree(metric: &str, found: &Value, expected: Option<f64>) -> bool {
     let unit = match metric {
-        "views_per_visit" | "ad_ctr" => 0.01,
+        "views_per_visit" | "ad_ctr" | "ad_viewable_rate" => 0.01,
         "percentage" => 0.1,
         "bounce_rate" | "visit_duration" | "scroll_depth" | "time_on_page" => 1.0,
         _ => return found.as_u64().map(|n| n as f64) == expected,

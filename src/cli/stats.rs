@@ -19,7 +19,9 @@ const MAX_QUESTION_BYTES: u64 = crate::web::routes::MAX_BODY_BYTES as u64;
 
 #[derive(clap::Args)]
 pub struct StatsArgs {
-    /// A file with a question in the form of POST /api/v2/query; - is standard input
+    /// A file with a question in the form of POST /api/v2/query; - is standard input.
+    /// With "report": "funnel", "journeys", "retention" or "live" it is one in the form of
+    /// POST /api/v2/funnel, /journeys, /retention or GET /api/v1/live
     #[arg(value_name = "QUERY.json")]
     question: PathBuf,
 }

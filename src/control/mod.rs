@@ -5,7 +5,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /status` | what `metka status --json` prints |
-//! | `POST /stats` | a stats question, as `/api/v2/query` answers it |
+//! | `POST /stats` | a stats question, as `/api/v2/query` answers it; with `"report":"funnel"` (`journeys`, `retention`, `live`) as those do |
 //! | `POST /reload` | configuration and geo data are read again: `{"changed":[…]}` |
 //! | `POST /flush` | returns once storage has all that waited when it was asked |
 //! | `POST /spool/replay` | `{"id": HEX or null}`: dead letters are sent again: `{"replayed":n,"dead":[…]}` |
@@ -48,6 +48,8 @@ use tokio::sync::Semaphore;
 use crate::audit::{Action, Actor, Entry, legible};
 use crate::count::SiteCounts;
 use crate::report;
+use crate::query::Report;
+use crate::query::filter::short;
 use crate::retention::Mode;
 use crate::spool::Backlog;
 use crate::subject::SubjectError;
@@ -276,7 +278,16 @@ pub async fn ask(
     let site = config
         .site(id)
         .ok_or_else(|| ArchiveError::Question(vec![format!("#/site_id: no site {id:?} is configured")]))?;
-    archive.query(site, question, now).await
+    let Some(name) = question.get("report") else { return archive.query(site, question, now).await };
+    let report = name.as_str().and_then(Report::parse).ok_or_else(|| {
+        let names = Report::ALL.map(Report::name).join(", ");
+        ArchiveError::Question(vec![format!("#/report: expected one of {names}, not {}", short(name))])
+    })?;
+    let mut question = question.clone();
+    if let Some(object) = question.as_object_mut() {
+        object.remove("report");
+    }
+    archive.report(report, site, &question, now).await
 }
 
 async fn report(state: &State, asked: &report::Asked, by: Actor) -> Result<Value, (StatusCode, String)> {

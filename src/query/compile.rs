@@ -16,6 +16,8 @@
 //! 4. one row per group and visit;
 //! 5. one row per group: the answer.
 //!
+//! The first two are those of questions about whole visits too ([`super::report`]).
+//!
 //! A hit that comes before its person's first page view or event (in the day
 //! before the range) is in no visit; it counts for ad blocks and engagement,
 //! under its own attributes.
@@ -53,11 +55,13 @@ pub struct Statements {
 }
 
 /// The inside: which stored fields travel along, and the values so far.
-struct Builder<'a> {
+pub(super) struct Builder<'a> {
     query: &'a Query,
     visible: Visible<'a>,
     fields: Vec<String>,
-    params: Vec<(String, Param)>,
+    /// A further condition on hits, ` AND …`, which leaves out persons the question is not about.
+    pub(super) only: &'static str,
+    pub(super) params: Vec<(String, Param)>,
 }
 
 /// Which hits there are.
@@ -71,7 +75,7 @@ pub enum Bots {
 
 /// The hit whose property is meant.
 #[derive(Clone, Copy, PartialEq)]
-enum Of {
+pub(super) enum Of {
     /// The hit itself.
     Hit,
     /// The first counted hit of its visit.
@@ -92,27 +96,6 @@ pub fn compile(query: &Query, visible: Visible<'_>) -> Statements {
             Builder::new(&visitors, visible).rows(None)
         }),
     }
-}
-
-/// The persons with a hit since `since` (milliseconds).
-pub fn live(site: &str, since: i64, to: i64, visible: Visible<'_>) -> Statement {
-    let params = vec![
-        ("site".to_owned(), Param::Text(site.to_owned())),
-        ("since".to_owned(), Param::Number(since)),
-        ("to".to_owned(), Param::Number(to)),
-    ];
-    let condition = format!(
-        "site = {{site:String}} AND bot = '' AND time > fromUnixTimestamp64Milli({{since:Int64}}) \
-         AND time <= fromUnixTimestamp64Milli({{to:Int64}}){}",
-        visible.condition()
-    );
-    let sql = format!(
-        "{with}\nSELECT uniqExact({person})\nFROM {database}.hits\nWHERE {condition}",
-        with = with(visible, &condition),
-        person = person(visible),
-        database = visible.database,
-    );
-    Statement { sql, params }
 }
 
 /// The time of the site's first hit; of the marked ones too with `bots`.
@@ -142,7 +125,7 @@ impl Bots {
 // === impl Builder ===
 
 impl<'a> Builder<'a> {
-    fn new(query: &'a Query, visible: Visible<'a>) -> Self {
+    pub(super) fn new(query: &'a Query, visible: Visible<'a>) -> Self {
         let range = &query.range;
         let number = |name: &str, value: i64| (name.to_owned(), Param::Number(value));
         let text = |name: &str, value: &str| (name.to_owned(), Param::Text(value.to_owned()));
@@ -154,7 +137,7 @@ impl<'a> Builder<'a> {
             number("look_to", range.to.saturating_add(LOOK_AROUND_MS)),
             text("zone", range.zone.iana_name().unwrap_or("UTC")),
         ];
-        Builder { query, visible, fields: Vec::new(), params }
+        Builder { query, visible, fields: Vec::new(), only: "", params }
     }
 
     /// The statement, with `page` as limit and offset.
@@ -227,6 +210,11 @@ impl<'a> Builder<'a> {
                     let clicks = ad_count(Kind::AdClick, &mut need);
                     ratio(&format!("round(100 * {clicks} / {{}}, 2)"), &views)
                 }
+                Metric::AdViewableRate => {
+                    let views = ad_count(Kind::AdView, &mut need);
+                    let viewable = ad_count(Kind::AdViewable, &mut need);
+                    ratio(&format!("round(100 * {viewable} / {{}}, 2)"), &views)
+                }
             };
             outer.push(format!("{sql} AS m{index}"));
         }
@@ -258,7 +246,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Steps 1 and 2: a row per visit, with its hits as the array `v`.
-    fn visits(&self) -> String {
+    pub(super) fn visits(&self) -> String {
         let fields: String = self.fields.iter().map(|field| format!(", {field}")).collect();
         let condition = format!(
             "site = {{site:String}}{} AND time >= fromUnixTimestamp64Milli({{look_from:Int64}}) \
@@ -281,7 +269,7 @@ FROM
 SELECT {person} AS person,
     tuple(toUnixTimestamp64Milli(time), batch, row, toInt8(kind){fields}) AS hit
 FROM {database}.hits
-WHERE {condition}
+WHERE {condition}{only}
 )
 GROUP BY person
 )
@@ -289,6 +277,7 @@ ARRAY JOIN visits AS v, arrayEnumerate(visits) AS n",
             with = with(self.visible, &condition),
             person = person(self.visible),
             database = self.visible.database,
+            only = self.only,
         )
     }
 
@@ -357,7 +346,7 @@ ARRAY JOIN visits AS v, arrayEnumerate(visits) AS n",
     }
 
     /// The index in the hit's tuple of a stored field.
-    fn field(&mut self, column: &str) -> usize {
+    pub(super) fn field(&mut self, column: &str) -> usize {
         let index = self.fields.iter().position(|known| known == column).unwrap_or_else(|| {
             self.fields.push(column.to_owned());
             self.fields.len() - 1
@@ -366,14 +355,14 @@ ARRAY JOIN visits AS v, arrayEnumerate(visits) AS n",
         index + 5
     }
 
-    fn param(&mut self, value: Param) -> String {
+    pub(super) fn param(&mut self, value: Param) -> String {
         let name = format!("p{}", self.params.len());
         self.params.push((name.clone(), value));
         name
     }
 
     /// The value of a dimension as the answer shows it.
-    fn dimension(&mut self, dimension: &Dimension, of: Of) -> String {
+    pub(super) fn dimension(&mut self, dimension: &Dimension, of: Of) -> String {
         let hit = if of == Of::Hit { "x" } else { "e" };
         match dimension {
             Dimension::Time(bucket) => time_label(*bucket).to_owned(),
@@ -442,7 +431,7 @@ ARRAY JOIN visits AS v, arrayEnumerate(visits) AS n",
         }
     }
 
-    fn filter(&mut self, filter: &Filter, of: Of) -> String {
+    pub(super) fn filter(&mut self, filter: &Filter, of: Of) -> String {
         let mut join = |children: &[Filter], word: &str| {
             let parts: Vec<String> = children.iter().map(|child| self.filter(child, of)).collect();
             format!("({})", parts.join(word))

@@ -1,4 +1,5 @@
-//! Questions in, exact numbers out: `POST /api/v2/query` and the live count.
+//! Questions in, exact numbers out: `POST /api/v2/query`, and those about whole visits
+//! ([`report`]): funnels, journeys, retention, who is there now.
 //!
 //! In: the JSON of a question (the shape of Plausible's Stats API v2), the
 //! site, and now. Out: the JSON of the answer, or a [`QueryError`] that says
@@ -30,13 +31,19 @@
 //! It knows no roles: who may ask what, and the guard of small groups, are the
 //! caller's.
 
+pub mod cohorts;
 pub mod compile;
 pub mod filter;
+pub mod funnel;
+pub mod goal;
+pub mod journeys;
+pub mod live;
 pub mod names;
 pub mod parse;
 pub mod quick;
 pub(crate) mod person;
 pub mod range;
+pub mod report;
 pub mod visible;
 
 use jiff::Timestamp;
@@ -45,13 +52,13 @@ use serde_json::{Map, Value, json};
 pub use compile::{Statement, Statements, compile};
 pub use names::{Dimension, Metric};
 pub use parse::{Query, parse};
+pub use report::Report;
 pub use visible::Visible;
 
 use crate::config::Site;
+use crate::settings::Settings;
 use crate::store::{Limits, Storage, StorageError};
 
-/// A person is on the site for so long after their last hit.
-const LIVE_MS: i64 = 5 * 60 * 1000;
 /// ClickHouse's codes for a pattern that is not a regular expression.
 const BAD_PATTERNS: &[u32] = &[
     427, // CANNOT_COMPILE_REGEXP
@@ -129,11 +136,11 @@ pub async fn run(
     Ok(json!({ "results": results, "meta": meta, "query": query.normalised() }))
 }
 
-/// The persons with a hit in the last five minutes.
+/// The persons with a hit in the last five minutes: [`live::run`] without the lists.
 pub async fn live(storage: &Storage, site: &Site, now: Timestamp) -> Result<u64, QueryError> {
-    let now = now.as_millisecond();
-    let statement = compile::live(&site.id, now - LIVE_MS, now, visible(storage, site).await?);
-    Ok(number(&ask(storage, &statement).await?))
+    let question = json!({ "site_id": site.id });
+    let answer = live::run(storage, site, &Settings::default(), &question, now).await?;
+    Ok(answer["visitors"].as_u64().unwrap_or_default())
 }
 
 /// Whether a question asks for marked hits: who may, is the caller's affair.

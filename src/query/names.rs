@@ -20,6 +20,7 @@ pub enum Metric {
     AdViewable,
     AdClicks,
     AdCtr,
+    AdViewableRate,
 }
 
 /// The length of one bucket of time, in the site's time zone.
@@ -101,6 +102,7 @@ impl Metric {
         ("ad_viewable", Metric::AdViewable),
         ("ad_clicks", Metric::AdClicks),
         ("ad_ctr", Metric::AdCtr),
+        ("ad_viewable_rate", Metric::AdViewableRate),
     ];
 
     pub fn parse(name: &str) -> Option<Metric> {
@@ -117,7 +119,10 @@ impl Metric {
     }
 
     pub fn is_of_ads(self) -> bool {
-        matches!(self, Metric::AdViews | Metric::AdViewable | Metric::AdClicks | Metric::AdCtr)
+        matches!(
+            self,
+            Metric::AdViews | Metric::AdViewable | Metric::AdClicks | Metric::AdCtr | Metric::AdViewableRate
+        )
     }
 
     pub fn is_of_engagement(self) -> bool {

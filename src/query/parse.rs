@@ -382,7 +382,7 @@ fn combinations(metrics: &[Metric], dimensions: &[Dimension], mistakes: &mut Vec
 }
 
 /// A key as an error names it.
-fn key_text(key: &str) -> String {
+pub(super) fn key_text(key: &str) -> String {
     let quoted = short(&Value::from(key));
     quoted.trim_matches('"').to_owned()
 }

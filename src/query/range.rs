@@ -111,6 +111,20 @@ impl Range {
         }
     }
 
+    /// Moves the beginning so that the range is of so many weeks from Monday, the last
+    /// of them that of its end, or of now if that is earlier.
+    pub fn cut_to_weeks(&mut self, weeks: i64, now: Timestamp) {
+        let last = (self.to - 1).min(now.as_millisecond());
+        let Ok(last) = Timestamp::from_millisecond(last) else { return };
+        let last = monday(last.to_zoned(self.zone.clone()).date());
+        let first =
+            plus(last, (-7 * (weeks - 1)).days()).and_then(|day| day.to_zoned(self.zone.clone()).ok());
+        if let Some(first) = first {
+            let first = first.timestamp().as_millisecond();
+            self.from = if self.all { first } else { self.from.max(first) };
+        }
+    }
+
     /// The bucket that `time` alone means.
     pub fn auto_bucket(&self) -> Bucket {
         // A day is 25 hours where the clock goes back.
@@ -182,7 +196,7 @@ pub fn label(bucket: Bucket, local: jiff::civil::DateTime) -> String {
     }
 }
 
-fn monday(day: Date) -> Date {
+pub(super) fn monday(day: Date) -> Date {
     let back = i64::from(day.weekday().since(Weekday::Monday));
     day.checked_sub(SignedDuration::from_hours(24 * back)).unwrap_or(day)
 }

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::config::{self, Config, Site};
 use crate::engine::{State as EngineState, Supervisor};
 use crate::query::{self, QueryError};
-use crate::settings;
+use crate::settings::{self, Settings};
 use crate::ship::{self, Found, ShipMetrics, Sink, SinkError};
 use crate::spool::{Batch, Outlet, Unverified};
 use crate::store::{self, Endpoint, StorageError, migrate};
@@ -262,6 +262,11 @@ impl Questions {
     pub(crate) fn beside(store: store::Storage, config: &Config) -> Questions {
         Questions { store, settings: Arc::new(settings::Store::new(&config.data_dir)) }
     }
+
+    /// What the people of a site keep beside its numbers.
+    fn settings(&self, site: &str) -> Result<Arc<Settings>, ArchiveError> {
+        self.settings.read(site).map_err(|error| ArchiveError::Failed(error.to_string()))
+    }
 }
 
 impl Archive for Questions {
@@ -274,8 +279,17 @@ impl Archive for Questions {
         Box::pin(async move { Ok(query::run(&self.store, site, question, now).await?) })
     }
 
-    fn live<'a>(&'a self, site: &'a Site, now: jiff::Timestamp) -> Answering<'a, Result<u64, ArchiveError>> {
-        Box::pin(async move { Ok(query::live(&self.store, site, now).await?) })
+    fn report<'a>(
+        &'a self,
+        report: query::Report,
+        site: &'a Site,
+        question: &'a Value,
+        now: jiff::Timestamp,
+    ) -> Answering<'a, Result<Value, ArchiveError>> {
+        Box::pin(async move {
+            let settings = self.settings(&site.id)?;
+            Ok(query::report::run(report, &self.store, site, &settings, question, now).await?)
+        })
     }
 
     fn refusals<'a>(

@@ -197,13 +197,16 @@ fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'
         (_, "/debug/hit") => ("What the collector sees of the own browser", json, Some("site_id")),
         (_, "/api/v2/query") => ("A stats question", json, None),
         (_, "/api/v1/sites") => ("The sites that the asker may see", json, None),
-        (_, "/api/v1/live") => ("Persons in the last five minutes", json, Some("site_id")),
         ("GET", "/api/v1/settings") => {
             ("Goals, funnels, segments, notes, shared links and reports of a site", json, Some("site_id"))
         }
         (_, "/api/v1/settings") => ("Puts one of them there, or removes it", json, None),
         ("GET", "/api/v1/people") => ("Who may sign in, and the tokens of programs", json, None),
         (_, "/api/v1/people") => ("Adds, changes or removes a person or a token", json, None),
+        (_, "/api/v1/live") => ("Who is there now, by page and by source", json, Some("site_id")),
+        (_, "/api/v2/funnel") => ("How many reach each step of a funnel", json, None),
+        (_, "/api/v2/journeys") => ("From which page people go on to which", json, None),
+        (_, "/api/v2/retention") => ("How many new visitors return how many weeks later", json, None),
         (_, "/api/v1/refusals") => {
             ("Refused hits by hour and reason, without addresses", json, Some("site_id"))
         }

@@ -17,6 +17,7 @@ use crate::disclosure::{self, DisclosureError};
 use crate::enrich::Attribution;
 use crate::incident::{self, IncidentError};
 use crate::policy::Report;
+use crate::query;
 use crate::retention::Mode;
 use crate::spool::{Backlog, DeadLetter};
 use crate::subject::SubjectError;
@@ -35,8 +36,14 @@ pub trait Archive: Send + Sync {
         question: &'a Value,
         now: jiff::Timestamp,
     ) -> Answering<'a, Result<Value, ArchiveError>>;
-    /// How many persons were there in the last five minutes.
-    fn live<'a>(&'a self, site: &'a Site, now: jiff::Timestamp) -> Answering<'a, Result<u64, ArchiveError>>;
+    /// Answers a question about whole visits of one site, or about who is there now.
+    fn report<'a>(
+        &'a self,
+        report: query::Report,
+        site: &'a Site,
+        question: &'a Value,
+        now: jiff::Timestamp,
+    ) -> Answering<'a, Result<Value, ArchiveError>>;
     /// How many hits were refused on a site (empty: on none that is known), by hour
     /// and reason.
     fn refusals<'a>(

@@ -1,4 +1,5 @@
-//! Questions about numbers: `/api/v2/query`, the list of sites, who is there now.
+//! Questions about numbers: `/api/v2/query`, funnels, journeys, retention, who is there now,
+//! and the list of sites.
 //!
 //! A site that does not exist and one that the asker may not see get the same 401.
 
@@ -13,7 +14,7 @@ use super::role::Role;
 use super::routes::Asked;
 use super::running::{Answering, ArchiveError};
 use crate::config::Site;
-use crate::query;
+use crate::query::{self, Report};
 
 /// How many questions are put to storage at once; more would only share its
 /// memory and cores.
@@ -47,17 +48,44 @@ pub async fn query(asked: Asked) -> Answer {
     }
 }
 
+pub async fn funnel(asked: Asked) -> Answer {
+    if query::funnel::names_steps(&asked.body) && !asked.principal().role.sees_exact_numbers() {
+        return answer::error(
+            StatusCode::FORBIDDEN,
+            format_args!("#/steps: a {} asks for a funnel that is kept", Role::Viewer),
+        );
+    }
+    report(&asked, Report::Funnel, &asked.body).await
+}
+
+pub async fn journeys(asked: Asked) -> Answer {
+    report(&asked, Report::Journeys, &asked.body).await
+}
+
+pub async fn retention(asked: Asked) -> Answer {
+    report(&asked, Report::Retention, &asked.body).await
+}
+
 pub async fn live(asked: Asked) -> Answer {
-    let config = asked.state.config.load_full();
     let Some(id) = asked.parameter("site_id") else {
         return answer::error(StatusCode::BAD_REQUEST, "site_id: expected the id of a site");
     };
-    let Some(site) = config.site(&id).filter(|site| asked.principal().may_see(&site.id)) else {
+    report(&asked, Report::Live, &json!({ "site_id": id })).await
+}
+
+/// Every question about whole visits comes by here, with who asks it in `asked`.
+async fn report(asked: &Asked, report: Report, question: &Value) -> Answer {
+    let config = asked.state.config.load_full();
+    let Some(id) = question.get("site_id").and_then(Value::as_str) else {
+        return answer::error(StatusCode::BAD_REQUEST, "#/site_id: expected the id of a site");
+    };
+    let Some(site) = config.site(id).filter(|site| asked.principal().may_see(&site.id)) else {
         return answer::unauthorized();
     };
     let Some(archive) = asked.state.archive() else { return not_ready() };
-    match in_turn(&asked.state, archive.live(site, asked.state.timestamp())).await {
-        Ok(visitors) => answer::json(StatusCode::OK, &json!({ "visitors": visitors })),
+    let question = archive.report(report, site, question, asked.state.timestamp());
+    match in_turn(&asked.state, question).await {
+        Ok(value) => answer::json(StatusCode::OK, &value),
         Err(refused) => refused,
     }
 }

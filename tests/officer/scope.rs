@@ -20,10 +20,14 @@ fn ways(browser: &Browser, number: &str, act: &str) -> Vec<Way> {
     let who = json!({ "cookie": browser.value() });
     let way = |method, path, target: &str, body| Way { path, method, target: target.to_owned(), body };
     let question = json!({ "site_id": "clinic", "metrics": ["visitors"], "date_range": "day" });
+    let about = json!({ "site_id": "clinic", "date_range": "day" });
     let one = format!("/api/v1/requests/{number}");
     vec![
         way("POST", "/api/v2/query", "/api/v2/query", question),
         way("GET", "/api/v1/live", "/api/v1/live?site_id=clinic", Value::Null),
+        way("POST", "/api/v2/funnel", "/api/v2/funnel", funnel()),
+        way("POST", "/api/v2/journeys", "/api/v2/journeys", about.clone()),
+        way("POST", "/api/v2/retention", "/api/v2/retention", about),
         way("GET", "/api/v1/refusals", "/api/v1/refusals?site_id=clinic", Value::Null),
         way("GET", "/api/v1/requests", "/api/v1/requests?site_id=clinic", Value::Null),
         way("POST", "/api/v1/requests", "/api/v1/requests", json!({ "site": "clinic", "kind": "access" })),
@@ -57,6 +61,11 @@ fn ways(browser: &Browser, number: &str, act: &str) -> Vec<Way> {
         // About all sites: not for a token that is bound to one.
         way("POST", "/api/v1/retention", "/api/v1/retention", json!({ "dry_run": true })),
     ]
+}
+
+/// No funnel is kept here, which is said to whoever may ask.
+fn funnel() -> Value {
+    json!({ "site_id": "clinic", "date_range": "day", "funnel": "f1" })
 }
 
 /// Two columns of today, to quality control.
@@ -165,6 +174,7 @@ fn each_cell_of_role_route_and_site_is_as_the_route_table_declares() {
                     (false, _) => &[403],
                     // As if it were not there.
                     (true, false) => &[401, 404],
+                    (true, true) if way.path == "/api/v2/funnel" => &[400],
                     (true, true) => &[200],
                 };
                 assert!(

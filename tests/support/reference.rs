@@ -139,7 +139,7 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
     let about_ads = names.iter().any(|name| name == "event:ad");
     let ads = [Kind::AdView, Kind::AdViewable, Kind::AdClick];
     let wants = |list: &[&str]| ask.metrics.iter().any(|metric| list.contains(metric));
-    let of_ads = wants(&["ad_views", "ad_viewable", "ad_clicks", "ad_ctr"]);
+    let of_ads = wants(&["ad_views", "ad_viewable", "ad_clicks", "ad_ctr", "ad_viewable_rate"]);
     let of_engagement = wants(&["scroll_depth", "time_on_page"]);
     let of_others = ask.metrics.iter().any(|metric| !metric.starts_with("ad_"))
         && wants(&[
@@ -260,6 +260,7 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
                     "ad_viewable" => Some(kind("ad_viewable")),
                     "ad_clicks" => Some(kind("ad_click")),
                     "ad_ctr" => over(100.0 * kind("ad_click"), kind("ad_view")),
+                    "ad_viewable_rate" => over(100.0 * kind("ad_viewable"), kind("ad_view")),
                     other => panic!("no definition of {other}"),
                 })
                 .collect();

@@ -80,7 +80,19 @@ async fn stats_asks_the_running_server_and_tells_a_wrong_question_by_its_exit_co
     };
     let good = question("good.json", json!({ "site_id": "clinic", "metrics": ["visitors"] }));
     assert_eq!(json(&server, &["stats", &good]).await["site"], "clinic");
+    let report = json!({ "site_id": "clinic", "report": "funnel", "steps": ["a", "b"] });
+    assert_eq!(
+        json(&server, &["stats", &question("report.json", report)]).await,
+        json!({
+            "report": "funnel", "site": "clinic", "question": { "site_id": "clinic", "steps": ["a", "b"] },
+        })
+    );
     for (name, value, expected) in [
+        (
+            "d.json",
+            json!({ "site_id": "clinic", "report": "trend" }),
+            "#/report: expected one of funnel, journeys, retention, live, not \"trend\"",
+        ),
         ("a.json", json!({ "site_id": "clinic" }), "#/metrics: is required"),
         ("b.json", json!({ "site_id": "nowhere" }), "no site \"nowhere\""),
         ("c.json", json!({}), "#/site_id"),

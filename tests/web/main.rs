@@ -434,7 +434,39 @@ async fn questions_reach_storage_and_its_mistakes_come_back_line_by_line() {
         assert!(reply.json()["error"].is_string());
     }
     let live = server.get("/api/v1/live?site_id=clinic", &headers).await;
-    assert_eq!(live.json(), json!({ "visitors": 3 }));
+    assert_eq!(
+        live.json(),
+        json!({ "report": "live", "site": "clinic", "question": { "site_id": "clinic" } })
+    );
+}
+
+#[tokio::test]
+async fn questions_about_whole_visits_reach_storage_for_every_role_and_steps_for_all_but_viewers() {
+    let server = Server::start().await;
+    for role in Role::ALL {
+        let token = bearer(&server.token(role, Some("clinic")));
+        let headers = [("authorization", token.as_str())];
+        for name in ["funnel", "journeys", "retention"] {
+            let path = format!("/api/v2/{name}");
+            let body = json!({ "site_id": "clinic", "date_range": "7d", "funnel": "f1" });
+            let reply = server.post(&path, &headers, &body).await;
+            assert_eq!(reply.json(), json!({ "report": name, "site": "clinic", "question": body }));
+            for (body, expected) in [
+                (json!({ "site_id": "shop" }), 401),
+                (json!({ "site_id": "nowhere" }), 401),
+                (json!({ "site_id": 7 }), 400),
+                (json!([]), 400),
+                (json!({ "site_id": "clinic", "limit": 0 }), 400),
+            ] {
+                let reply = server.post(&path, &headers, &body).await;
+                assert_eq!(reply.status, expected, "{role} {name} {body}: {}", reply.text());
+            }
+        }
+        let steps = json!({ "site_id": "clinic", "date_range": "7d", "steps": ["a", "b"] });
+        let reply = server.post("/api/v2/funnel", &headers, &steps).await;
+        assert_eq!(reply.status, if role == Role::Viewer { 403 } else { 200 }, "{role}: {}", reply.text());
+        server.people(|roster| roster.revoke_token("test"));
+    }
 }
 
 #[tokio::test]

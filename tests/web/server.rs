@@ -186,8 +186,19 @@ impl Archive for Echo {
         })
     }
 
-    fn live<'a>(&'a self, _: &'a Site, _: jiff::Timestamp) -> Answering<'a, Result<u64, ArchiveError>> {
-        Box::pin(async { Ok(3) })
+    fn report<'a>(
+        &'a self,
+        report: metka::query::Report,
+        site: &'a Site,
+        question: &'a Value,
+        _: jiff::Timestamp,
+    ) -> Answering<'a, Result<Value, ArchiveError>> {
+        Box::pin(async move {
+            match question["limit"].as_u64() {
+                Some(0) => Err(ArchiveError::Question(vec!["#/limit: is wrong".to_owned()])),
+                _ => Ok(json!({ "report": report.name(), "site": site.id, "question": question })),
+            }
+        })
     }
 
     fn refusals<'a>(
