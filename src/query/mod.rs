@@ -32,6 +32,7 @@
 
 pub mod compile;
 pub mod filter;
+pub mod goal;
 pub mod names;
 pub mod parse;
 pub(crate) mod person;
