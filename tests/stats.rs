@@ -296,7 +296,7 @@ fn agree(metric: &str, found: &Value, expected: Option<f64>) -> bool {
 async fn compare(storage: &Storage, site: &Site, hits: &[Hit], ask: &Ask<'_>) {
     let question = question_json(&site.id, ask);
     let expected = answer(hits, ask);
-    let found = metka::query::run(storage, site, &question, Timestamp::UNIX_EPOCH)
+    let found = metka::query::run(storage, site, &metka::settings::Settings::default(), &question, Timestamp::UNIX_EPOCH)
         .await
         .unwrap_or_else(|error| panic!("{question}: {error}"));
     let rows = found["results"].as_array().expect("results are a list");
@@ -454,7 +454,7 @@ async fn the_dashboard_of_the_demo_is_consistent() {
                 "filters": filters,
             });
             let started = std::time::Instant::now();
-            let answer = metka::query::run(&storage, &site, &question, now)
+            let answer = metka::query::run(&storage, &site, &metka::settings::Settings::default(), &question, now)
                 .await
                 .unwrap_or_else(|error| panic!("{question}: {error}"));
             println!("{range} {dimensions} {:?}", started.elapsed());
@@ -558,7 +558,7 @@ async fn small_histories_have_the_numbers_counted_by_hand() {
             "site_id": "hand", "metrics": metrics, "date_range": range, "dimensions": dimensions,
         });
         let answer =
-            metka::query::run(&storage, &site, &question, Timestamp::UNIX_EPOCH).await.expect("an answer");
+            metka::query::run(&storage, &site, &metka::settings::Settings::default(), &question, Timestamp::UNIX_EPOCH).await.expect("an answer");
         let rows: Vec<Value> = answer["results"]
             .as_array()
             .expect("a list")

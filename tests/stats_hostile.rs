@@ -241,7 +241,7 @@ async fn hostile_questions_are_answered_or_refused_by_the_engine() {
     let (mut answered, mut refused) = (0, 0);
     for _ in 0..300 {
         let question = question().new_tree(&mut runner).expect("a question").current();
-        match metka::query::run(&storage, &site(), &question, now()).await {
+        match metka::query::run(&storage, &site(), &metka::settings::Settings::default(), &question, now()).await {
             Ok(_) => answered += 1,
             Err(QueryError::Invalid(_)) => refused += 1,
             Err(error) => panic!("{question}: {error}"),
@@ -259,7 +259,7 @@ async fn an_answer_has_the_shape_of_the_api() {
     let question = json!({
         "site_id": "clinic", "metrics": ["visitors", "bounce_rate"], "date_range": ["2026-11-01", "2026-11-02"],
     });
-    let answer = metka::query::run(&storage, &site(), &question, now()).await.expect("an answer");
+    let answer = metka::query::run(&storage, &site(), &metka::settings::Settings::default(), &question, now()).await.expect("an answer");
     assert_eq!(
         answer,
         json!({
@@ -278,7 +278,7 @@ async fn an_answer_has_the_shape_of_the_api() {
         "site_id": "clinic", "metrics": ["visitors"], "date_range": "all", "dimensions": ["time"],
         "include": {"time_labels": true, "total_rows": true},
     });
-    let answer = metka::query::run(&storage, &site(), &question, now()).await.expect("an answer");
+    let answer = metka::query::run(&storage, &site(), &metka::settings::Settings::default(), &question, now()).await.expect("an answer");
     assert_eq!(answer["results"], json!([]));
     assert_eq!(answer["meta"]["total_rows"], 0);
     assert_eq!(answer["meta"]["time_labels"].as_array().map(Vec::len), Some(24));

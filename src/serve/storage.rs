@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use crate::config::{self, Config, Site};
 use crate::engine::{State as EngineState, Supervisor};
 use crate::query::{self, QueryError};
+use crate::settings::Settings;
 use crate::ship::{self, Found, ShipMetrics, Sink, SinkError};
 use crate::spool::{Batch, Outlet, Unverified};
 use crate::store::{self, Endpoint, StorageError, migrate};
@@ -251,6 +252,13 @@ impl From<StorageError> for SinkError {
 
 // === impl Questions ===
 
+impl Questions {
+    /// What is kept of a site beside its numbers. Nothing is, as long as nothing keeps it.
+    fn settings(&self, _site: &Site) -> Settings {
+        Settings::default()
+    }
+}
+
 impl Archive for Questions {
     fn query<'a>(
         &'a self,
@@ -258,7 +266,7 @@ impl Archive for Questions {
         question: &'a Value,
         now: jiff::Timestamp,
     ) -> Answering<'a, Result<Value, ArchiveError>> {
-        Box::pin(async move { Ok(query::run(&self.0, site, question, now).await?) })
+        Box::pin(async move { Ok(query::run(&self.0, site, &self.settings(site), question, now).await?) })
     }
 
     fn live<'a>(&'a self, site: &'a Site, now: jiff::Timestamp) -> Answering<'a, Result<u64, ArchiveError>> {

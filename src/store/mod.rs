@@ -205,6 +205,8 @@ impl Storage {
             .with_setting("result_overflow_mode", "throw")
             .with_setting("output_format_json_quote_64bit_integers", "0")
             .with_setting("output_format_json_quote_denormals", "0")
+            // A decimal is exact only as text.
+            .with_setting("output_format_json_quote_decimals", "1")
             .with_setting("allow_introspection_functions", "0")
             .with_setting("max_recursive_cte_evaluation_depth", MAX_STEPS.to_string())
             .with_setting("wait_end_of_query", "1")

@@ -114,7 +114,7 @@ async fn compare(
             "site_id": site.id, "metrics": METRICS, "dimensions": by,
             "date_range": [from.to_string(), to.yesterday().expect("in range").to_string()],
         });
-        let answer = metka::query::run(storage, site, &question, Timestamp::UNIX_EPOCH)
+        let answer = metka::query::run(storage, site, &metka::settings::Settings::default(), &question, Timestamp::UNIX_EPOCH)
             .await
             .unwrap_or_else(|error| panic!("{question}: {error}"));
         let mut found: BTreeMap<Vec<String>, Vec<Value>> = BTreeMap::new();
