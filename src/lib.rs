@@ -40,6 +40,7 @@
 //! - [`incident`]: what happened to whose data, until when what is due, whom to tell
 //! - [`settings`]: goals, funnels, segments, notes, shared links and reports of a site
 //! - [`query`]: questions in, exact numbers out
+//! - [`export`]: an answer as a table for spreadsheets
 //! - [`web`]: dashboard, sign-in, API, metrics
 //! - [`demo`]: a made-up clinic with some months of made-up visitors
 //! - [`assets`]: the files embedded in the binary
@@ -64,6 +65,7 @@ pub mod disclosure;
 pub mod engine;
 pub mod enrich;
 pub mod event;
+pub mod export;
 pub mod headers;
 pub mod html;
 pub mod identify;

@@ -99,10 +99,7 @@ pub(super) async fn answer(
             let results = beside(query, rows, &before, &ours, &theirs);
             if bucket.is_some() {
                 put("comparison_time_labels", json!(theirs));
-                put(
-                    "comparison_results",
-                    before.into_iter().map(Row::shown).collect::<Vec<_>>().into(),
-                );
+                put("comparison_results", before.into_iter().map(Row::shown).collect::<Vec<_>>().into());
             }
             results
         }
@@ -146,13 +143,7 @@ fn earlier(query: &Query, comparison: &Comparison, rows: &[Row]) -> Query {
 }
 
 /// Each row with that of the range before.
-fn beside(
-    query: &Query,
-    rows: Vec<Row>,
-    before: &[Row],
-    ours: &[String],
-    theirs: &[String],
-) -> Vec<Value> {
+fn beside(query: &Query, rows: Vec<Row>, before: &[Row], ours: &[String], theirs: &[String]) -> Vec<Value> {
     let by_group: HashMap<String, &Row> =
         before.iter().map(|row| (Value::from(row.dimensions.clone()).to_string(), row)).collect();
     let places: HashMap<&str, usize> =
@@ -178,7 +169,8 @@ fn beside(
                 None => empty.clone(),
             };
             let pairs = query.metrics.iter().zip(row.metrics.iter().zip(&metrics));
-            let change: Vec<Value> = pairs.map(|(metric, (now, before))| change(*metric, now, before)).collect();
+            let change: Vec<Value> =
+                pairs.map(|(metric, (now, before))| change(*metric, now, before)).collect();
             let mut shown = row.shown();
             shown["comparison"] = json!({ "dimensions": group, "metrics": metrics, "change": change });
             shown

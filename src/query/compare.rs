@@ -207,7 +207,8 @@ pub fn change(metric: Metric, now: &Value, before: &Value) -> Value {
     if metric.is_of_revenue() && now["currency"] != before["currency"] {
         return Value::Null;
     }
-    let amount = |value: &Value| if metric.is_of_revenue() { value["value"].as_f64() } else { value.as_f64() };
+    let amount =
+        |value: &Value| if metric.is_of_revenue() { value["value"].as_f64() } else { value.as_f64() };
     match (amount(now), amount(before)) {
         (Some(now), Some(before)) if metric.is_share() => json!(round(now - before, 100.0)),
         (Some(now), Some(before)) if now == before => json!(0),
@@ -329,12 +330,7 @@ mod tests {
             (Metric::BounceRate, json!(40), json!(50), json!(-10.0)),
             (Metric::Percentage, json!(33.3), json!(33.2), json!(0.1)),
             (Metric::TotalRevenue, rouble(300.0), rouble(200.0), json!(50)),
-            (
-                Metric::TotalRevenue,
-                rouble(300.0),
-                json!({"value": 200.0, "currency": "EUR"}),
-                Value::Null,
-            ),
+            (Metric::TotalRevenue, rouble(300.0), json!({"value": 200.0, "currency": "EUR"}), Value::Null),
             (Metric::TotalRevenue, Value::Null, Value::Null, Value::Null),
         ] {
             assert_eq!(change(metric, &now, &before), expected, "{metric:?} {now} {before}");

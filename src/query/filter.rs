@@ -289,13 +289,13 @@ impl Reader<'_> {
         let before = self.mistakes.len();
         let (operator, negated) = self.operator(at, operator)?;
         if negated || !matches!(operator, Operator::Is | Operator::Contains) {
-            self.wrong(&format!("{at}/0"), "Dimension `event:goal` allows only the operators is and contains");
+            self.wrong(
+                &format!("{at}/0"),
+                "Dimension `event:goal` allows only the operators is and contains",
+            );
         }
         if !place.top && !place.done {
-            self.wrong(
-                &format!("{at}/1"),
-                "Dimension `event:goal` can only be filtered at the top level",
-            );
+            self.wrong(&format!("{at}/1"), "Dimension `event:goal` can only be filtered at the top level");
         }
         let texts = self.values(at, values, MAX_VALUES);
         let case_sensitive = self.case(at, options);
@@ -392,10 +392,7 @@ impl Reader<'_> {
 
     fn values(&mut self, at: &str, values: &[Value], most: usize) -> Vec<String> {
         if values.is_empty() || values.len() > most {
-            self.wrong(
-                &format!("{at}/2"),
-                format_args!("{} values, 1 to {most} are allowed", values.len()),
-            );
+            self.wrong(&format!("{at}/2"), format_args!("{} values, 1 to {most} are allowed", values.len()));
             return Vec::new();
         }
         let mut texts = Vec::with_capacity(values.len());
@@ -406,10 +403,7 @@ impl Reader<'_> {
                     self.weight += weight(text);
                     texts.push(text.clone());
                 }
-                _ => self.wrong(
-                    &format!("{at}/2/{index}"),
-                    format_args!("Invalid value {}", short(value)),
-                ),
+                _ => self.wrong(&format!("{at}/2/{index}"), format_args!("Invalid value {}", short(value))),
             }
         }
         texts

@@ -63,8 +63,11 @@ pub(crate) mod person;
 pub mod range;
 pub mod visible;
 
+use std::time::Instant;
+
 use jiff::Timestamp;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 pub use compile::{Statement, Statements, compile};
 pub use names::{Dimension, Metric};
@@ -73,7 +76,7 @@ pub use visible::Visible;
 
 use crate::config::Site;
 use crate::settings::Settings;
-use crate::store::{Limits, Storage, StorageError};
+use crate::store::{Digest, Limits, Storage, StorageError};
 
 /// A person is on the site for so long after their last hit.
 const LIVE_MS: i64 = 5 * 60 * 1000;
@@ -125,13 +128,21 @@ pub async fn run(
     now: Timestamp,
 ) -> Result<Value, QueryError> {
     let mut query = parse(question, site, settings, now).map_err(QueryError::Invalid)?;
+    // All that the answer depends on beside the rows, settings and the day included.
+    let digest: Digest = Sha256::digest(format!("{query:?}")).into();
+    if let Some(answer) = storage.remembered(&digest) {
+        return Ok(answer);
+    }
+    let (changes, begun) = (storage.changes(), Instant::now());
     let visible = visible(storage, site).await?;
     if query.range.all
         && let Some(first) = first_hit(storage, &query, visible).await?
     {
         query.begin_with(first);
     }
-    answer::answer(storage, &query, visible).await
+    let answer = answer::answer(storage, &query, visible).await?;
+    storage.remember(digest, changes, &answer, begun);
+    Ok(answer)
 }
 
 /// Asks storage.

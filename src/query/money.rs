@@ -47,10 +47,8 @@ pub enum Money {
 impl Money {
     /// A breakdown by goals has each goal's own.
     pub fn of_rows(dimension: usize, goals: &[Goal]) -> Money {
-        let currencies: Vec<(String, String)> = goals
-            .iter()
-            .filter_map(|goal| Some((goal.name.clone(), currency(goal)?.to_owned())))
-            .collect();
+        let currencies: Vec<(String, String)> =
+            goals.iter().filter_map(|goal| Some((goal.name.clone(), currency(goal)?.to_owned()))).collect();
         if currencies.is_empty() { Money::None } else { Money::OfRows { dimension, currencies } }
     }
 
@@ -166,7 +164,7 @@ fn grouped(whole: u128) -> String {
     let digits = whole.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -85,12 +85,7 @@ pub struct Include {
 }
 
 /// Reads a question about `site`. `now` decides what the words of the range mean.
-pub fn parse(
-    value: &Value,
-    site: &Site,
-    settings: &Settings,
-    now: Timestamp,
-) -> Result<Query, Vec<String>> {
+pub fn parse(value: &Value, site: &Site, settings: &Settings, now: Timestamp) -> Result<Query, Vec<String>> {
     let Value::Object(object) = value else {
         return Err(vec![format!("#: Expected an object, got {}", short(value))]);
     };
@@ -498,7 +493,7 @@ fn combinations(
 }
 
 /// A key as an error names it.
-pub(super) fn key_text(key: &str) -> String {
+pub fn key_text(key: &str) -> String {
     let quoted = short(&Value::from(key));
     quoted.trim_matches('"').to_owned()
 }

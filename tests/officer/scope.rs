@@ -20,9 +20,12 @@ fn ways(browser: &Browser, number: &str, act: &str) -> Vec<Way> {
     let who = json!({ "cookie": browser.value() });
     let way = |method, path, target: &str, body| Way { path, method, target: target.to_owned(), body };
     let question = json!({ "site_id": "clinic", "metrics": ["visitors"], "date_range": "day" });
+    let questions =
+        json!({ "site_id": "clinic", "queries": [{ "metrics": ["visitors"], "date_range": "day" }] });
     let one = format!("/api/v1/requests/{number}");
     vec![
         way("POST", "/api/v2/query", "/api/v2/query", question),
+        way("POST", "/api/v2/queries", "/api/v2/queries", questions),
         way("GET", "/api/v1/live", "/api/v1/live?site_id=clinic", Value::Null),
         way("GET", "/api/v1/refusals", "/api/v1/refusals?site_id=clinic", Value::Null),
         way("GET", "/api/v1/requests", "/api/v1/requests?site_id=clinic", Value::Null),

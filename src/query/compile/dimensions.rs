@@ -72,7 +72,8 @@ impl Builder<'_> {
             Dimension::Event(EventField::Hostname) => format!("{page}.{}", self.field("host")),
             Dimension::Event(EventField::Name) => {
                 let name = self.field("name");
-                let [named, kind] = [format!("{hit}.{name}"), format!("{hit}.{}", self.field("toString(kind)"))];
+                let [named, kind] =
+                    [format!("{hit}.{name}"), format!("{hit}.{}", self.field("toString(kind)"))];
                 format!("if({hit}.4 = 2, {named}, {kind})")
             }
             Dimension::Event(EventField::Ad) => format!("{hit}.{}", self.field("ad")),

@@ -7,6 +7,9 @@ use super::dimensions::Of;
 use super::{ABOUT_ADS, ABOUT_GOALS, Builder};
 use crate::event::Kind;
 
+/// No number, but of a group: without an aggregate there would be a row for each visit.
+const NOTHING: &str = "nullIf(count(), count())";
+
 /// Columns of the metrics.
 pub(super) struct Columns {
     /// Of the row per visit and group, each with its name.
@@ -117,14 +120,14 @@ impl Builder<'_> {
                 }
                 Metric::TotalRevenue => match self.need_revenue(&mut columns) {
                     true => "sum(revenue)".to_owned(),
-                    false => "NULL".to_owned(),
+                    false => NOTHING.to_owned(),
                 },
                 Metric::AverageRevenue => match self.need_revenue(&mut columns) {
                     true => format!(
                         "if(sum(revenues) = 0, NULL, \
                          toDecimal256(sum(revenue), {DIVIDED_DIGITS}) / greatest(sum(revenues), 1))"
                     ),
-                    false => "NULL".to_owned(),
+                    false => NOTHING.to_owned(),
                 },
             };
             columns.outer.push(sql);
@@ -205,7 +208,8 @@ impl Builder<'_> {
         let at = |wanted: Metric| query.metrics.iter().position(|metric| *metric == wanted);
         if let Some(metric) = at(Metric::GroupConversionRate) {
             let others = query.before_goals();
-            let kept = query.dimensions.iter().zip(keys).filter(|(dimension, _)| **dimension != Dimension::GOAL);
+            let kept =
+                query.dimensions.iter().zip(keys).filter(|(dimension, _)| **dimension != Dimension::GOAL);
             let same = kept.enumerate().map(|(index, (_, key))| (key.clone(), format!("d{index}"))).collect();
             let sql = self.others(&others);
             return Some(Beside { sql, same, metric });
@@ -259,11 +263,7 @@ impl Beside {
             true => ("CROSS JOIN", String::new()),
             false => ("LEFT JOIN", format!(" ON {}", on.join(" AND "))),
         };
-        format!(
-            "SELECT {}\nFROM (\n{groups}\n) AS a\n{join} (\n{}\n) AS b{on}",
-            columns.join(", "),
-            self.sql
-        )
+        format!("SELECT {}\nFROM (\n{groups}\n) AS a\n{join} (\n{}\n) AS b{on}", columns.join(", "), self.sql)
     }
 }
 

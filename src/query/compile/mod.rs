@@ -243,10 +243,7 @@ impl<'a> Builder<'a> {
             .map(|group| group.iter().map(|value| format!("{}:{value}", value.len())).collect())
             .collect();
         let name = self.param(Param::Texts(texts));
-        Some(format!(
-            "concat({}) IN (SELECT arrayJoin({{{name}:Array(String)}}))",
-            value.join(", ")
-        ))
+        Some(format!("concat({}) IN (SELECT arrayJoin({{{name}:Array(String)}}))", value.join(", ")))
     }
 
     /// Steps 1 and 2: a row per visit, with its hits as the array `v`.
