@@ -42,6 +42,7 @@
 //! - [`rollup`]: numbers of whole days, made from hits beforehand
 //! - [`report`]: guarded numbers by mail
 //! - [`query`]: questions in, exact numbers out
+//! - [`export`]: an answer as a table for spreadsheets
 //! - [`web`]: dashboard, sign-in, API, metrics
 //! - [`demo`]: a made-up clinic with some months of made-up visitors
 //! - [`assets`]: the files embedded in the binary
@@ -66,6 +67,7 @@ pub mod disclosure;
 pub mod engine;
 pub mod enrich;
 pub mod event;
+pub mod export;
 pub mod headers;
 pub mod html;
 pub mod identify;

@@ -1,5 +1,7 @@
 //! Every number of the stats API against the slow reference, in the real engine.
 
+#[path = "support/goal.rs"]
+mod goal;
 #[path = "support/random.rs"]
 mod random;
 #[path = "support/reference.rs"]
@@ -14,12 +16,13 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use metka::config::Site;
-use metka::event::Kind;
+use metka::event::{ConsentState, Kind};
 use metka::query::Dimension;
+use metka::settings::{Aim, Goal, Segment, Settings};
 use metka::store::Storage;
 use metka::store::row::{COLUMNS, HitId};
 use random::Random;
-use reference::{Ask, Groups, Hit, Where, answer};
+use reference::{Ask, Groups, Hit, Where, answer, totals};
 use serde_json::{Value, json};
 
 /// Random histories that are compared; each is a site of its own. The first is the
@@ -47,7 +50,18 @@ const METRICS: &[&str] = &[
     "ad_clicks",
     "ad_ctr",
     "ad_viewable_rate",
+    "conversion_rate",
+    "group_conversion_rate",
+    "exit_rate",
+    "total_revenue",
+    "average_revenue",
 ];
+/// Those that are 0, and not missing, where nothing was.
+const COUNTS: &[&str] =
+    &["visitors", "visits", "pageviews", "events", "ad_views", "ad_viewable", "ad_clicks"];
+/// Shares in percent, which change by points.
+const SHARES: &[&str] =
+    &["bounce_rate", "percentage", "ad_ctr", "ad_viewable_rate", "conversion_rate", "group_conversion_rate", "exit_rate"];
 const MINUTE: i64 = 60_000;
 
 /// Few people, few values, times that like the edges: of half an hour, of
@@ -146,11 +160,26 @@ fn hit(
         Kind::AdView | Kind::AdViewable | Kind::AdClick => put(random, "ad", &["banner-1", "banner-2"]),
         _ => {}
     }
-    let props = if random.chance(40) {
-        vec![("цена".into(), random.pick(&["1", "2", ""]).to_owned().into())]
-    } else {
-        vec![]
-    };
+    let mut props = Vec::new();
+    if random.chance(40) {
+        props.push(("цена".into(), random.pick(&["1", "2", ""]).to_owned().into()));
+    }
+    if random.chance(50) {
+        let amounts = [
+            "100",
+            "0.1",
+            "0.2",
+            "-50.25",
+            "1200,50",
+            "1e3",
+            " 7",
+            "12345.67891",
+            "0.0001",
+            "999999999999",
+            "",
+        ];
+        props.push(("revenue".into(), random.pick(&amounts).to_owned().into()));
+    }
     Hit {
         // Two spools whose batches interleave.
         id: HitId { batch: 7 + u64::from(row % 2), row },
@@ -165,6 +194,12 @@ fn hit(
         props,
         engaged_ms: if kind == Kind::Engagement { random.below(90_000) as u32 } else { 0 },
         scroll: if kind == Kind::Engagement && random.chance(70) { random.below(101) as u8 } else { 255 },
+        consent: [
+            ConsentState::Unstated,
+            ConsentState::Granted,
+            ConsentState::Denied,
+            ConsentState::Marketing,
+        ][random.below(4)],
     }
 }
 
@@ -196,22 +231,111 @@ fn question_json(site: &str, ask: &Ask) -> Value {
         "dimensions": ask.dimensions,
         "date_range": [iso(ask.from), iso(ask.to - 1000)],
         "filters": ask.filters.iter().map(filter_json).collect::<Vec<_>>(),
-        "include": {"bots": ask.bots},
+        "include": {"bots": ask.bots, "totals": true},
     })
 }
 
 fn filter_json(filter: &Where) -> Value {
+    let with_case = |mut filter: Value, case_sensitive: bool| {
+        if !case_sensitive && let Value::Array(parts) = &mut filter {
+            parts.push(json!({"case_sensitive": false}));
+        }
+        filter
+    };
     match filter {
         Where::All(children) => json!(["and", children.iter().map(filter_json).collect::<Vec<_>>()]),
         Where::Any(children) => json!(["or", children.iter().map(filter_json).collect::<Vec<_>>()]),
         Where::Not(child) => json!(["not", filter_json(child)]),
-        Where::Test { operator, dimension, values, case_sensitive: true } => {
-            json!([operator, dimension, values])
+        Where::Done { done, what } => {
+            json!([if *done { "has_done" } else { "has_not_done" }, filter_json(what)])
         }
-        Where::Test { operator, dimension, values, .. } => {
-            json!([operator, dimension, values, {"case_sensitive": false}])
+        Where::Goals { operator, values, case_sensitive } => {
+            with_case(json!([operator, "event:goal", values]), *case_sensitive)
+        }
+        Where::Segments(segments) => {
+            json!(["is", "segment", segments.iter().map(|(id, _)| id).collect::<Vec<_>>()])
+        }
+        Where::Test { operator, dimension, values, case_sensitive } => {
+            with_case(json!([operator, dimension, values]), *case_sensitive)
         }
     }
+}
+
+/// Goals of every kind, of which a site has some.
+fn goals(random: &mut Random) -> Vec<Goal> {
+    let money = |currency: &str| Some(currency.to_owned());
+    let event = |value: &str, currency| Aim::Event { value: value.to_owned(), currency };
+    let page = |value: &str| Aim::Page { value: value.to_owned() };
+    let all = [
+        ("Запись", event("zapis", money("RUB"))),
+        ("Звонок", event("call", None)),
+        ("Оплата звонка", event("call", money("RUB"))),
+        ("Paid", event("pageview", money("EUR"))),
+        ("Цены", page("/ceny/")),
+        ("Врачи's", page("/vrachi/*")),
+        ("Всё", page("**")),
+        ("Дочитано", Aim::Scroll { value: "/**".to_owned(), percent: 50 }),
+        ("Баннер", Aim::AdClick { value: String::new() }),
+        ("Первый баннер", Aim::AdClick { value: "banner-1".to_owned() }),
+    ];
+    let mut goals = Vec::new();
+    for (name, aim) in all {
+        if random.chance(70) {
+            goals.push(Goal { id: format!("g{}", goals.len() + 1), name: name.to_owned(), aim });
+        }
+    }
+    goals
+}
+
+/// Two segments that a site may have, as filters.
+fn segments(random: &mut Random, goals: &[Goal]) -> Vec<(String, Vec<Where>)> {
+    let plain = vec![random_filter(random, 1), random_filter(random, 0)];
+    let mut alone = vec![random_filter(random, 1)];
+    alone.extend(goal_filter(random, goals));
+    vec![("s1".to_owned(), plain), ("s2".to_owned(), alone)]
+}
+
+/// A filter by goal that names some; none on a site without goals.
+fn goal_filter(random: &mut Random, goals: &[Goal]) -> Option<Where> {
+    if goals.is_empty() {
+        return None;
+    }
+    let named = |random: &mut Random| goals[random.below(goals.len())].name.clone();
+    let case_sensitive = random.chance(70);
+    Some(match random.below(3) {
+        0 => Where::Goals {
+            operator: "contains",
+            values: vec![random.pick(&["а", "баннер", "Paid", "нет такой"]).to_owned()],
+            case_sensitive,
+        },
+        _ => Where::Goals {
+            operator: "is",
+            values: (0..1 + random.below(2)).map(|_| named(random)).collect(),
+            case_sensitive,
+        },
+    })
+}
+
+/// `has_done` or `has_not_done` of something that hits have.
+fn done(random: &mut Random, goals: &[Goal]) -> Where {
+    let what = match goal_filter(random, goals) {
+        Some(goal) if random.chance(60) => match random.chance(30) {
+            true => Where::Any(vec![goal, of_hits(random)]),
+            false => goal,
+        },
+        _ => match random.chance(30) {
+            true => Where::All(vec![of_hits(random), Where::Not(Box::new(of_hits(random)))]),
+            false => of_hits(random),
+        },
+    };
+    Where::Done { done: random.chance(60), what: Box::new(what) }
+}
+
+/// A condition on a property of hits.
+fn of_hits(random: &mut Random) -> Where {
+    let dimension =
+        random.pick(&["event:page", "event:name", "event:hostname", "event:props:цена", "event:ad"]);
+    condition(random, dimension.to_owned())
 }
 
 fn random_filter(random: &mut Random, depth: usize) -> Where {
@@ -225,10 +349,26 @@ fn random_filter(random: &mut Random, depth: usize) -> Where {
         };
     }
     let names = dimensions();
-    let names: Vec<&str> =
-        names.iter().map(String::as_str).filter(|name| !name.starts_with("time")).collect();
+    let names: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !name.starts_with("time") && *name != "event:goal")
+        .collect();
     let dimension = random.pick(&names).to_owned();
-    let operator = random.pick(&["is", "is_not", "contains", "contains_not", "matches", "matches_not"]);
+    condition(random, dimension)
+}
+
+fn condition(random: &mut Random, dimension: String) -> Where {
+    let operator = random.pick(&[
+        "is",
+        "is_not",
+        "contains",
+        "contains_not",
+        "matches",
+        "matches_not",
+        "matches_wildcard",
+        "matches_wildcard_not",
+    ]);
     let known = [
         "/",
         "/ceny/",
@@ -241,6 +381,8 @@ fn random_filter(random: &mut Random, depth: usize) -> Where {
         "Direct",
         "",
         "RU",
+        "Russia",
+        "marketing",
         "Moscow",
         "x",
         "a",
@@ -254,7 +396,9 @@ fn random_filter(random: &mut Random, depth: usize) -> Where {
         "crowd",
     ];
     let mut values: Vec<String> = (0..1 + random.below(2)).map(|_| random.pick(&known).to_owned()).collect();
-    if operator.starts_with("matches") {
+    if operator.starts_with("matches_wildcard") {
+        values = vec![random.pick(&["/*", "/**", "**a*", "*.example", "Y*", "x", "*", "/c*/"]).to_owned()];
+    } else if operator.starts_with("matches") {
         // Letters only: the reference knows no expressions but `^`.
         values = vec![format!("^{}", random.pick(&["Y", "/c", "ban", "x", "Ё"]))];
     }
@@ -265,58 +409,224 @@ fn dimensions() -> Vec<String> {
     Dimension::all().map(|dimension| dimension.name()).chain(["event:props:цена".to_owned()]).collect()
 }
 
-/// The metrics that may be asked with these dimensions.
-fn metrics_for(dimensions: &[String]) -> Vec<&'static str> {
-    let splits = dimensions
-        .iter()
-        .any(|name| name == "event:name" || name == "event:mark" || name.starts_with("event:props:"));
-    let of_visits = ["views_per_visit", "bounce_rate", "visit_duration"];
+/// Whether a property of events is named below the top.
+fn has_deep_props(filters: &[Where], is_top: bool) -> bool {
+    filters.iter().any(|filter| match filter {
+        Where::All(children) | Where::Any(children) => has_deep_props(children, false),
+        Where::Not(child) => has_deep_props(std::slice::from_ref(child), false),
+        Where::Segments(segments) => {
+            segments.iter().any(|(_, filters)| has_deep_props(filters, is_top && segments.len() == 1))
+        }
+        Where::Test { dimension, .. } => !is_top && dimension.starts_with("event:props:"),
+        Where::Done { .. } | Where::Goals { .. } => false,
+    })
+}
+
+/// Whether a property of hits is named, outside of `has_done`.
+fn is_of_hits(filters: &[Where]) -> bool {
+    filters.iter().any(|filter| match filter {
+        Where::All(children) | Where::Any(children) => is_of_hits(children),
+        Where::Not(child) => is_of_hits(std::slice::from_ref(child)),
+        Where::Segments(segments) => segments.iter().any(|(_, filters)| is_of_hits(filters)),
+        Where::Test { dimension, .. } => dimension.starts_with("event:"),
+        Where::Goals { .. } => true,
+        Where::Done { .. } => false,
+    })
+}
+
+fn has_goals(filters: &[Where]) -> bool {
+    filters.iter().any(|filter| match filter {
+        Where::Goals { .. } => true,
+        Where::Segments(segments) => segments.len() == 1 && has_goals(&segments[0].1),
+        _ => false,
+    })
+}
+
+/// The metrics that may be asked with these dimensions and filters.
+fn metrics_for(dimensions: &[String], filters: &[Where]) -> Vec<&'static str> {
+    let splits = dimensions.iter().any(|name| {
+        ["event:name", "event:mark", "event:goal"].contains(&name.as_str())
+            || name.starts_with("event:props:")
+    });
+    let of_goals = dimensions.iter().any(|name| name == "event:goal") || has_goals(filters);
+    let converts = of_goals && !has_deep_props(filters, true);
+    let exits = dimensions == ["visit:exit_page"] && !is_of_hits(filters);
     METRICS
         .iter()
         .copied()
-        .filter(|metric| !(splits && of_visits.contains(metric)))
-        .filter(|metric| !(dimensions.is_empty() && *metric == "percentage"))
+        .filter(|metric| match *metric {
+            "views_per_visit" | "bounce_rate" | "visit_duration" => !splits,
+            "percentage" => !dimensions.is_empty(),
+            "conversion_rate" | "group_conversion_rate" => converts,
+            "exit_rate" => exits,
+            _ => true,
+        })
         .collect()
 }
 
 /// Rounding as documented, whichever way a tie goes.
 fn agree(metric: &str, found: &Value, expected: Option<f64>) -> bool {
     let unit = match metric {
-        "views_per_visit" | "ad_ctr" | "ad_viewable_rate" => 0.01,
-        "percentage" => 0.1,
+        "views_per_visit" | "ad_ctr" | "ad_viewable_rate" | "average_revenue" => 0.01,
+        "percentage" | "conversion_rate" | "group_conversion_rate" | "exit_rate" => 0.1,
         "bounce_rate" | "visit_duration" | "scroll_depth" | "time_on_page" => 1.0,
+        // Sums are exact.
+        "total_revenue" => 0.0,
         _ => return found.as_u64().map(|n| n as f64) == expected,
     };
-    match (found.as_f64(), expected) {
+    let number = if metric.ends_with("_revenue") { &found["value"] } else { found };
+    match (number.as_f64(), expected) {
         (None, None) => found.is_null(),
-        (Some(found), Some(expected)) => (found - expected).abs() <= unit / 2.0 + 1e-6,
+        (Some(found), Some(expected)) => {
+            (found - expected).abs() <= unit / 2.0 + 1e-6 * (1.0 + expected.abs() / 1e6)
+        }
         _ => false,
     }
 }
 
-async fn compare(storage: &Storage, site: &Site, hits: &[Hit], ask: &Ask<'_>) {
-    let question = question_json(&site.id, ask);
-    let expected = answer(hits, ask);
-    let found = metka::query::run(storage, site, &question, Timestamp::UNIX_EPOCH)
-        .await
-        .unwrap_or_else(|error| panic!("{question}: {error}"));
-    let rows = found["results"].as_array().expect("results are a list");
+/// Whether revenue is in the money of its row.
+fn in_its_money(ask: &Ask, group: &[String], values: &[Value]) -> bool {
+    ask.metrics.iter().zip(values).filter(|(metric, _)| metric.ends_with("_revenue")).all(|(_, value)| {
+        value.is_null()
+            || reference::money(ask, group).is_some_and(|(currency, _)| value["currency"] == currency)
+    })
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    let values = value.as_array().expect("a list");
+    values.iter().map(|value| value.as_str().unwrap_or("null").to_owned()).collect()
+}
+
+fn groups_of(rows: &Value) -> BTreeMap<Vec<String>, Vec<Value>> {
     let mut groups: BTreeMap<Vec<String>, Vec<Value>> = BTreeMap::new();
-    for row in rows {
-        let key = row["dimensions"].as_array().expect("a list");
-        let key = key.iter().map(|value| value.as_str().expect("a text").to_owned()).collect();
-        let before = groups.insert(key, row["metrics"].as_array().expect("a list").clone());
+    for row in rows.as_array().expect("rows are a list") {
+        let metrics = row["metrics"].as_array().expect("a list").clone();
+        let before = groups.insert(texts(&row["dimensions"]), metrics);
         assert!(before.is_none(), "a group is there twice: {row}");
     }
-    let same = groups.keys().eq(expected.keys())
-        && groups.iter().all(|(key, values)| {
-            ask.metrics
-                .iter()
-                .zip(values)
-                .zip(&expected[key])
-                .all(|((metric, found), expected)| agree(metric, found, *expected))
-        });
-    assert!(same, "{}", difference(site, &question, &groups, &expected, hits));
+    groups
+}
+
+fn same(ask: &Ask, found: &BTreeMap<Vec<String>, Vec<Value>>, expected: &Groups) -> bool {
+    found.keys().eq(expected.keys())
+        && found.iter().all(|(group, values)| {
+            in_its_money(ask, group, values)
+                && ask
+                    .metrics
+                    .iter()
+                    .zip(values)
+                    .zip(&expected[group])
+                    .all(|((metric, found), expected)| agree(metric, found, *expected))
+        })
+}
+
+/// Ends a comparison with what differs, so that one run shows all.
+macro_rules! ensure {
+    ($condition:expr, $($text:tt)*) => {
+        if !$condition {
+            return Err(format!($($text)*));
+        }
+    };
+}
+
+/// With what a question is compared: the earlier range, and how it is asked for.
+struct Earlier {
+    from: i64,
+    to: i64,
+    asked: Value,
+}
+
+async fn compare(
+    storage: &Storage,
+    site: &Site,
+    settings: &Settings,
+    hits: &[Hit],
+    ask: &Ask<'_>,
+    earlier: Option<&Earlier>,
+) -> Result<(), String> {
+    let mut question = question_json(&site.id, ask);
+    if let Some(earlier) = earlier {
+        question["include"]["comparisons"] = earlier.asked.clone();
+        let has_time = ask.dimensions.iter().any(|name| name.starts_with("time"));
+        question["include"]["time_labels"] = json!(has_time);
+    }
+    let expected = answer(hits, ask);
+    let found = metka::query::run(storage, site, settings, &question, Timestamp::UNIX_EPOCH)
+        .await
+        .map_err(|error| format!("{question}: {error}"))?;
+    let groups = groups_of(&found["results"]);
+    ensure!(same(ask, &groups, &expected), "{}", difference(site, &question, &groups, &expected, hits));
+
+    let whole = totals(hits, ask);
+    let shown = found["meta"]["totals"].as_array().ok_or_else(|| format!("{question}: no totals"))?;
+    let pairs = ask.metrics.iter().zip(shown).zip(&whole);
+    for ((metric, found), expected) in pairs {
+        // A whole of several moneys has none, which the rows above have proved for each.
+        let is_money = metric.ends_with("_revenue") && ask.dimensions.iter().any(|name| name == "event:goal");
+        ensure!(
+            is_money || agree(metric, found, *expected),
+            "totals of {question}: {metric} is {found}, not {expected:?}"
+        );
+    }
+    let Some(earlier) = earlier else { return Ok(()) };
+    let before = Ask { from: earlier.from, to: earlier.to, ..*ask };
+    let expected = answer(hits, &before);
+    let (ours, theirs) = (&found["meta"]["time_labels"], &found["meta"]["comparison_time_labels"]);
+    for row in found["results"].as_array().expect("rows") {
+        let mut beyond = false;
+        let group: Vec<String> = ask
+            .dimensions
+            .iter()
+            .zip(texts(&row["dimensions"]))
+            .map(|(name, value)| match name.starts_with("time") {
+                true => {
+                    let place = texts(ours).iter().position(|label| *label == value).expect("a label");
+                    texts(theirs).get(place).cloned().unwrap_or_else(|| {
+                        beyond = true;
+                        "null".to_owned()
+                    })
+                }
+                false => value,
+            })
+            .collect();
+        let comparison = &row["comparison"];
+        ensure!(texts(&comparison["dimensions"]) == group, "{question}: {row}");
+        let nothing: Vec<Option<f64>> =
+            ask.metrics.iter().map(|metric| (COUNTS.contains(metric) && !beyond).then_some(0.0)).collect();
+        let expected = expected.get(&group).unwrap_or(&nothing);
+        for (index, metric) in ask.metrics.iter().enumerate() {
+            let (now, then) = (&row["metrics"][index], &comparison["metrics"][index]);
+            ensure!(
+                agree(metric, then, expected[index]),
+                "{question}: {row}: {metric} was {then}, not {:?}\n{}",
+                expected[index],
+                difference(site, &question, &groups_of(&found["results"]), &answer(hits, &before), hits)
+            );
+            let changed = &comparison["change"][index];
+            ensure!(is_change(metric, now, then, changed), "{metric}: {then} to {now} is not {changed}");
+        }
+    }
+    if ask.dimensions.len() == 1 && ask.dimensions[0].starts_with("time") {
+        let alone = groups_of(&found["meta"]["comparison_results"]);
+        ensure!(same(&before, &alone, &expected), "the series before: {question}");
+    }
+    Ok(())
+}
+
+/// Whether a change is that of two numbers as they are shown.
+fn is_change(metric: &str, now: &Value, then: &Value, changed: &Value) -> bool {
+    let number =
+        |value: &Value| if metric.ends_with("_revenue") { value["value"].as_f64() } else { value.as_f64() };
+    match (number(now), number(then)) {
+        (Some(now), Some(then)) if SHARES.contains(&metric) => {
+            changed.as_f64().is_some_and(|changed| (changed - (now - then)).abs() < 0.006)
+        }
+        (Some(now), Some(then)) if then != 0.0 => changed
+            .as_f64()
+            .is_some_and(|changed| (changed - 100.0 * (now - then) / then.abs()).abs() <= 0.5 + 1e-6),
+        (Some(now), Some(_)) if now == 0.0 => *changed == 0,
+        _ => changed.is_null(),
+    }
 }
 
 fn difference(
@@ -352,6 +662,8 @@ struct Case {
     zone: TimeZone,
     from: i64,
     to: i64,
+    first: jiff::civil::Date,
+    days: i64,
     hits: Vec<Hit>,
 }
 
@@ -367,10 +679,51 @@ impl Case {
         let midnight = |date: jiff::civil::Date| {
             date.to_zoned(zone.clone()).expect("in range").timestamp().as_millisecond()
         };
-        let last = first.checked_add(jiff::Span::new().days(1 + random.below(3) as i64)).expect("in range");
+        let days = 1 + random.below(3) as i64;
+        let last = first.checked_add(jiff::Span::new().days(days)).expect("in range");
         let (from, to) = (midnight(first), midnight(last));
         let hits = history(&mut random, &zone, from, to);
-        Case { random, site, zone, from, to, hits }
+        Case { random, site, zone, from, to, first, days, hits }
+    }
+
+    /// The days right before, or any range that has hits.
+    fn earlier(&mut self) -> Earlier {
+        if self.random.chance(50) {
+            let midnight = |date: jiff::civil::Date| {
+                date.to_zoned(self.zone.clone()).expect("in range").timestamp().as_millisecond()
+            };
+            let before = self.first.checked_sub(jiff::Span::new().days(self.days)).expect("in range");
+            return Earlier {
+                from: midnight(before),
+                to: self.from,
+                asked: json!({"mode": "previous_period"}),
+            };
+        }
+        let from = self.from - 3_600_000 * self.random.below(60) as i64;
+        let to = from + 3_600_000 * (1 + self.random.below(48) as i64);
+        let iso = |ms: i64| Timestamp::from_millisecond(ms).expect("in range").to_string();
+        let asked = json!({"mode": "custom", "date_range": [iso(from), iso(to - 1000)]});
+        Earlier { from, to, asked }
+    }
+
+    /// Filters of all shapes.
+    fn filters(&mut self, goals: &[Goal], segments: &[(String, Vec<Where>)]) -> Vec<Where> {
+        let random = &mut self.random;
+        let mut filters: Vec<Where> = (0..random.below(3)).map(|_| random_filter(random, 2)).collect();
+        if random.chance(25) {
+            filters.extend(goal_filter(random, goals));
+        }
+        if random.chance(25) {
+            let done = done(random, goals);
+            filters.push(if random.chance(70) { done } else { Where::Not(Box::new(done)) });
+        }
+        match random.below(10) {
+            0 => filters.push(Where::Segments(vec![segments[random.below(2)].clone()])),
+            // Two of them are an alternative, in which no goal may stand.
+            1 => filters.push(Where::Segments(vec![segments[0].clone(), segments[0].clone()])),
+            _ => {}
+        }
+        filters
     }
 }
 
@@ -386,45 +739,82 @@ async fn every_number_equals_the_recount_by_definition() {
         encode(&case.site.id, &case.hits, &mut months);
     }
     store(&storage, months).await;
-    let (mut turn, mut with_bots) = (0, 0);
-    for Case { mut random, site, zone, from, to, hits } in cases {
+    let mut mismatches = Vec::new();
+    let (mut turn, mut with_bots, mut with_goals, mut with_done, mut compared) = (0, 0, 0, 0, 0);
+    for mut case in cases {
+        let goals = goals(&mut case.random);
+        let segments = segments(&mut case.random, &goals);
+        let settings = Settings {
+            goals: goals.clone(),
+            segments: segments
+                .iter()
+                .map(|(id, filters)| Segment {
+                    id: id.clone(),
+                    name: id.clone(),
+                    filters: filters.iter().map(filter_json).collect(),
+                    by: "somebody".to_owned(),
+                })
+                .collect(),
+            ..Settings::default()
+        };
         for _ in 0..QUESTIONS {
             let mut dimensions = Vec::new();
             // The first ones go round, so that each is asked as often.
             turn += 1;
             dimensions.extend(names.get(turn % (names.len() + 1)).cloned());
-            if random.chance(25) {
-                let second = names[random.below(names.len())].clone();
+            if case.random.chance(25) {
+                let second = match case.random.chance(30) {
+                    true => "event:goal".to_owned(),
+                    false => names[case.random.below(names.len())].clone(),
+                };
                 if !dimensions.contains(&second) {
                     dimensions.push(second);
                 }
             }
-            let filters: Vec<Where> = (0..random.below(3)).map(|_| random_filter(&mut random, 2)).collect();
-            let mut metrics = metrics_for(&dimensions);
+            let filters = case.filters(&goals, &segments);
+            let mut metrics = metrics_for(&dimensions, &filters);
             // Sometimes one alone: its hits then decide which groups there are.
-            if random.chance(30) {
-                metrics = vec![metrics[random.below(metrics.len())]];
+            if case.random.chance(30) {
+                metrics = vec![metrics[case.random.below(metrics.len())]];
             }
             for dimension in &dimensions {
                 *asked.entry(dimension.clone()).or_default() += 1;
             }
-            let bots = random.chance(40);
+            for metric in &metrics {
+                *asked.entry((*metric).to_owned()).or_default() += 1;
+            }
+            let bots = case.random.chance(40);
             with_bots += usize::from(bots);
+            with_goals += usize::from(has_goals(&filters));
+            with_done += filters.iter().filter(|filter| format!("{filter:?}").contains("Done")).count();
+            let is_minutes = dimensions.iter().any(|name| name == "time:minute");
+            let earlier = (case.random.chance(40) && !is_minutes).then(|| case.earlier());
+            compared += usize::from(earlier.is_some());
             let ask = Ask {
-                from,
-                to,
-                zone: &zone,
+                from: case.from,
+                to: case.to,
+                zone: &case.zone,
                 dimensions: &dimensions,
                 metrics: &metrics,
                 filters: &filters,
                 bots,
+                goals: &goals,
+                of_ads: false,
             };
-            compare(&storage, &site, &hits, &ask).await;
+            let compared = compare(&storage, &case.site, &settings, &case.hits, &ask, earlier.as_ref()).await;
+            mismatches.extend(compared.err());
         }
     }
-    println!("{turn} questions, {with_bots} of them with marked hits");
-    assert!(with_bots > turn / 4);
+    println!(
+        "{turn} questions, {with_bots} of them with marked hits, {with_goals} with filters by goal, \
+         {with_done} with has_done, {compared} compared with an earlier range"
+    );
+    println!("{asked:?}");
+    let some: Vec<&str> = mismatches.iter().take(5).map(String::as_str).collect();
+    assert!(mismatches.is_empty(), "{} of {turn} differ:\n{}", mismatches.len(), some.join("\n\n"));
+    assert!(with_bots > turn / 4 && with_goals > turn / 10 && with_done > turn / 10 && compared > turn / 4);
     assert!(names.iter().all(|name| asked.get(name).is_some_and(|count| *count >= 10)), "{asked:?}");
+    assert!(METRICS.iter().all(|name| asked.get(*name).is_some_and(|count| *count >= 5)), "{asked:?}");
 }
 
 /// The questions that a dashboard asks, on half a year of the demo. Their times
@@ -455,7 +845,7 @@ async fn the_dashboard_of_the_demo_is_consistent() {
                 "filters": filters,
             });
             let started = std::time::Instant::now();
-            let answer = metka::query::run(&storage, &site, &question, now)
+            let answer = metka::query::run(&storage, &site, &Settings::default(), &question, now)
                 .await
                 .unwrap_or_else(|error| panic!("{question}: {error}"));
             println!("{range} {dimensions} {:?}", started.elapsed());
@@ -559,7 +949,9 @@ async fn small_histories_have_the_numbers_counted_by_hand() {
             "site_id": "hand", "metrics": metrics, "date_range": range, "dimensions": dimensions,
         });
         let answer =
-            metka::query::run(&storage, &site, &question, Timestamp::UNIX_EPOCH).await.expect("an answer");
+            metka::query::run(&storage, &site, &Settings::default(), &question, Timestamp::UNIX_EPOCH)
+                .await
+                .expect("an answer");
         let rows: Vec<Value> = answer["results"]
             .as_array()
             .expect("a list")

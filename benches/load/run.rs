@@ -243,7 +243,13 @@ impl Dashboard {
                         "site_id": "clinic", "metrics": ["visitors", "visits", "pageviews", "bounce_rate"],
                         "date_range": "day", "dimensions": dimensions,
                     });
-                    let answer = metka::query::run(&storage, &site, &question, jiff::Timestamp::now());
+                    let answer = metka::query::run(
+                        &storage,
+                        &site,
+                        &metka::settings::Settings::default(),
+                        &question,
+                        jiff::Timestamp::now(),
+                    );
                     if runtime.block_on(answer).is_ok() {
                         count.fetch_add(1, Relaxed);
                     }

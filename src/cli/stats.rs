@@ -11,6 +11,7 @@ use super::storage;
 use crate::config::Config;
 use crate::control;
 use crate::demo;
+use crate::export;
 use crate::serve::Questions;
 use crate::web::running::ArchiveError;
 
@@ -24,6 +25,18 @@ pub struct StatsArgs {
     /// POST /api/v2/funnel, /journeys, /retention or GET /api/v1/live
     #[arg(value_name = "QUERY.json")]
     question: PathBuf,
+    /// How the answer is printed
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+}
+
+/// Forms of an answer.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// As the API answers
+    Json,
+    /// A table for spreadsheets
+    Csv,
 }
 
 pub fn run(args: &StatsArgs, context: &Context) -> Outcome {
@@ -35,7 +48,10 @@ pub fn run(args: &StatsArgs, context: &Context) -> Outcome {
             None => offline(&config, &question).await,
         }
     })?;
-    let lines = serde_json::to_string_pretty(&answer).map_err(Failure::failed)?;
+    let lines = match args.format {
+        Format::Json => serde_json::to_string_pretty(&answer).map_err(Failure::failed)?,
+        Format::Csv => export::csv(&answer).trim_end().to_owned(),
+    };
     context.print(&answer, [lines])
 }
 

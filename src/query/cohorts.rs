@@ -91,7 +91,7 @@ pub fn parse(
 /// Rows of a week, its visitors, and those who were there in each week from it on.
 pub fn compile(question: &Question, visible: Visible<'_>) -> Statement {
     let mut builder = Builder::new(&question.common.query, visible);
-    builder.only = OF_COOKIE;
+    builder.narrowed = OF_COOKIE;
     let is_visit = format!("{} AND e.1 < {{to:Int64}}", question.common.is_visit(&mut builder));
     let known = builder.field(IS_KNOWN);
     for (name, value) in [("first_from", question.first.from), ("first_to", question.first.to)] {

@@ -64,7 +64,7 @@ fn fits(pattern: &str, place: &mut dyn Place) -> String {
 }
 
 /// A page pattern as an RE2 expression.
-fn expression(pattern: &str) -> String {
+pub(super) fn expression(pattern: &str) -> String {
     let mut expression = "(?s)^".to_owned();
     let mut rest = pattern.chars().peekable();
     while let Some(character) = rest.next() {

@@ -2,11 +2,12 @@
 //! ([`report`]): funnels, journeys, retention, who is there now.
 //!
 //! In: the JSON of a question (the shape of Plausible's Stats API v2), the
-//! site, and now. Out: the JSON of the answer, or a [`QueryError`] that says
-//! whose fault it is.
+//! site with its [`Settings`], and now. Out: the JSON of the answer, or a
+//! [`QueryError`] that says whose fault it is.
 //!
 //! ```text
-//! JSON ─parse─► Query ─compile─► SQL text of ours + bound values ─store─► rows ─► JSON
+//! JSON ─parse─► Query ─compile─► SQL text of ours + bound values ─store─► rows ─answer─► JSON
+//!                 ╰─ the same of all rows together, and of the range before ─╯
 //! ```
 //!
 //! Definitions (each number is a recount of the visible raw hits):
@@ -23,6 +24,25 @@
 //!   that entered there when the question is about pages or hosts;
 //! - questions about ad blocks (`event:ad`) count the persons and visits with
 //!   a hit of the block there;
+//! - a question about goals (`event:goal`, see [`goal`]) counts the persons, visits and
+//!   hits that reach one, whatever kind of hit that takes; a hit that reaches several is in
+//!   the row of each. `events` are then all such hits, reports of reading left out; a
+//!   filter by goal beside a breakdown by goal names the rows;
+//! - `has_done` holds for a visit with a hit in the range that fulfils the filter: of page
+//!   views and events; of all that goals look at, if it names a goal; of ad blocks, if it
+//!   names one. `has_not_done` holds for all other visits;
+//! - `percentage`: of the visitors of all rows together, in percent to one digit;
+//! - `conversion_rate`: the visitors of the row, of all who were there: of the visitors of
+//!   the same question without dimensions, and without the filters that stand alone and are
+//!   about goals or properties of events. `group_conversion_rate`: of those in the same
+//!   group, its goal aside. A goal may be reached in the range by somebody whose last page
+//!   view was before it, so either can be above 100;
+//! - `exit_rate` of a page: visits that ended there, by views of the page;
+//! - revenue: [`money`]; comparisons: [`compare`];
+//! - `visit:consent` is what the last hit of the visit says; every other property of a
+//!   visit is that of its first page view or event, or for an exit of its last one;
+//! - totals (`include.totals`) are the numbers of all rows together: a person in several
+//!   rows is one;
 //! - a number that does not exist (a rate of nothing) is `null`;
 //! - marked hits ([`crate::mark`]) are out of every number, unless `include.bots`
 //!   asks for them: then they count as if they had no mark, and `event:mark` tells
@@ -31,13 +51,17 @@
 //! It knows no roles: who may ask what, and the guard of small groups, are the
 //! caller's.
 
+mod answer;
 pub mod cohorts;
+pub mod compare;
 pub mod compile;
+pub mod countries;
 pub mod filter;
 pub mod funnel;
 pub mod goal;
 pub mod journeys;
 pub mod live;
+pub mod money;
 pub mod names;
 pub mod parse;
 pub mod quick;
@@ -46,8 +70,11 @@ pub mod range;
 pub mod report;
 pub mod visible;
 
+use std::time::Instant;
+
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 pub use compile::{Statement, Statements, compile};
 pub use names::{Dimension, Metric};
@@ -57,7 +84,7 @@ pub use visible::Visible;
 
 use crate::config::Site;
 use crate::settings::Settings;
-use crate::store::{Limits, Storage, StorageError};
+use crate::store::{Digest, Limits, Storage, StorageError};
 
 /// ClickHouse's codes for a pattern that is not a regular expression.
 const BAD_PATTERNS: &[u32] = &[
@@ -88,52 +115,56 @@ pub enum QueryError {
     Storage(#[from] StorageError),
 }
 
-/// Answers a question about `site`.
+/// The numbers of one [`Query`], as storage gives them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Numbers {
+    /// As [`Statements::rows`].
+    pub rows: Vec<Vec<Value>>,
+    pub total_rows: Option<u64>,
+    pub total_visitors: Option<u64>,
+    pub visitors_before_goals: Option<u64>,
+}
+
+/// Answers a question about `site`, for which `settings` hold.
 pub async fn run(
     storage: &Storage,
     site: &Site,
+    settings: &Settings,
     question: &Value,
     now: Timestamp,
 ) -> Result<Value, QueryError> {
-    let mut query = parse(question, site, now).map_err(QueryError::Invalid)?;
+    let mut query = parse(question, site, settings, now).map_err(QueryError::Invalid)?;
+    // All that the answer depends on beside the rows, settings and the day included.
+    let digest: Digest = Sha256::digest(format!("{query:?}")).into();
+    if let Some(answer) = storage.remembered(&digest) {
+        return Ok(answer);
+    }
+    let (changes, begun) = (storage.changes(), Instant::now());
     let visible = visible(storage, site).await?;
     if query.range.all
         && let Some(first) = first_hit(storage, &query, visible).await?
     {
         query.begin_with(first);
     }
-    let labels = match query.dimensions.iter().find_map(time_bucket) {
-        Some(bucket) if query.include.time_labels => Some(
-            query
-                .range
-                .labels(bucket)
-                .map_err(|error| QueryError::Invalid(vec![format!("#/include/time_labels: {error}")]))?,
-        ),
-        _ => None,
-    };
-    let statements = compile(&query, visible);
-    let rows = ask(storage, &statements.rows).await?;
-    let total_rows = match &statements.total_rows {
-        Some(statement) => Some(number(&ask(storage, statement).await?)),
-        None => None,
-    };
-    let total_visitors = match &statements.total_visitors {
-        Some(statement) => number(&ask(storage, statement).await?),
-        None => 0,
-    };
+    let answer = answer::answer(storage, &query, visible).await?;
+    storage.remember(digest, changes, &answer, begun);
+    Ok(answer)
+}
 
-    let mut meta = Map::new();
-    if query.include.imports {
-        meta.insert("imports_included".to_owned(), json!(false));
-    }
-    if let Some(labels) = labels {
-        meta.insert("time_labels".to_owned(), json!(labels));
-    }
-    if let Some(total) = total_rows {
-        meta.insert("total_rows".to_owned(), json!(total));
-    }
-    let results: Vec<Value> = rows.into_iter().map(|row| result(&query, row, total_visitors)).collect();
-    Ok(json!({ "results": results, "meta": meta, "query": query.normalised() }))
+/// Asks storage.
+async fn numbers(storage: &Storage, query: &Query, visible: Visible<'_>) -> Result<Numbers, QueryError> {
+    let statements = compile(query, visible);
+    let rows = ask(storage, &statements.rows).await?;
+    let number = async |statement: &Option<Statement>| match statement {
+        Some(statement) => Ok::<_, QueryError>(Some(number(&ask(storage, statement).await?))),
+        None => Ok(None),
+    };
+    Ok(Numbers {
+        rows,
+        total_rows: number(&statements.total_rows).await?,
+        total_visitors: number(&statements.total_visitors).await?,
+        visitors_before_goals: number(&statements.visitors_before_goals).await?,
+    })
 }
 
 /// The persons with a hit in the last five minutes: [`live::run`] without the lists.
@@ -180,29 +211,6 @@ async fn ask(storage: &Storage, statement: &Statement) -> Result<Vec<Vec<Value>>
     })
 }
 
-/// One row of the answer.
-fn result(query: &Query, mut row: Vec<Value>, total_visitors: u64) -> Value {
-    let mut metrics = row.split_off(query.dimensions.len().min(row.len()));
-    for (metric, value) in query.metrics.iter().zip(&mut metrics) {
-        if *metric == Metric::Percentage {
-            *value = match value.as_u64() {
-                Some(visitors) if total_visitors > 0 => {
-                    json!((visitors as f64 * 1000.0 / total_visitors as f64).round() / 10.0)
-                }
-                _ => Value::Null,
-            };
-        }
-    }
-    json!({ "dimensions": row, "metrics": metrics })
-}
-
 fn number(rows: &[Vec<Value>]) -> u64 {
     rows.first().and_then(|row| row.first()).and_then(Value::as_u64).unwrap_or_default()
-}
-
-fn time_bucket(dimension: &Dimension) -> Option<names::Bucket> {
-    match dimension {
-        Dimension::Time(bucket) => Some(*bucket),
-        _ => None,
-    }
 }

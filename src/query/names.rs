@@ -21,6 +21,11 @@ pub enum Metric {
     AdClicks,
     AdCtr,
     AdViewableRate,
+    ConversionRate,
+    GroupConversionRate,
+    ExitRate,
+    TotalRevenue,
+    AverageRevenue,
 }
 
 /// The length of one bucket of time, in the site's time zone.
@@ -54,6 +59,8 @@ pub enum EventField {
     Ad,
     /// The mark that keeps the hit out of the numbers.
     Mark,
+    /// A goal that the hit reaches; a hit may reach several, or none.
+    Goal,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +86,13 @@ pub enum VisitField {
     Language,
     Screen,
     Network,
+    CountryName,
+    RegionName,
+    CityName,
+    EntryPageHostname,
+    ExitPageHostname,
+    /// What the person had said when the visit ended.
+    Consent,
 }
 
 /// The longest key of `event:props:KEY`, in bytes; the collector cuts keys there.
@@ -103,6 +117,11 @@ impl Metric {
         ("ad_clicks", Metric::AdClicks),
         ("ad_ctr", Metric::AdCtr),
         ("ad_viewable_rate", Metric::AdViewableRate),
+        ("conversion_rate", Metric::ConversionRate),
+        ("group_conversion_rate", Metric::GroupConversionRate),
+        ("exit_rate", Metric::ExitRate),
+        ("total_revenue", Metric::TotalRevenue),
+        ("average_revenue", Metric::AverageRevenue),
     ];
 
     pub fn parse(name: &str) -> Option<Metric> {
@@ -128,6 +147,28 @@ impl Metric {
     pub fn is_of_engagement(self) -> bool {
         matches!(self, Metric::ScrollDepth | Metric::TimeOnPage)
     }
+
+    /// Whether it needs a goal in the question.
+    pub fn is_of_conversion(self) -> bool {
+        matches!(self, Metric::ConversionRate | Metric::GroupConversionRate)
+    }
+
+    pub fn is_of_revenue(self) -> bool {
+        matches!(self, Metric::TotalRevenue | Metric::AverageRevenue)
+    }
+
+    /// Whether it is a share in percent: two of them differ by points, not by percent.
+    pub fn is_share(self) -> bool {
+        matches!(
+            self,
+            Metric::BounceRate
+                | Metric::Percentage
+                | Metric::AdCtr
+                | Metric::ConversionRate
+                | Metric::GroupConversionRate
+                | Metric::ExitRate
+        )
+    }
 }
 
 // === impl Bucket ===
@@ -145,12 +186,15 @@ impl Bucket {
 // === impl Dimension ===
 
 impl Dimension {
+    pub const GOAL: Dimension = Dimension::Event(EventField::Goal);
+
     const EVENT: &[(&str, EventField)] = &[
         ("event:page", EventField::Page),
         ("event:hostname", EventField::Hostname),
         ("event:name", EventField::Name),
         ("event:ad", EventField::Ad),
         ("event:mark", EventField::Mark),
+        ("event:goal", EventField::Goal),
     ];
     const VISIT: &[(&str, VisitField)] = &[
         ("visit:entry_page", VisitField::EntryPage),
@@ -174,6 +218,12 @@ impl Dimension {
         ("visit:language", VisitField::Language),
         ("visit:screen", VisitField::Screen),
         ("visit:network", VisitField::Network),
+        ("visit:country_name", VisitField::CountryName),
+        ("visit:region_name", VisitField::RegionName),
+        ("visit:city_name", VisitField::CityName),
+        ("visit:entry_page_hostname", VisitField::EntryPageHostname),
+        ("visit:exit_page_hostname", VisitField::ExitPageHostname),
+        ("visit:consent", VisitField::Consent),
     ];
 
     /// Reads a name; `time` alone is `auto`.
@@ -213,7 +263,15 @@ impl Dimension {
     /// belongs to a single event. A page and a host belong to the visit as well,
     /// as those of its entry.
     pub fn splits_visits(&self) -> bool {
-        matches!(self, Dimension::Prop(_) | Dimension::Event(EventField::Name | EventField::Mark))
+        matches!(
+            self,
+            Dimension::Prop(_) | Dimension::Event(EventField::Name | EventField::Mark | EventField::Goal)
+        )
+    }
+
+    /// Whether it is a property of single hits.
+    pub fn is_of_hits(&self) -> bool {
+        matches!(self, Dimension::Event(_) | Dimension::Prop(_))
     }
 }
 
@@ -234,7 +292,13 @@ impl VisitField {
         match self {
             VisitField::Source | VisitField::Referrer => "Direct / None",
             VisitField::Channel => "Direct",
-            VisitField::Country | VisitField::Region | VisitField::City => "",
+            VisitField::Country
+            | VisitField::Region
+            | VisitField::City
+            | VisitField::CountryName
+            | VisitField::RegionName
+            | VisitField::CityName
+            | VisitField::Consent => "",
             _ => "(not set)",
         }
     }

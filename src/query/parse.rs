@@ -1,17 +1,18 @@
 //! The JSON of a question becomes a [`Query`], or all of its mistakes, one
 //! line each, naming the place: `#/metrics/0: Invalid metric "foo"`.
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
+use super::compare::Comparison;
 use super::compile::Bots;
-use super::filter::{Filter, short};
-use super::names::{Dimension, EventField, Metric};
+use super::filter::{self, Filter, short};
+use super::money::Money;
+use super::names::{Dimension, EventField, Metric, VisitField};
 use super::range::Range;
 use crate::config::Site;
+use crate::settings::{Goal, Settings};
 
 /// The most properties of one breakdown.
 const MAX_DIMENSIONS: usize = 4;
@@ -24,7 +25,7 @@ const MAX_OFFSET: u64 = 100_000_000;
 
 const KEYS: &[&str] =
     &["site_id", "metrics", "date_range", "dimensions", "filters", "order_by", "include", "pagination"];
-const INCLUDES: &[&str] = &["imports", "time_labels", "total_rows", "bots"];
+const INCLUDES: &[&str] = &["imports", "time_labels", "total_rows", "bots", "totals", "marketing"];
 
 /// A question that can be compiled.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,15 @@ pub struct Query {
     /// Whether it is about ad blocks: then a person or a visit is in a group
     /// by a hit of the block there, since page views carry no block.
     pub about_ads: bool,
+    /// Whether it is about goals: then a person or a visit is in a group by a hit that
+    /// reaches one, of whatever kind.
+    pub about_goals: bool,
+    /// The goals that `event:goal` breaks down by, and whose revenue is meant: those that
+    /// all of its filters name, or all of the site's.
+    pub goals: Vec<Goal>,
+    /// Only the groups that have one of these lists of values in their dimensions, those
+    /// of time left out.
+    pub only: Option<Vec<Vec<String>>>,
     /// The dimension that was asked as `time` alone.
     pub auto_time: Option<usize>,
     /// As it was asked, for the answer.
@@ -60,17 +70,22 @@ pub enum Direction {
     Descending,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Include {
     pub imports: bool,
     pub time_labels: bool,
     pub total_rows: bool,
     /// Marked hits too, as if they were not.
     pub bots: bool,
+    /// The numbers of all rows together.
+    pub totals: bool,
+    /// Only visits with consent to marketing; the filter is among [`Query::filters`].
+    pub marketing: bool,
+    pub comparisons: Option<Comparison>,
 }
 
 /// Reads a question about `site`. `now` decides what the words of the range mean.
-pub fn parse(value: &Value, site: &Site, now: Timestamp) -> Result<Query, Vec<String>> {
+pub fn parse(value: &Value, site: &Site, settings: &Settings, now: Timestamp) -> Result<Query, Vec<String>> {
     let Value::Object(object) = value else {
         return Err(vec![format!("#: Expected an object, got {}", short(value))]);
     };
@@ -91,18 +106,28 @@ pub fn parse(value: &Value, site: &Site, now: Timestamp) -> Result<Query, Vec<St
     let range = range.map_err(|line| mistakes.push(line)).ok();
     let metrics = metrics(object.get("metrics"), &mut mistakes);
     let dimensions = dimensions(object.get("dimensions"), range.as_ref(), &mut mistakes);
-    let filters = match object.get("filters") {
+    let mut filters = match object.get("filters") {
         None => Vec::new(),
-        Some(value) => Filter::parse_all(value, &mut mistakes),
+        Some(value) => Filter::parse_all(value, settings, &mut mistakes),
     };
     let order = order(object.get("order_by"), &metrics, &dimensions, range.as_ref(), &mut mistakes);
-    let include = include(object.get("include"), &dimensions, &mut mistakes);
+    let include = include(object.get("include"), &dimensions, range.as_ref(), now, &mut mistakes);
     let (limit, offset) = pagination(object.get("pagination"), &mut mistakes);
-    combinations(&metrics, &dimensions, &mut mistakes);
+    combinations(&metrics, &dimensions, &filters, &mut mistakes);
+    let named = |goal: &&Goal| {
+        filters.iter().all(|filter| !matches!(filter, Filter::Goals(goals) if !goals.contains(goal)))
+    };
+    let goals = settings.goals.iter().filter(named).cloned().collect();
+    if include.marketing {
+        filters.push(Filter::marketing());
+    }
     match range {
         Some(range) if mistakes.is_empty() => Ok(Query {
-            about_ads: dimensions.contains(&Dimension::Event(EventField::Ad))
-                || filters_name(&filters, EventField::Ad),
+            about_ads: is_about_ads(&dimensions, &filters),
+            about_goals: dimensions.contains(&Dimension::GOAL)
+                || filters.iter().any(|filter| matches!(filter, Filter::Goals(_))),
+            goals,
+            only: None,
             site: site.id.clone(),
             auto_time: auto_time(object.get("dimensions")),
             metrics,
@@ -164,6 +189,9 @@ impl Query {
                 "time_labels": self.include.time_labels,
                 "total_rows": self.include.total_rows,
                 "bots": self.include.bots,
+                "totals": self.include.totals,
+                "marketing": self.include.marketing,
+                "comparisons": self.include.comparisons.as_ref().map(Comparison::normalised),
             },
             "pagination": { "limit": self.limit, "offset": self.offset },
         })
@@ -171,16 +199,57 @@ impl Query {
 
     /// Whether a filter names this property of hits.
     pub fn filters_name(&self, field: EventField) -> bool {
-        filters_name(&self.filters, field)
+        filter::names(&self.filters, field)
+    }
+
+    /// The same question about all of its rows together.
+    pub fn whole(&self) -> Query {
+        let mut whole = Query {
+            dimensions: Vec::new(),
+            order: Vec::new(),
+            only: None,
+            auto_time: None,
+            limit: 1,
+            offset: 0,
+            include: Include { total_rows: false, time_labels: false, ..self.include.clone() },
+            ..self.clone()
+        };
+        if self.dimensions.contains(&Dimension::GOAL) {
+            whole.filters.push(Filter::Goals(self.goals.clone()));
+        }
+        whole
+    }
+
+    /// Who was there to be converted, in the groups of this question: its visitors without
+    /// goals and without the properties that events bring.
+    pub fn before_goals(&self) -> Query {
+        let dimensions: Vec<Dimension> =
+            self.dimensions.iter().filter(|dimension| **dimension != Dimension::GOAL).cloned().collect();
+        let filters: Vec<Filter> =
+            self.filters.iter().filter(|filter| !filter.is_of_conversion()).cloned().collect();
+        Query {
+            metrics: vec![Metric::Visitors],
+            about_ads: is_about_ads(&dimensions, &filters),
+            about_goals: false,
+            dimensions,
+            filters,
+            order: Vec::new(),
+            only: None,
+            ..self.clone()
+        }
+    }
+
+    /// In what money its revenue is.
+    pub fn money(&self) -> Money {
+        match self.dimensions.iter().position(|dimension| *dimension == Dimension::GOAL) {
+            Some(index) => Money::of_rows(index, &self.goals),
+            None => Money::of_all(&self.goals),
+        }
     }
 }
 
-fn filters_name(filters: &[Filter], field: EventField) -> bool {
-    let mut found = false;
-    for filter in filters {
-        filter.conditions(&mut |condition| found |= condition.dimension == Dimension::Event(field));
-    }
-    found
+fn is_about_ads(dimensions: &[Dimension], filters: &[Filter]) -> bool {
+    dimensions.contains(&Dimension::Event(EventField::Ad)) || filter::names(filters, EventField::Ad)
 }
 
 fn metrics(value: Option<&Value>, mistakes: &mut Vec<String>) -> Vec<Metric> {
@@ -302,7 +371,13 @@ fn order_item(
     Some((column, direction))
 }
 
-fn include(value: Option<&Value>, dimensions: &[Dimension], mistakes: &mut Vec<String>) -> Include {
+fn include(
+    value: Option<&Value>,
+    dimensions: &[Dimension],
+    range: Option<&Range>,
+    now: Timestamp,
+    mistakes: &mut Vec<String>,
+) -> Include {
     let object = match value {
         None => return Include::default(),
         Some(Value::Object(object)) => object,
@@ -311,7 +386,7 @@ fn include(value: Option<&Value>, dimensions: &[Dimension], mistakes: &mut Vec<S
             return Include::default();
         }
     };
-    for (key, value) in object {
+    for (key, value) in object.iter().filter(|(key, _)| *key != "comparisons") {
         if !INCLUDES.contains(&key.as_str()) {
             mistakes.push(format!("#/include/{}: Unknown key", key_text(key)));
         } else if !value.is_boolean() {
@@ -324,6 +399,12 @@ fn include(value: Option<&Value>, dimensions: &[Dimension], mistakes: &mut Vec<S
         time_labels: flag("time_labels"),
         total_rows: flag("total_rows"),
         bots: flag("bots"),
+        totals: flag("totals"),
+        marketing: flag("marketing"),
+        comparisons: match (object.get("comparisons"), range) {
+            (None | Some(Value::Null), _) => None,
+            (Some(value), range) => Comparison::parse(value, range, now, mistakes),
+        },
     };
     if include.time_labels && !dimensions.iter().any(|d| matches!(d, Dimension::Time(_))) {
         mistakes.push("#/include/time_labels: Requires a time dimension".to_owned());
@@ -362,27 +443,57 @@ fn pagination(value: Option<&Value>, mistakes: &mut Vec<String>) -> (u64, u64) {
 }
 
 /// What has no meaning together.
-fn combinations(metrics: &[Metric], dimensions: &[Dimension], mistakes: &mut Vec<String>) {
-    let mut seen = HashSet::new();
-    for metric in metrics {
-        for dimension in dimensions {
-            if metric.is_of_visits() && dimension.splits_visits() && seen.insert((*metric, dimension.clone()))
-            {
+fn combinations(
+    metrics: &[Metric],
+    dimensions: &[Dimension],
+    filters: &[Filter],
+    mistakes: &mut Vec<String>,
+) {
+    let has_goals = dimensions.contains(&Dimension::GOAL)
+        || filters.iter().any(|filter| matches!(filter, Filter::Goals(_)));
+    for (index, metric) in metrics.iter().enumerate() {
+        let mut wrong = |what: String| mistakes.push(format!("#/metrics/{index}: {what}"));
+        let name = metric.name();
+        for dimension in dimensions.iter().filter(|dimension| dimension.splits_visits()) {
+            if metric.is_of_visits() {
+                let dimension = dimension.name();
+                wrong(format!(
+                    "Session metric `{name}` cannot be queried with the event dimension `{dimension}`"
+                ));
+            }
+        }
+        match metric {
+            Metric::Percentage if dimensions.is_empty() => {
+                wrong(format!("Metric `{name}` requires a dimension"));
+            }
+            Metric::ConversionRate | Metric::GroupConversionRate if !has_goals => {
+                wrong(format!("Metric `{name}` can only be queried with event:goal filters or dimensions"));
+            }
+            Metric::ExitRate if *dimensions != [Dimension::Visit(VisitField::ExitPage)] => wrong(format!(
+                "Metric `{name}` requires the dimension `visit:exit_page`, no other dimensions are allowed"
+            )),
+            Metric::ExitRate if filters.iter().any(Filter::is_of_hits) => {
+                wrong(format!("Metric `{name}` cannot be queried when filtering on event dimensions"));
+            }
+            _ => {}
+        }
+    }
+    if metrics.iter().any(|metric| metric.is_of_conversion()) {
+        for (index, filter) in filters.iter().enumerate() {
+            let mut deep = false;
+            filter.conditions(&mut |condition| deep |= matches!(condition.dimension, Dimension::Prop(_)));
+            if deep && !filter.is_of_conversion() {
                 mistakes.push(format!(
-                    "#/metrics: Session metric `{}` cannot be queried with the event dimension `{}`",
-                    metric.name(),
-                    dimension.name()
+                    "#/filters/{index}: With `conversion_rate` or `group_conversion_rate`, \
+                     event:props can only be filtered at the top level"
                 ));
             }
         }
     }
-    if metrics.contains(&Metric::Percentage) && dimensions.is_empty() {
-        mistakes.push("#/metrics: Metric `percentage` requires a dimension".to_owned());
-    }
 }
 
 /// A key as an error names it.
-pub(super) fn key_text(key: &str) -> String {
+pub fn key_text(key: &str) -> String {
     let quoted = short(&Value::from(key));
     quoted.trim_matches('"').to_owned()
 }

@@ -22,7 +22,7 @@ use crate::store::Param;
 
 /// The statements for a question, if rollups can answer it.
 pub fn compile(query: &Query, cover: &Cover, database: &str) -> Option<Statements> {
-    if query.bots() == Bots::Included {
+    if query.bots() == Bots::Included || query.only.is_some() {
         return None;
     }
     let form = Form::of(query, cover)?;
@@ -42,6 +42,7 @@ pub fn compile(query: &Query, cover: &Cover, database: &str) -> Option<Statement
             Statement { sql: format!("SELECT count() FROM (\n{sql}\n)"), params }
         }),
         total_visitors: query.metrics.contains(&Metric::Percentage).then(|| rows(&whole, None)),
+        visitors_before_goals: None,
     })
 }
 
@@ -412,6 +413,7 @@ fn number(metric: Metric) -> &'static str {
         Metric::AdViewable => "ad_viewable",
         Metric::AdClicks => "ad_clicks",
         Metric::AdCtr => "if(ad_views = 0, NULL, round(100 * ad_clicks / ad_views, 2))",
+        Metric::AdViewableRate => "if(ad_views = 0, NULL, round(100 * ad_viewable / ad_views, 2))",
         _ => "NULL",
     }
 }

@@ -89,12 +89,17 @@ impl Range {
             }
             _ => return Err(wrong()),
         };
-        let year = |ms: i64| Timestamp::from_millisecond(ms).ok().map(|t| t.to_zoned(TimeZone::UTC).year());
-        let known = [range.from, range.to].iter().all(|ms| year(*ms).is_some_and(|y| YEARS.contains(&y)));
-        if range.from >= range.to || !known { Err(wrong()) } else { Ok(range) }
+        if range.from >= range.to || !range.is_known() { Err(wrong()) } else { Ok(range) }
     }
 
-    fn of_days(first: Date, last: Date, zone: &TimeZone, all: bool) -> Result<Range, String> {
+    /// Whether both ends are in years that storage can hold.
+    pub(super) fn is_known(&self) -> bool {
+        let year = |ms: i64| Timestamp::from_millisecond(ms).ok().map(|t| t.to_zoned(TimeZone::UTC).year());
+        [self.from, self.to].iter().all(|ms| year(*ms).is_some_and(|year| YEARS.contains(&year)))
+    }
+
+    /// Whole days of the site.
+    pub(super) fn of_days(first: Date, last: Date, zone: &TimeZone, all: bool) -> Result<Range, String> {
         let wrong = || format!("Invalid date range [\"{first}\", \"{last}\"]");
         let midnight = |day: Date| day.to_zoned(zone.clone()).ok().map(|t| t.timestamp().as_millisecond());
         let from = midnight(first).ok_or_else(wrong)?;

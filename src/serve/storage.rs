@@ -276,7 +276,7 @@ impl Archive for Questions {
         question: &'a Value,
         now: jiff::Timestamp,
     ) -> Answering<'a, Result<Value, ArchiveError>> {
-        Box::pin(async move { Ok(query::run(&self.store, site, question, now).await?) })
+        Box::pin(async move { Ok(query::run(&self.store, site, &*self.settings(&site.id)?, question, now).await?) })
     }
 
     fn report<'a>(

@@ -13,6 +13,7 @@
 //!
 //! It does not retry: the shipper and the callers of questions decide that.
 
+mod answers;
 mod batches;
 mod blocks;
 mod connect;
@@ -26,12 +27,16 @@ pub mod refusals;
 pub mod row;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clickhouse::Client;
 use serde::Serialize;
 
+use answers::Answers;
+
+pub use answers::Digest;
 pub use batches::{Asked, Held};
 pub use blocks::{Block, List, MAX_BLOCKS};
 pub use correct::Change;
@@ -107,6 +112,7 @@ pub enum Param {
 pub struct Storage {
     client: Client,
     database: String,
+    answers: Arc<Answers>,
 }
 
 // === impl Limits ===
@@ -133,7 +139,24 @@ impl Storage {
         let client = client
             .with_compression(clickhouse::Compression::None)
             .with_product_info("metka", env!("CARGO_PKG_VERSION"));
-        Storage { client, database: database.to_owned() }
+        let answers = Arc::new(Answers::new(matches!(endpoint, Endpoint::Unix { .. })));
+        Storage { client, database: database.to_owned(), answers }
+    }
+
+    /// How often something was changed through this storage. To be asked before a question
+    /// is put whose answer is to be [remembered](Storage::remember).
+    pub fn changes(&self) -> u64 {
+        self.answers.changes()
+    }
+
+    /// An answer from before that is still true.
+    pub fn remembered(&self, question: &Digest) -> Option<serde_json::Value> {
+        self.answers.get(question, Instant::now())
+    }
+
+    /// Remembers an answer to a question that was put after so many changes.
+    pub fn remember(&self, question: Digest, changes: u64, answer: &serde_json::Value, made: Instant) {
+        self.answers.put(question, changes, answer, made);
     }
 
     /// The database that holds the tables.
@@ -161,6 +184,7 @@ impl Storage {
         token: &str,
         mut payload: Bytes,
     ) -> Result<(), StorageError> {
+        let _changing = self.answers.changing();
         let sql = format!("INSERT INTO {}.{table} ({}) FORMAT RowBinary", self.database, columns.join(", "));
         let mut insert = self
             .client
@@ -205,6 +229,8 @@ impl Storage {
             .with_setting("result_overflow_mode", "throw")
             .with_setting("output_format_json_quote_64bit_integers", "0")
             .with_setting("output_format_json_quote_denormals", "0")
+            // A decimal is exact only as text.
+            .with_setting("output_format_json_quote_decimals", "1")
             .with_setting("allow_introspection_functions", "0")
             .with_setting("max_recursive_cte_evaluation_depth", MAX_STEPS.to_string())
             .with_setting("wait_end_of_query", "1")
@@ -266,6 +292,7 @@ impl Storage {
         params: &[(String, Param)],
         settings: &[(&str, &str)],
     ) -> Result<(), StorageError> {
+        let _changing = self.answers.changing();
         let mut query = self
             .client
             .query_raw(sql)

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::BASE64;
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::export;
 use crate::headers::{Kind, protect, protect_paper};
 
 /// What a handler returns.
@@ -57,6 +58,33 @@ pub fn empty(status: StatusCode) -> Answer {
 /// Text that nobody caches.
 pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     body(status, "text/plain; charset=utf-8", text.into())
+}
+
+/// An answer of the stats API in the form that is asked for: JSON, or with
+/// `Accept: text/csv` a table. Errors are JSON either way.
+pub fn table_or_json(headers: &HeaderMap, value: &Value) -> Answer {
+    match wants_csv(headers) {
+        true => csv(export::csv(value)),
+        false => json(StatusCode::OK, value),
+    }
+}
+
+/// Whether CSV is accepted by name, and JSON is not.
+fn wants_csv(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let kinds: Vec<String> = accepted
+        .flat_map(|line| line.split(','))
+        .map(|range| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+        .collect();
+    let names = |kind: &str| kinds.iter().any(|known| known == kind);
+    names("text/csv") && !names("application/json")
+}
+
+/// A table to be kept as a file.
+pub fn csv(text: String) -> Answer {
+    let mut answer = body(StatusCode::OK, "text/csv; charset=utf-8", text.into());
+    set(&mut answer, header::CONTENT_DISPOSITION, "attachment; filename=\"metka.csv\"");
+    answer
 }
 
 /// Bytes that nobody caches.

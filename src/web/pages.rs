@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::answer::{self, Answer};
 use super::routes::{Asked, Needs, ROUTES};
+use super::schema;
 use crate::assets::{self, Asset};
 use crate::headers::{Kind, protect, protect_demo};
 use crate::identify::consent::{GPC_PATH, gpc_statement};
@@ -140,10 +141,14 @@ fn description() -> Value {
             "summary": summary,
             "responses": {
                 "200": { "description": "done", "content": { content: {} } },
-                "default": { "description": "an error, as {\"error\": text}", "content": { "application/json": {
-                    "schema": { "$ref": "#/components/schemas/Error" } } } }
+                "default": error("an error, as {\"error\": text}"),
             },
         });
+        if route.needs != Needs::Nothing {
+            for (status, what) in REFUSALS {
+                operation["responses"][status] = error(what);
+            }
+        }
         match route.needs {
             Needs::Nothing => operation["security"] = json!([]),
             Needs::Session => operation["security"] = json!([{ "session": [] }]),
@@ -168,9 +173,15 @@ fn description() -> Value {
             operation["requestBody"] = json!({ "required": true, "content": { "application/json": {
                 "schema": { "type": "object" } } } });
         }
+        if let Some(schemas) = schema::of(route.path) {
+            describe(&mut operation, schemas);
+        }
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
         path[route.method.as_str().to_lowercase()] = operation;
     }
+    let mut schemas = schema::components();
+    schemas["Error"] =
+        json!({ "type": "object", "required": ["error"], "properties": { "error": { "type": "string" } } });
     json!({
         "openapi": "3.1.0",
         "info": { "title": "Metka", "version": env!("CARGO_PKG_VERSION"), "license": { "name": "Apache-2.0 OR MIT" } },
@@ -180,10 +191,41 @@ fn description() -> Value {
                 "token": { "type": "http", "scheme": "bearer" },
                 "session": { "type": "apiKey", "in": "cookie", "name": "metka_session" },
             },
-            "schemas": { "Error": { "type": "object", "required": ["error"],
-                "properties": { "error": { "type": "string" } } } },
+            "schemas": schemas,
         },
     })
+}
+
+/// What any route that needs somebody may answer.
+const REFUSALS: [(&str, &str); 7] = [
+    ("400", "the question is wrong: a line for each mistake, beginning with its place"),
+    ("401", "nobody who is known, or no access to this site"),
+    ("403", "not with this role"),
+    ("413", "the body is too long"),
+    ("415", "the body is not JSON"),
+    ("422", "the question needs more time, memory or rows than it may"),
+    ("503", "storage is away, or there are too many questions at once"),
+];
+
+fn error(what: &str) -> Value {
+    json!({ "description": what, "content": { "application/json": {
+        "schema": { "$ref": "#/components/schemas/Error" } } } })
+}
+
+/// Adds what a route of the stats API takes and gives.
+fn describe(operation: &mut Value, schemas: schema::Described) {
+    let schema::Described { request, answer, is_table } = schemas;
+    let mut content = json!({ "application/json": { "schema": answer } });
+    if is_table {
+        content["text/csv"] = json!({ "schema": { "type": "string" } });
+    }
+    operation["responses"]["200"]["content"] = content;
+    if !request.is_null() {
+        operation["requestBody"]["content"]["application/json"]["schema"] = request;
+    }
+    if let Some(parameter) = operation["parameters"].get_mut(0) {
+        parameter["required"] = json!(true);
+    }
 }
 
 fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'static str>) {
@@ -196,6 +238,7 @@ fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'
         (_, "/metrics") => ("Numbers for Prometheus", "application/openmetrics-text", None),
         (_, "/debug/hit") => ("What the collector sees of the own browser", json, Some("site_id")),
         (_, "/api/v2/query") => ("A stats question", json, None),
+        (_, "/api/v2/queries") => ("Several stats questions about one site", json, None),
         (_, "/api/v1/sites") => ("The sites that the asker may see", json, None),
         ("GET", "/api/v1/settings") => {
             ("Goals, funnels, segments, notes, shared links and reports of a site", json, Some("site_id"))

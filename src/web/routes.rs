@@ -21,7 +21,7 @@ use super::access::{self, Credential, Principal};
 use super::answer::{self, Answer};
 use super::role::Role;
 use super::{
-    State, account, debug, metrics, officer, pages, refusals, second_factor, settings, share, staff, stats,
+    State, account, batch, debug, metrics, officer, pages, refusals, second_factor, settings, share, staff, stats,
 };
 use crate::accept::event::is_packed;
 use crate::accept::route::is_framed_oddly;
@@ -98,6 +98,7 @@ pub static ROUTES: &[Route] = &[
     route!(GET "/metrics" Needs::LocalOrRole(Role::Viewer), metrics::scrape),
     route!(GET "/debug/hit" Needs::Role(Role::Viewer), debug::hit),
     route!(POST "/api/v2/query" Needs::Role(Role::Viewer), stats::query),
+    route!(POST "/api/v2/queries" Needs::Role(Role::Viewer), batch::queries),
     route!(GET "/api/v1/sites" Needs::Role(Role::Viewer), stats::sites),
     route!(GET "/api/v1/live" Needs::Role(Role::Viewer), stats::live),
     route!(GET "/api/v1/settings" Needs::Role(Role::Viewer), settings::read),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
+use tokio::sync::SemaphorePermit;
 
 use super::State;
 use super::answer::{self, Answer};
@@ -22,9 +23,15 @@ pub const MAX_QUERIES: usize = 8;
 /// How long a question waits for its turn before it is sent away.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an answer may take.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How soon to come back when storage is away or busy.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Why a question got no numbers, as whoever asked is told.
+pub(super) struct Refused {
+    pub status: StatusCode,
+    pub error: String,
+}
 
 pub async fn query(asked: Asked) -> Answer {
     let config = asked.state.config.load_full();
@@ -43,7 +50,7 @@ pub async fn query(asked: Asked) -> Answer {
     let Some(archive) = asked.state.archive() else { return not_ready() };
     let question = archive.query(site, &asked.body, asked.state.timestamp());
     match in_turn(&asked.state, question).await {
-        Ok(value) => answer::json(StatusCode::OK, &value),
+        Ok(value) => answer::table_or_json(&asked.headers, &value),
         Err(refused) => refused,
     }
 }
@@ -114,10 +121,26 @@ pub(super) async fn in_turn<T>(
     state: &State,
     question: Answering<'_, Result<T, ArchiveError>>,
 ) -> Result<T, Answer> {
-    let turn = tokio::time::timeout(QUEUE_TIMEOUT, state.queries.acquire()).await;
-    let Ok(Ok(_turn)) = turn else { return Err(unavailable("too many questions at once")) };
+    let _turn = turns(state, 1).await.map_err(Refused::answer)?;
+    put(state, question, QUERY_TIMEOUT).await.map_err(Refused::answer)
+}
+
+/// Waits until so many questions may be put to storage at once.
+pub(super) async fn turns(state: &State, many: u32) -> Result<SemaphorePermit<'_>, Refused> {
+    match tokio::time::timeout(QUEUE_TIMEOUT, state.queries.acquire_many(many)).await {
+        Ok(Ok(turns)) => Ok(turns),
+        _ => Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too many questions at once")),
+    }
+}
+
+/// Puts one question to storage, whose turn it is: within the time, and measured.
+pub(super) async fn put<T>(
+    state: &State,
+    question: Answering<'_, Result<T, ArchiveError>>,
+    within: Duration,
+) -> Result<T, Refused> {
     let begun = std::time::Instant::now();
-    let found = tokio::time::timeout(QUERY_TIMEOUT, question).await;
+    let found = tokio::time::timeout(within, question).await;
     let outcome = match &found {
         Ok(Ok(_)) => "ok",
         Ok(Err(ArchiveError::Question(_))) => "refused",
@@ -127,22 +150,35 @@ pub(super) async fn in_turn<T>(
     state.metrics.query(outcome, begun.elapsed());
     match found {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error @ ArchiveError::Question(_))) => Err(answer::error(StatusCode::BAD_REQUEST, error)),
-        Ok(Err(error @ ArchiveError::Limit(_))) => {
-            Err(answer::error(StatusCode::UNPROCESSABLE_ENTITY, error))
-        }
+        Ok(Err(error @ ArchiveError::Question(_))) => Err(Refused::new(StatusCode::BAD_REQUEST, error)),
+        Ok(Err(error @ ArchiveError::Limit(_))) => Err(Refused::new(StatusCode::UNPROCESSABLE_ENTITY, error)),
         Ok(Err(ArchiveError::Unavailable(reason))) => {
             tracing::warn!(reason, "storage was away for a question");
-            Err(unavailable("storage is away at the moment"))
+            Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "storage is away at the moment"))
         }
         Ok(Err(ArchiveError::Failed(reason))) => {
             tracing::error!(reason, "a question failed");
-            Err(answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the question could not be answered"))
+            Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "the question could not be answered"))
         }
-        Err(_) => Err(answer::error(
+        Err(_) => Err(Refused::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             format_args!("the question took longer than {} seconds", QUERY_TIMEOUT.as_secs()),
         )),
+    }
+}
+
+// === impl Refused ===
+
+impl Refused {
+    pub(super) fn new(status: StatusCode, error: impl std::fmt::Display) -> Refused {
+        Refused { status, error: error.to_string() }
+    }
+
+    pub(super) fn answer(self) -> Answer {
+        match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => unavailable(&self.error),
+            status => answer::error(status, self.error),
+        }
     }
 }
 

@@ -21,9 +21,12 @@ fn ways(browser: &Browser, number: &str, act: &str) -> Vec<Way> {
     let way = |method, path, target: &str, body| Way { path, method, target: target.to_owned(), body };
     let question = json!({ "site_id": "clinic", "metrics": ["visitors"], "date_range": "day" });
     let about = json!({ "site_id": "clinic", "date_range": "day" });
+    let questions =
+        json!({ "site_id": "clinic", "queries": [{ "metrics": ["visitors"], "date_range": "day" }] });
     let one = format!("/api/v1/requests/{number}");
     vec![
         way("POST", "/api/v2/query", "/api/v2/query", question),
+        way("POST", "/api/v2/queries", "/api/v2/queries", questions),
         way("GET", "/api/v1/live", "/api/v1/live?site_id=clinic", Value::Null),
         way("POST", "/api/v2/funnel", "/api/v2/funnel", funnel()),
         way("POST", "/api/v2/journeys", "/api/v2/journeys", about.clone()),

@@ -111,7 +111,13 @@ fn one_who_alternates_between_two_collectors_is_one_visitor_on_one_visit_over_a_
             "site_id": id, "metrics": ["visitors", "visits", "pageviews", "bounce_rate"], "date_range": range,
         });
         let answer = runtime
-            .block_on(metka::query::run(&storage, &site, &question, Timestamp::now()))
+            .block_on(metka::query::run(
+                &storage,
+                &site,
+                &metka::settings::Settings::default(),
+                &question,
+                Timestamp::now(),
+            ))
             .expect("an answer");
         assert_eq!(answer["results"][0]["metrics"], json!([1, 1, 3 * HITS, 0]), "{id}");
         let live = runtime.block_on(metka::query::live(&storage, &site, Timestamp::now()));

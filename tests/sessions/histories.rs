@@ -114,9 +114,15 @@ async fn compare(
             "site_id": site.id, "metrics": METRICS, "dimensions": by,
             "date_range": [from.to_string(), to.yesterday().expect("in range").to_string()],
         });
-        let answer = metka::query::run(storage, site, &question, Timestamp::UNIX_EPOCH)
-            .await
-            .unwrap_or_else(|error| panic!("{question}: {error}"));
+        let answer = metka::query::run(
+            storage,
+            site,
+            &metka::settings::Settings::default(),
+            &question,
+            Timestamp::UNIX_EPOCH,
+        )
+        .await
+        .unwrap_or_else(|error| panic!("{question}: {error}"));
         let mut found: BTreeMap<Vec<String>, Vec<Value>> = BTreeMap::new();
         for row in answer["results"].as_array().expect("a list") {
             let metrics = row["metrics"].as_array().expect("a list").clone();

@@ -29,7 +29,7 @@ pub fn reached(aim: &Aim, hit: Seen<'_>) -> bool {
 }
 
 /// `*` is anything but `/`, `**` is anything.
-fn fits(pattern: &str, path: &str) -> bool {
+pub fn fits(pattern: &str, path: &str) -> bool {
     if let Some(rest) = pattern.strip_prefix("**") {
         return path.char_indices().any(|(at, _)| fits(rest, &path[at..])) || fits(rest, "");
     }

@@ -9,7 +9,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use metka::event::{ConsentState, IdentityKind, Kind};
+use metka::settings::{Aim, Goal};
 use metka::store::row::{HitId, Row};
+
+use crate::goal;
 
 /// Hits by person and number of the visit.
 type ByVisit<'a> = BTreeMap<(u64, usize), Vec<&'a Hit>>;
@@ -35,6 +38,7 @@ pub struct Hit {
     pub props: Vec<(Cow<'static, str>, Cow<'static, str>)>,
     pub engaged_ms: u32,
     pub scroll: u8,
+    pub consent: ConsentState,
 }
 
 /// A filter as the API writes it.
@@ -43,7 +47,25 @@ pub enum Where {
     All(Vec<Where>),
     Any(Vec<Where>),
     Not(Box<Where>),
-    Test { operator: &'static str, dimension: String, values: Vec<String>, case_sensitive: bool },
+    /// `has_done`, or `has_not_done`.
+    Done {
+        done: bool,
+        what: Box<Where>,
+    },
+    /// `event:goal`: the goals that it names.
+    Goals {
+        operator: &'static str,
+        values: Vec<String>,
+        case_sensitive: bool,
+    },
+    /// Any of these segments: id and filters.
+    Segments(Vec<(String, Vec<Where>)>),
+    Test {
+        operator: &'static str,
+        dimension: String,
+        values: Vec<String>,
+        case_sensitive: bool,
+    },
 }
 
 pub struct Ask<'a> {
@@ -55,6 +77,9 @@ pub struct Ask<'a> {
     pub filters: &'a [Where],
     /// Marked hits count too.
     pub bots: bool,
+    pub goals: &'a [Goal],
+    /// It is of all rows together of a breakdown by ad blocks.
+    pub of_ads: bool,
 }
 
 /// Values by group; `None` is a number that does not exist.
@@ -119,7 +144,7 @@ impl Hit {
             engaged_ms: self.engaged_ms,
             scroll: self.scroll,
             timezone: "",
-            consent: ConsentState::Unstated,
+            consent: self.consent,
             policy: "",
             keep_days: 3650,
             ip_days: 3650,
@@ -132,29 +157,141 @@ impl Hit {
     }
 }
 
+/// The numbers of all rows together, by definition.
+pub fn totals(hits: &[Hit], ask: &Ask) -> Vec<Option<f64>> {
+    let mut filters = ask.filters.to_vec();
+    let mut of_ads = ask.of_ads;
+    for name in ask.dimensions {
+        match name.as_str() {
+            "event:goal" => filters.push(Where::Goals {
+                operator: "is",
+                values: rows_of_goals(ask).iter().map(|goal| goal.name.clone()).collect(),
+                case_sensitive: true,
+            }),
+            "event:ad" => of_ads = true,
+            _ => {}
+        }
+    }
+    let whole = Ask { dimensions: &[], filters: &filters, of_ads, ..*ask };
+    answer(hits, &whole).remove(&Vec::new()).expect("there is always a row without dimensions")
+}
+
+/// The goals that have rows: those that all filters by goal name.
+fn rows_of_goals<'a>(ask: &Ask<'a>) -> Vec<&'a Goal> {
+    let named = |goal: &Goal| {
+        top(ask.filters).into_iter().all(|filter| match filter {
+            Where::Goals { .. } => names_goal(filter, goal),
+            _ => true,
+        })
+    };
+    ask.goals.iter().filter(|goal| named(goal)).collect()
+}
+
+/// The filters that stand alone: one segment is its filters.
+fn top(filters: &[Where]) -> Vec<&Where> {
+    filters
+        .iter()
+        .flat_map(|filter| match filter {
+            Where::Segments(segments) if segments.len() == 1 => top(&segments[0].1),
+            other => vec![other],
+        })
+        .collect()
+}
+
+fn names_goal(filter: &Where, goal: &Goal) -> bool {
+    let Where::Goals { operator, values, case_sensitive } = filter else { return false };
+    let fold = |text: &str| if *case_sensitive { text.to_owned() } else { text.to_lowercase() };
+    values.iter().any(|value| match *operator {
+        "is" => fold(&goal.name) == fold(value),
+        _ => fold(&goal.name).contains(&fold(value)),
+    })
+}
+
+fn reaches(hit: &Hit, goal: &Goal) -> bool {
+    let seen = goal::Seen {
+        kind: hit.kind,
+        name: hit.get("name"),
+        path: hit.get("path"),
+        ad: hit.get("ad"),
+        scroll: hit.scroll,
+    };
+    goal::reached(&goal.aim, seen)
+}
+
+fn currency(goal: &Goal) -> Option<&str> {
+    match &goal.aim {
+        Aim::Event { currency, .. } => currency.as_deref(),
+        _ => None,
+    }
+}
+
+/// The money of a row, and the goals whose revenue it is.
+pub fn money<'a>(ask: &Ask<'a>, group: &[String]) -> Option<(&'a str, Vec<&'a Goal>)> {
+    let of_row = ask.dimensions.iter().position(|name| name == "event:goal");
+    let goals: Vec<&Goal> = rows_of_goals(ask)
+        .into_iter()
+        .filter(|goal| currency(goal).is_some() && of_row.is_none_or(|index| goal.name == group[index]))
+        .collect();
+    let currencies: BTreeSet<&str> = goals.iter().filter_map(|goal| currency(goal)).collect();
+    match currencies.len() {
+        1 => currencies.into_iter().next().map(|one| (one, goals)),
+        _ => None,
+    }
+}
+
+/// An amount in ten-thousandths: digits, and at most four after the point.
+fn amount(text: &str) -> Option<i64> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let (whole, part) = digits.split_once('.').map_or((digits, None), |(whole, part)| (whole, Some(part)));
+    let plain = |text: &str, most: usize| {
+        (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if !plain(whole, 15) || part.is_some_and(|part| !plain(part, 4)) {
+        return None;
+    }
+    let part: i64 = format!("{:0<4}", part.unwrap_or("")).parse().ok()?;
+    Some(sign * (whole.parse::<i64>().ok()? * 10_000 + part))
+}
+
+/// The visitors of each group who were there to be converted.
+fn before_goals(hits: &[Hit], ask: &Ask, dimensions: &[String]) -> BTreeMap<Vec<String>, f64> {
+    let filters: Vec<Where> = top(ask.filters)
+        .into_iter()
+        .filter(|filter| match filter {
+            Where::Goals { .. } => false,
+            Where::Test { dimension, .. } => !dimension.starts_with("event:props:"),
+            _ => true,
+        })
+        .cloned()
+        .collect();
+    let dimensions: Vec<String> = dimensions.iter().filter(|name| *name != "event:goal").cloned().collect();
+    let before =
+        Ask { dimensions: &dimensions, metrics: &["visitors"], filters: &filters, of_ads: false, ..*ask };
+    answer(hits, &before).into_iter().map(|(group, values)| (group, values[0].expect("a count"))).collect()
+}
+
 /// The answer by definition.
 pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
     let visits = visits(hits, ask.bots, ask.from - DAY, ask.to + DAY);
     let names: Vec<String> = ask.dimensions.iter().cloned().chain(dimensions_of(ask.filters)).collect();
-    let about_ads = names.iter().any(|name| name == "event:ad");
+    let about_ads = ask.of_ads || names.iter().any(|name| name == "event:ad");
+    let about_goals = ask.dimensions.iter().any(|name| name == "event:goal")
+        || top(ask.filters).iter().any(|filter| matches!(filter, Where::Goals { .. }));
+    let by_hit = about_ads || about_goals;
     let ads = [Kind::AdView, Kind::AdViewable, Kind::AdClick];
     let wants = |list: &[&str]| ask.metrics.iter().any(|metric| list.contains(metric));
     let of_ads = wants(&["ad_views", "ad_viewable", "ad_clicks", "ad_ctr", "ad_viewable_rate"]);
     let of_engagement = wants(&["scroll_depth", "time_on_page"]);
-    let of_others = ask.metrics.iter().any(|metric| !metric.starts_with("ad_"))
-        && wants(&[
-            "visitors",
-            "visits",
-            "pageviews",
-            "views_per_visit",
-            "bounce_rate",
-            "visit_duration",
-            "events",
-            "percentage",
-        ]);
+    let of_others = ask
+        .metrics
+        .iter()
+        .any(|metric| !metric.starts_with("ad_") && !["scroll_depth", "time_on_page"].contains(metric));
     let relevant = |kind: Kind| {
         if about_ads {
             return ads.contains(&kind);
+        }
+        if about_goals {
+            return kind != Kind::Consent;
         }
         match kind {
             Kind::Pageview | Kind::Event => of_others,
@@ -163,6 +300,7 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
             _ => of_ads,
         }
     };
+    let rows_of_goals = rows_of_goals(ask);
 
     // Which hits of which visits are in which group.
     let mut groups: BTreeMap<Vec<String>, ByVisit> = BTreeMap::new();
@@ -172,13 +310,33 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
             if hit.time < ask.from || hit.time >= ask.to || !relevant(hit.kind) {
                 continue;
             }
-            if !ask.filters.iter().all(|filter| passes(filter, hit, hit, visit, ask.zone)) {
+            if !ask.filters.iter().all(|filter| passes(filter, hit, hit, visit, ask)) {
                 continue;
             }
-            let group = ask.dimensions.iter().map(|name| value_of(name, hit, hit, visit, ask.zone)).collect();
-            groups.entry(group).or_default().entry((*person, *number)).or_default().push(hit);
-            if about_ads || hit.counted() {
-                all.insert(*person);
+            // A hit is in the row of each goal that it reaches.
+            let mut rows = vec![Vec::new()];
+            for name in ask.dimensions {
+                let values: Vec<String> = match name.as_str() {
+                    "event:goal" => {
+                        let reached = rows_of_goals.iter().filter(|goal| reaches(hit, goal));
+                        reached.map(|goal| goal.name.clone()).collect()
+                    }
+                    name => vec![value_of(name, hit, hit, visit, ask.zone)],
+                };
+                let longer = |row: &Vec<String>| {
+                    let row = row.clone();
+                    values
+                        .iter()
+                        .map(move |value| [row.clone(), vec![value.clone()]].concat())
+                        .collect::<Vec<_>>()
+                };
+                rows = rows.iter().flat_map(longer).collect();
+            }
+            for group in rows {
+                groups.entry(group).or_default().entry((*person, *number)).or_default().push(hit);
+                if by_hit || hit.counted() {
+                    all.insert(*person);
+                }
             }
         }
     }
@@ -188,6 +346,16 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
 
     let pages = ["event:page", "event:hostname"];
     let filtered_by_page = dimensions_of(ask.filters).iter().any(|name| pages.contains(&name.as_str()));
+    let is_conversion = wants(&["conversion_rate", "group_conversion_rate"]);
+    let before = if is_conversion { before_goals(hits, ask, ask.dimensions) } else { BTreeMap::new() };
+    let before_all = if is_conversion { before_goals(hits, ask, &[]) } else { BTreeMap::new() };
+    let views_of_pages = match wants(&["exit_rate"]) && !ask.dimensions.is_empty() {
+        true => {
+            let dimensions = ["event:page".to_owned()];
+            answer(hits, &Ask { dimensions: &dimensions, metrics: &["pageviews"], ..*ask })
+        }
+        false => Groups::new(),
+    };
     groups
         .into_iter()
         .map(|(group, members)| {
@@ -197,7 +365,7 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
             let (mut engaged, mut engaged_visits, mut depth, mut depths) = (0.0, 0.0, 0.0, 0.0);
             for ((person, number), hits) in &members {
                 let visit = &visits[&(*person, *number)];
-                let is_present = about_ads || hits.iter().any(|hit| hit.counted());
+                let is_present = by_hit || hits.iter().any(|hit| hit.counted());
                 if is_present {
                     persons.insert(*person);
                 }
@@ -209,7 +377,7 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
                             value_of(name, hit, hit, visit, ask.zone)
                                 == value_of(name, hit, entry, visit, ask.zone)
                         }) && (!filtered_by_page
-                            || ask.filters.iter().all(|filter| passes(filter, hit, entry, visit, ask.zone)))
+                            || ask.filters.iter().all(|filter| passes(filter, hit, entry, visit, ask)))
                     });
                     if entered {
                         own += 1.0;
@@ -240,6 +408,29 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
                     depths += 1.0;
                 }
             }
+            let (mut taken, mut amounts) = (0, 0);
+            let money = money(ask, &group);
+            for hit in members.values().flatten() {
+                let reached =
+                    money.as_ref().is_some_and(|(_, goals)| goals.iter().any(|goal| reaches(hit, goal)));
+                let said = hit.props.iter().find(|(key, _)| key == "revenue");
+                if let (true, Some(amount)) = (reached, said.and_then(|(_, text)| amount(text))) {
+                    taken += amount;
+                    amounts += 1;
+                }
+            }
+            let there: Vec<String> = ask
+                .dimensions
+                .iter()
+                .zip(&group)
+                .filter(|(name, _)| *name != "event:goal")
+                .map(|(_, value)| value.clone())
+                .collect();
+            let page_views = || {
+                let path = group.first()?;
+                let path = if path == "(not set)" { String::new() } else { path.clone() };
+                views_of_pages.get(&vec![path])?[0]
+            };
             let kind = |name: &str| kinds.get(name).copied().unwrap_or(0.0);
             let over = |value: f64, by: f64| (by > 0.0).then(|| value / by);
             let values = ask
@@ -249,7 +440,24 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
                     "visitors" => Some(persons.len() as f64),
                     "visits" => Some(present),
                     "pageviews" => Some(kind("pageview")),
+                    "events" if about_goals => {
+                        Some(kinds.iter().filter(|(name, _)| **name != "engagement").map(|(_, n)| n).sum())
+                    }
                     "events" => Some(kind("pageview") + kind("event")),
+                    "conversion_rate" => {
+                        let all = before_all.get(&Vec::new()).copied().unwrap_or(0.0);
+                        over(100.0 * persons.len() as f64, all)
+                    }
+                    "group_conversion_rate" => {
+                        let there = before.get(&there).copied().unwrap_or(0.0);
+                        over(100.0 * persons.len() as f64, there)
+                    }
+                    "exit_rate" if ask.dimensions.is_empty() => over(100.0 * present, kind("pageview")),
+                    "exit_rate" => over(100.0 * present, page_views().unwrap_or(0.0)),
+                    "total_revenue" => money.as_ref().map(|_| (taken as f64) / 10_000.0),
+                    "average_revenue" => {
+                        money.as_ref().and_then(|_| over((taken as f64) / 10_000.0, f64::from(amounts)))
+                    }
                     "views_per_visit" => over(kind("pageview"), present),
                     "bounce_rate" => over(100.0 * bounced, own),
                     "visit_duration" => over(lasted, own),
@@ -317,26 +525,60 @@ fn before_midnight(hash: u64, hashed: &[&Hit]) -> Option<u64> {
     (first.time - last <= MINUTES_30).then_some(first.before)
 }
 
+/// The dimensions that filters name, outside of `has_done`.
 fn dimensions_of(filters: &[Where]) -> Vec<String> {
     filters
         .iter()
         .flat_map(|filter| match filter {
             Where::All(children) | Where::Any(children) => dimensions_of(children),
             Where::Not(child) => dimensions_of(std::slice::from_ref(child)),
+            Where::Segments(segments) => {
+                segments.iter().flat_map(|(_, filters)| dimensions_of(filters)).collect()
+            }
+            Where::Done { .. } | Where::Goals { .. } => Vec::new(),
             Where::Test { dimension, .. } => vec![dimension.clone()],
         })
         .collect()
 }
 
-/// `page` is the hit that stands for `event:page` and `event:hostname`.
-fn passes(filter: &Where, hit: &Hit, page: &Hit, visit: &Visit, zone: &TimeZone) -> bool {
+fn mentions_goals(filter: &Where) -> bool {
     match filter {
-        Where::All(children) => children.iter().all(|child| passes(child, hit, page, visit, zone)),
-        Where::Any(children) => children.iter().any(|child| passes(child, hit, page, visit, zone)),
-        Where::Not(child) => !passes(child, hit, page, visit, zone),
+        Where::All(children) | Where::Any(children) => children.iter().any(mentions_goals),
+        Where::Not(child) | Where::Done { what: child, .. } => mentions_goals(child),
+        Where::Segments(segments) => segments.iter().any(|(_, filters)| filters.iter().any(mentions_goals)),
+        Where::Goals { .. } => true,
+        Where::Test { .. } => false,
+    }
+}
+
+/// `page` is the hit that stands for `event:page` and `event:hostname`.
+fn passes(filter: &Where, hit: &Hit, page: &Hit, visit: &Visit, ask: &Ask) -> bool {
+    match filter {
+        Where::All(children) => children.iter().all(|child| passes(child, hit, page, visit, ask)),
+        Where::Any(children) => children.iter().any(|child| passes(child, hit, page, visit, ask)),
+        Where::Not(child) => !passes(child, hit, page, visit, ask),
+        Where::Segments(segments) => segments
+            .iter()
+            .any(|(_, filters)| filters.iter().all(|child| passes(child, hit, page, visit, ask))),
+        Where::Goals { .. } => ask.goals.iter().any(|goal| names_goal(filter, goal) && reaches(hit, goal)),
+        Where::Done { done, what } => {
+            let of_ads = dimensions_of(std::slice::from_ref(what)).iter().any(|name| name == "event:ad");
+            let looked_at = |hit: &Hit| match hit.kind {
+                Kind::Consent => false,
+                Kind::Pageview | Kind::Event => !of_ads,
+                Kind::Engagement => !of_ads && mentions_goals(what),
+                Kind::AdClick => of_ads || mentions_goals(what),
+                Kind::AdView | Kind::AdViewable => of_ads,
+            };
+            let found = visit.hits.iter().any(|other| {
+                let in_range = other.time >= ask.from && other.time < ask.to;
+                in_range && looked_at(other) && passes(what, other, other, visit, ask)
+            });
+            found == *done
+        }
         Where::Test { operator, dimension, values, case_sensitive } => {
             let fold = |text: &str| if *case_sensitive { text.to_owned() } else { text.to_lowercase() };
-            let value = fold(&value_of(dimension, hit, page, visit, zone));
+            let value = fold(&value_of(dimension, hit, page, visit, ask.zone));
             let any = |test: &dyn Fn(&str) -> bool| values.iter().any(|wanted| test(&fold(wanted)));
             match *operator {
                 "is" => any(&|wanted| value == wanted),
@@ -346,6 +588,8 @@ fn passes(filter: &Where, hit: &Hit, page: &Hit, visit: &Visit, zone: &TimeZone)
                 // The tests use `^text`, which needs no engine of expressions.
                 "matches" => any(&|wanted| value.starts_with(&wanted[1..])),
                 "matches_not" => !any(&|wanted| value.starts_with(&wanted[1..])),
+                "matches_wildcard" => any(&|wanted| goal::fits(wanted, &value)),
+                "matches_wildcard_not" => !any(&|wanted| goal::fits(wanted, &value)),
                 other => panic!("no definition of {other}"),
             }
         }
@@ -387,6 +631,25 @@ fn value_of(name: &str, hit: &Hit, page: &Hit, visit: &Visit, zone: &TimeZone) -
             or(&whole, "Direct / None")
         }
         "visit:country" | "visit:region" | "visit:city" => entry.get(&name[6..]).to_owned(),
+        "visit:country_name" => match entry.get("country") {
+            "RU" => "Russia".to_owned(),
+            "KZ" => "Kazakhstan".to_owned(),
+            other => other.to_owned(),
+        },
+        "visit:region_name" => entry.get("region").to_owned(),
+        "visit:city_name" => entry.get("city").to_owned(),
+        "visit:entry_page_hostname" => or(entry.get("host"), "(not set)"),
+        "visit:exit_page_hostname" => {
+            let last = visit.hits.iter().rev().find(|hit| hit.counted());
+            or(last.map_or("", |hit| hit.get("host")), "(not set)")
+        }
+        "visit:consent" => match visit.hits[visit.hits.len() - 1].consent {
+            ConsentState::Unstated => "unstated",
+            ConsentState::Granted => "granted",
+            ConsentState::Denied => "denied",
+            ConsentState::Marketing => "marketing",
+        }
+        .to_owned(),
         other => match (other.strip_prefix("event:props:"), other.strip_prefix("visit:")) {
             (Some(key), _) => {
                 let value = hit.props.iter().find(|(known, _)| known == key).map_or("", |(_, value)| value);

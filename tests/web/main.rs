@@ -470,6 +470,98 @@ async fn questions_about_whole_visits_reach_storage_for_every_role_and_steps_for
 }
 
 #[tokio::test]
+async fn a_batch_answers_each_question_as_if_it_were_alone() {
+    let server = Server::start().await;
+    let token = bearer(&server.token(Role::Viewer, Some("clinic")));
+    let headers = [("authorization", token.as_str())];
+    let ask = async |body: Value| server.post("/api/v2/queries", &headers, &body).await;
+    let mut questions: Vec<Value> = (0..10).map(|n| json!({ "metrics": ["visitors"], "nth": n })).collect();
+    questions[3] = json!({ "site_id": "clinic" });
+    questions[5] = json!({ "metrics": ["visitors"], "include": { "bots": true } });
+    questions[7] = json!("no question");
+    let reply = ask(json!({ "site_id": "clinic", "queries": questions })).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    let answers = reply.json()["answers"].as_array().expect("a list").clone();
+    let statuses: Vec<u64> = answers.iter().map(|one| one["status"].as_u64().expect("a status")).collect();
+    assert_eq!(statuses, [200, 200, 200, 400, 200, 403, 200, 400, 200, 200]);
+    for (index, one) in answers.iter().enumerate().filter(|(_, one)| one["status"] == 200) {
+        assert_eq!(one["answer"]["question"]["nth"], index, "in the order of the questions");
+        assert_eq!(one["answer"]["question"]["site_id"], "clinic");
+    }
+    assert_eq!(answers[3], json!({ "status": 400, "error": "#/metrics: is required\n#/x" }));
+    assert_eq!(answers[5]["error"], "#/include/bots: this needs the role security");
+    for (body, status, error) in [
+        (json!({ "queries": [{}] }), 400, "#/site_id: expected the id of a site"),
+        (json!({ "site_id": "shop", "queries": [{}] }), 401, ""),
+        (json!({ "site_id": "clinic" }), 400, "#/queries: expected a list of questions"),
+        (json!({ "site_id": "clinic", "queries": [] }), 400, "#/queries: 0 questions, 1 to 32 are allowed"),
+        (
+            json!({ "site_id": "clinic", "queries": vec![json!({}); 33] }),
+            400,
+            "#/queries: 33 questions, 1 to 32 are allowed",
+        ),
+        (json!({ "site_id": "clinic", "queries": [{}], "more": 1 }), 400, "#/more: Unknown key"),
+    ] {
+        let reply = ask(body.clone()).await;
+        assert_eq!(reply.status, status, "{body}");
+        if !error.is_empty() {
+            assert_eq!(reply.json(), json!({ "error": error }), "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_to_be_had_as_a_table_and_an_error_is_not() {
+    let server = Server::start().await;
+    let token = bearer(&server.token(Role::Viewer, None));
+    let ask = async |accept: &str, body: &Value| {
+        let headers = [("authorization", token.as_str()), ("accept", accept)];
+        server.post("/api/v2/query", &headers, body).await
+    };
+    let kind = |reply: &server::Reply| reply.headers["content-type"].to_str().expect("a text").to_owned();
+    for (accept, is_table) in [
+        ("text/csv", true),
+        ("text/html, text/CSV;q=0.9", true),
+        ("application/json, text/csv", false),
+        ("*/*", false),
+        ("", false),
+    ] {
+        let reply = ask(accept, &question("clinic")).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        assert_eq!(kind(&reply).starts_with("text/csv"), is_table, "{accept:?}");
+        if is_table {
+            assert!(reply.text().starts_with('\u{feff}'));
+            let disposition = reply.headers["content-disposition"].to_str().expect("a text");
+            assert!(disposition.starts_with("attachment"), "{disposition}");
+        }
+    }
+    let refused = ask("text/csv", &json!({ "site_id": "clinic" })).await;
+    assert_eq!((refused.status, kind(&refused).as_str()), (StatusCode::BAD_REQUEST, "application/json"));
+}
+
+#[tokio::test]
+async fn the_description_has_the_schemas_of_the_stats_routes() {
+    let server = Server::start().await;
+    let described = server.get("/openapi.json", &[]).await.json();
+    for path in ["/api/v2/query", "/api/v2/queries"] {
+        let operation = &described["paths"][path]["post"];
+        for pointer in [
+            "/requestBody/content/application~1json/schema/$ref",
+            "/responses/200/content/application~1json/schema/$ref",
+            "/responses/400/content/application~1json/schema/$ref",
+            "/responses/422/description",
+        ] {
+            let name = operation.pointer(pointer).and_then(Value::as_str);
+            let name = name.unwrap_or_else(|| panic!("{path} has no {pointer}"));
+            let is_there = name.strip_prefix("#").is_none_or(|at| described.pointer(at).is_some());
+            assert!(is_there, "{name}");
+        }
+    }
+    let metrics = &described["components"]["schemas"]["Metric"]["enum"];
+    assert!(metrics.as_array().is_some_and(|names| names.iter().any(|name| name == "conversion_rate")));
+}
+
+#[tokio::test]
 async fn marked_hits_are_shown_to_security_and_owner_and_nobody_else() {
     let server = Server::start().await;
     for (role, expected) in
