@@ -19,6 +19,7 @@ use metka::config::Site;
 use metka::event::{ConsentState, IdentityKind, Kind};
 use metka::query::{Visible, compile, parse, quick};
 use metka::rollup::Rollups;
+use metka::settings::Settings;
 use metka::spool::Subject;
 use metka::store::row::{COLUMNS, HitId, Row};
 use metka::store::{Block, Limits, List, Storage};
@@ -35,6 +36,10 @@ const NOW: &str = "2026-05-12T12:00:00Z";
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
+
+fn clock() -> Timestamp {
+    NOW.parse().expect("an instant")
+}
 
 #[derive(Clone)]
 struct Hit {
@@ -265,8 +270,8 @@ impl World<'_> {
     async fn compare(&mut self, random: &mut Random, step: &str, settled: bool) {
         for _ in 0..QUESTIONS {
             let question = question(random, &self.site.id);
-            let query = parse(&question, &self.site, self.now).expect("a question");
-            let cover = self.rollups.cover(&self.site, &query.range, self.now).await.expect("looked up");
+            let query = parse(&question, &self.site, &Settings::default(), self.now).expect("a question");
+            let cover = self.rollups.cover(&self.site.id, &query.range).await.expect("looked up");
             let statements = cover.as_ref().and_then(|cover| quick::compile(&query, cover, self.storage.database()));
             let Some(quick) = statements else {
                 let empty = cover.is_none() && self.is_empty(&query.range).await;
@@ -316,7 +321,7 @@ impl World<'_> {
     }
 
     async fn tend(&self) {
-        while self.rollups.tend(&self.site, self.now).await.expect("tended") {}
+        while self.rollups.tend(&self.site).await.expect("tended") {}
     }
 }
 
@@ -324,7 +329,7 @@ impl World<'_> {
 async fn every_answer_from_rollups_is_the_answer_from_hits() {
     let soak = std::env::var_os("METKA_SOAK").is_some();
     let storage = storage::fresh().await;
-    let now: Timestamp = NOW.parse().expect("an instant");
+    let now = clock();
     let mut all = Did::default();
     for seed in 0..HISTORIES[usize::from(soak)] {
         let mut random = Random(seed);
@@ -334,7 +339,7 @@ async fn every_answer_from_rollups_is_the_answer_from_hits() {
         let site = Site { timezone: timezone.to_owned(), ..Site::with_defaults(&id, &["clinic.example"]) };
         let hits = history(&mut random, &zone, now.as_millisecond());
         let mut world =
-            World { storage: &storage, rollups: Rollups::new(storage.clone()), site, now, did: Did::default() };
+            World { storage: &storage, rollups: Rollups::new(storage.clone(), clock), site, now, did: Did::default() };
         // Half comes at once, a part late, a part of today's after the first answers.
         let is_today = |hit: &Hit| hit.time > now.as_millisecond() - 6 * HOUR;
         let (mut first, mut late, mut today) = (Vec::new(), Vec::new(), Vec::new());
@@ -354,7 +359,7 @@ async fn every_answer_from_rollups_is_the_answer_from_hits() {
 
         if let Some(oldest) = late.iter().map(|hit| hit.time).min() {
             store(&storage, &id, &late, 3).await;
-            world.rollups.shipped(&world.site, oldest, now);
+            world.rollups.shipped(&world.site, oldest);
         }
         world.compare(&mut random, "late hits, before the days are made again", false).await;
         world.tend().await;
@@ -364,16 +369,16 @@ async fn every_answer_from_rollups_is_the_answer_from_hits() {
         let subject = Subject::Visitor(everybody[random.below(everybody.len())]);
         let block = [Block { site: id.clone(), subject }];
         storage.enlist(List::Blocked, &block, 0).await.expect("blocked");
-        world.rollups.settle(&world.site, false, now).await.expect("settled");
+        world.rollups.settle(&world.site, false).await.expect("settled");
         world.compare(&mut random, "blocked, before the days are made again", false).await;
         world.tend().await;
         world.compare(&mut random, "blocked", true).await;
         storage.delist(List::Blocked, &block).await.expect("no longer blocked");
-        world.rollups.settle(&world.site, false, now).await.expect("settled");
+        world.rollups.settle(&world.site, false).await.expect("settled");
 
         let erased = everybody[random.below(everybody.len())];
         delete(&storage, &id, &format!("visitor = {erased} OR minted = {erased}")).await;
-        world.rollups.settle(&world.site, false, now).await.expect("settled");
+        world.rollups.settle(&world.site, false).await.expect("settled");
         let left = format!("SELECT count() FROM {}.visits WHERE site = '{id}' AND person = {erased}", storage.database());
         assert_eq!(storage.number(&left, &[]).await.expect("counted"), 0, "an erased person is in no table");
         world.tend().await;
@@ -381,7 +386,7 @@ async fn every_answer_from_rollups_is_the_answer_from_hits() {
 
         let sql = format!("ALTER TABLE {}.hits UPDATE city = 'Ufa' WHERE site = '{id}' AND city = 'Moscow'", storage.database());
         storage.execute(&sql, &[]).await.expect("corrected");
-        world.rollups.settle(&world.site, true, now).await.expect("settled");
+        world.rollups.settle(&world.site, true).await.expect("settled");
         world.compare(&mut random, "corrected, before the days are made again", false).await;
         world.tend().await;
         world.compare(&mut random, "corrected", true).await;
@@ -389,7 +394,7 @@ async fn every_answer_from_rollups_is_the_answer_from_hits() {
         // Another process: what stands in the tables is found, not made again.
         let made = format!("SELECT max(version) FROM {}.rollup_days WHERE site = '{id}'", storage.database());
         let before = storage.number(&made, &[]).await.expect("counted");
-        world.rollups = Rollups::new(storage.clone());
+        world.rollups = Rollups::new(storage.clone(), clock);
         world.tend().await;
         assert_eq!(storage.number(&made, &[]).await.expect("counted"), before, "nothing is made again");
         world.compare(&mut random, "started again", true).await;

@@ -20,9 +20,18 @@ use crate::rollup::fields;
 use crate::rollup::numbers::entered_at;
 use crate::store::Param;
 
+/// Whether rollups could answer a question, if they have its days.
+pub fn is_of_whole_days(query: &Query) -> bool {
+    let known = query.dimensions.iter().all(|dimension| {
+        is_of_visits_table(dimension) || matches!(dimension, Dimension::Event(EventField::Name | EventField::Ad))
+    });
+    let metrics = query.metrics.iter().all(|metric| metric.is_of_ads() || is_of_people(*metric));
+    known && metrics && query.only.is_none() && query.bots() == Bots::LeftOut && query.filters.iter().all(filter_is_known)
+}
+
 /// The statements for a question, if rollups can answer it.
 pub fn compile(query: &Query, cover: &Cover, database: &str) -> Option<Statements> {
-    if query.bots() == Bots::Included || query.only.is_some() {
+    if !is_of_whole_days(query) {
         return None;
     }
     let form = Form::of(query, cover)?;
@@ -66,9 +75,6 @@ impl Form {
     fn of(query: &Query, cover: &Cover) -> Option<Form> {
         let of_ads = query.metrics.iter().any(|metric| metric.is_of_ads());
         let of_people = query.metrics.iter().any(|metric| is_of_people(*metric));
-        if !query.metrics.iter().all(|metric| metric.is_of_ads() || is_of_people(*metric)) {
-            return None;
-        }
         let by_day = match query.dimensions.as_slice() {
             _ if !cover.numbers || !query.filters.is_empty() => false,
             [] => true,
@@ -124,8 +130,7 @@ fn filter_is_known(filter: &Filter) -> bool {
         Filter::Is(condition) => {
             !matches!(condition.dimension, Dimension::Time(_)) && is_of_visits_table(&condition.dimension)
         }
-        #[expect(unreachable_patterns, reason = "a filter of a shape that visits do not answer")]
-        _ => false,
+        Filter::Goals(_) | Filter::Done(_) => false,
     }
 }
 
@@ -349,8 +354,8 @@ WHERE {wanted}",
             Filter::Or(children) => join(children, " OR "),
             Filter::Not(child) => format!("(NOT {})", self.filter(child, page)),
             Filter::Is(condition) => self.condition_of(condition, page),
-            #[expect(unreachable_patterns, reason = "such a question was not taken")]
-            _ => "0".to_owned(),
+            // Such a question was not taken.
+            Filter::Goals(_) | Filter::Done(_) => "0".to_owned(),
         }
     }
 

@@ -33,10 +33,10 @@ const COUNT_TIME: Duration = Duration::from_secs(300);
 impl Rollups {
     /// Looks after one site: counts, forgets what changed, makes what is missing. Returns
     /// whether there is more to do at once.
-    pub async fn tend(&self, site: &Site, now: jiff::Timestamp) -> Result<bool, StorageError> {
-        let kept = self.kept(&site.id);
+    pub async fn tend(&self, site: &Site) -> Result<bool, StorageError> {
+        let (kept, now) = (self.kept(&site.id), (self.clock)());
         let zone = TimeZone::get(&site.timezone).unwrap_or(TimeZone::UTC);
-        self.recount(site, &zone, &kept, now).await?;
+        self.recount(site, &zone, &kept).await?;
         let due = last_due(&zone, now);
         let run = {
             let known = kept.days.read().await;
@@ -51,7 +51,7 @@ impl Rollups {
 
     /// After a job that changed what there is: what it changed is in no table when this
     /// returns. `values`: it changed what hits say and not how many they are.
-    pub async fn settle(&self, site: &Site, values: bool, now: jiff::Timestamp) -> Result<(), StorageError> {
+    pub async fn settle(&self, site: &Site, values: bool) -> Result<(), StorageError> {
         self.changed();
         let kept = self.kept(&site.id);
         let zone = TimeZone::get(&site.timezone).unwrap_or(TimeZone::UTC);
@@ -62,7 +62,7 @@ impl Rollups {
             self.forget(site, &mut known.days, &zone, all).await?;
             clear(&self.storage, &OPEN, &site.id, None).await?;
         }
-        self.recount(site, &zone, &kept, now).await
+        self.recount(site, &zone, &kept).await
     }
 
     /// Counts hits by day if that is due, and forgets the days that changed.
@@ -71,14 +71,13 @@ impl Rollups {
         site: &Site,
         zone: &TimeZone,
         kept: &Arc<Kept>,
-        now: jiff::Timestamp,
     ) -> Result<(), StorageError> {
         let changes = self.changes.load(Relaxed);
         let late = kept.take_late();
         let name = zone.iana_name().unwrap_or("UTC");
         {
             let known = kept.days.read().await;
-            let until = known.days.made_until(last_due(zone, now));
+            let until = known.days.made_until(last_due(zone, (self.clock)()));
             let late = late.iter().any(|day| *day <= until);
             let due = known.recount_after.is_none_or(|at| at <= Instant::now());
             if known.counted_at == Some(changes) && known.zone == name && !late && !due {
@@ -284,21 +283,21 @@ impl Rollups {
 /// Makes open days.
 pub async fn open(
     storage: &Storage,
-    site: &Site,
+    site: &str,
     visible: Visible<'_>,
     days: DayRange,
     numbers: bool,
 ) -> Result<Open, StorageError> {
-    clear(storage, &OPEN, &site.id, None).await?;
-    let (seen, _) = look(storage, &site.id, visible, &days).await?;
-    let (params, database) = (visits::params(&site.id, &days), storage.database());
+    clear(storage, &OPEN, site, None).await?;
+    let (seen, _) = look(storage, site, visible, &days).await?;
+    let (params, database) = (visits::params(site, &days), storage.database());
     storage.execute(&visits::insert(OPEN[0], MADE[0], visible), &params).await?;
     if numbers {
         storage.execute(&numbers::visitors(OPEN[1], OPEN[0], Past::Of(MADE[0]), database), &params).await?;
         storage.execute(&numbers::visits(OPEN[2], OPEN[0], database), &params).await?;
         storage.execute(&numbers::ads(OPEN[2], visible), &params).await?;
     }
-    let (_, rows) = look(storage, &site.id, visible, &days).await?;
+    let (_, rows) = look(storage, site, visible, &days).await?;
     Ok(Open { days, seen, rows, numbers })
 }
 

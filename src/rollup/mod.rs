@@ -46,6 +46,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
@@ -77,6 +78,7 @@ const MAX_OPEN_DAYS: i32 = 3;
 /// The rollups of a storage.
 pub struct Rollups {
     storage: Storage,
+    clock: fn() -> Timestamp,
     sites: std::sync::Mutex<HashMap<String, Arc<Kept>>>,
     /// Goes up with each privacy job: what was counted before is not what there is.
     changes: AtomicU64,
@@ -117,21 +119,16 @@ pub struct Cover {
 // === impl Rollups ===
 
 impl Rollups {
-    pub fn new(storage: Storage) -> Rollups {
-        Rollups { storage, sites: std::sync::Mutex::default(), changes: AtomicU64::new(0) }
+    pub fn new(storage: Storage, clock: fn() -> Timestamp) -> Rollups {
+        Rollups { storage, clock, sites: std::sync::Mutex::default(), changes: AtomicU64::new(0) }
     }
 
     /// The days of a range, if the tables have them all; open days are made anew first.
-    pub async fn cover(
-        &self,
-        site: &Site,
-        range: &Range,
-        now: jiff::Timestamp,
-    ) -> Result<Option<Cover>, StorageError> {
-        let zone = TimeZone::get(&site.timezone).unwrap_or(TimeZone::UTC);
+    pub async fn cover(&self, site: &str, range: &Range) -> Result<Option<Cover>, StorageError> {
+        let (now, zone) = ((self.clock)(), range.zone.clone());
         let Some(asked) = DayRange::whole(&zone, range.from, range.to) else { return Ok(None) };
         let today = now.to_zoned(zone.clone()).date();
-        let kept = self.kept(&site.id);
+        let kept = self.kept(site);
         let changes = self.changes.load(Relaxed);
         let known = kept.days.clone().read_owned().await;
         let due = last_due(&zone, now);
@@ -153,7 +150,7 @@ impl Rollups {
         if open_first.until(today).map_or(true, |span| span.get_days() >= MAX_OPEN_DAYS) {
             return Ok(None);
         }
-        let visible = self.visible(&site.id).await?;
+        let visible = self.visible(site).await?;
         if self.open_is_fresh(site, visible, known.days.open.as_ref(), open_first, today).await? {
             let numbers = known.days.open.as_ref().is_some_and(|open| open.numbers);
             return Ok(Some(Cover { days, open_from: Some(open_first), numbers, _held: known }));
@@ -168,7 +165,7 @@ impl Rollups {
             let numbers = known.days.has_numbers();
             known.days.open = None;
             let Known { days, split, .. } = &mut *known;
-            let split = split::find(&self.storage, &site.id, visible, &open_days, days, split).await?;
+            let split = split::find(&self.storage, site, visible, &open_days, days, split).await?;
             if !split.is_empty() {
                 kept.add_late(split);
                 return Ok(None);
@@ -180,11 +177,11 @@ impl Rollups {
     }
 
     /// Hits were stored whose oldest is of this moment (milliseconds).
-    pub fn shipped(&self, site: &Site, oldest: i64, now: jiff::Timestamp) {
+    pub fn shipped(&self, site: &Site, oldest: i64) {
         let zone = TimeZone::get(&site.timezone).unwrap_or(TimeZone::UTC);
-        let day = |at: jiff::Timestamp| at.to_zoned(zone.clone()).date();
-        let Ok(oldest) = jiff::Timestamp::from_millisecond(oldest.saturating_sub(REACH_MS)) else { return };
-        let today = day(now);
+        let day = |at: Timestamp| at.to_zoned(zone.clone()).date();
+        let Ok(oldest) = Timestamp::from_millisecond(oldest.saturating_sub(REACH_MS)) else { return };
+        let today = day((self.clock)());
         // What waited in a spool is of the last days.
         let days = std::iter::successors(Some(day(oldest)), |day| Some(days::next(*day)));
         self.kept(&site.id).add_late(days.take_while(|day| *day <= today).take(MAX_LATE_DAYS));
@@ -205,7 +202,7 @@ impl Rollups {
 
     async fn open_is_fresh(
         &self,
-        site: &Site,
+        site: &str,
         visible: Visible<'_>,
         open: Option<&days::Open>,
         first: Date,
@@ -213,7 +210,7 @@ impl Rollups {
     ) -> Result<bool, StorageError> {
         match open {
             Some(open) if open.days.first == first && open.days.last == last => {
-                let (seen, rows) = keep::look(&self.storage, &site.id, visible, &open.days).await?;
+                let (seen, rows) = keep::look(&self.storage, site, visible, &open.days).await?;
                 Ok(open.seen == seen && open.rows == rows)
             }
             _ => Ok(false),
@@ -227,7 +224,7 @@ impl Rollups {
 }
 
 /// The last day that may be made by now.
-fn last_due(zone: &TimeZone, now: jiff::Timestamp) -> Date {
+fn last_due(zone: &TimeZone, now: Timestamp) -> Date {
     days::previous(now.checked_sub(CLOSE_AFTER).unwrap_or(now).to_zoned(zone.clone()).date())
 }
 
