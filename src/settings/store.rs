@@ -33,8 +33,11 @@ const FILE_VERSION: u32 = 1;
 /// The store.
 pub struct Store {
     directory: PathBuf,
-    cached: RwLock<HashMap<String, (Option<Version>, Arc<Settings>)>>,
+    cached: RwLock<HashMap<String, Seen>>,
 }
+
+/// A site's settings, as the file of this version had them.
+type Seen = (Option<Version>, Arc<Settings>);
 
 /// Who changes something.
 #[derive(Clone, Debug)]

@@ -36,7 +36,7 @@ const DAY_MS: i64 = 86_400_000;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Change {
+enum Asking {
     Add(Add),
     Change(NewRole),
     Remove(Remove),
@@ -120,10 +120,10 @@ async fn listed(asked: &Asked) -> Result<Value, Box<Answer>> {
 
 async fn changed(asked: &Asked) -> Result<Value, Box<Answer>> {
     asked.all_sites()?;
-    let change: Change = asked.read()?;
+    let asking: Asking = asked.read()?;
     let actor = asked.principal().actor();
-    match change {
-        Change::Add(Add { login, role, password }) => {
+    match asking {
+        Asking::Add(Add { login, role, password }) => {
             let hash = asked.state.passwords.hash(password).await;
             let hash = hash.map_err(|error| Box::new(Trouble::Password(error).answer()))?;
             made(asked, move |state| {
@@ -135,7 +135,7 @@ async fn changed(asked: &Asked) -> Result<Value, Box<Answer>> {
             })
             .await
         }
-        Change::Change(NewRole { login, role }) => {
+        Asking::Change(NewRole { login, role }) => {
             made(asked, move |state| {
                 state.people.change(|roster| {
                     let before = roster.set_role(&login, role)?;
@@ -146,7 +146,7 @@ async fn changed(asked: &Asked) -> Result<Value, Box<Answer>> {
             })
             .await
         }
-        Change::Remove(Remove { login }) => {
+        Asking::Remove(Remove { login }) => {
             made(asked, move |state| {
                 state.people.change(|roster| {
                     roster.remove(&login)?;
@@ -156,7 +156,7 @@ async fn changed(asked: &Asked) -> Result<Value, Box<Answer>> {
             })
             .await
         }
-        Change::Token(Token { name, role, site, days }) => {
+        Asking::Token(Token { name, role, site, days }) => {
             if let Some(id) = &site {
                 asked
                     .site(id)
@@ -177,7 +177,7 @@ async fn changed(asked: &Asked) -> Result<Value, Box<Answer>> {
             })
             .await
         }
-        Change::Revoke(Revoke { id }) => {
+        Asking::Revoke(Revoke { id }) => {
             made(asked, move |state| {
                 state.people.change(|roster| {
                     let token = roster.revoke_token(&id)?;

@@ -59,7 +59,10 @@ async fn status_has_the_shape_of_the_contract() {
                 "rows": 5, "batches": 2, "bytes": 600, "oldest": 1, "unverified_batches": 3, "dead_rows": 1, "damaged_rows": 0,
             },
             "engine": { "state": "ready", "restarts": 2 },
-            "jobs": { "ship": { "attempts": 9, "retries": 2, "mended_batches": 1 } },
+            "jobs": {
+                "ship": { "attempts": 9, "retries": 2, "mended_batches": 1 },
+                "reports": { "sent": 0, "failing": [] },
+            },
             "requests": { "open": 0, "overdue": 0, "due_within_2_working_days": 0 },
             "incidents": { "open": 0, "overdue": [], "due_soon": [] },
         })
