@@ -630,7 +630,7 @@ fn is_change(metric: &str, now: &Value, then: &Value, changed: &Value) -> bool {
         (Some(now), Some(then)) if then != 0.0 => changed
             .as_f64()
             .is_some_and(|changed| (changed - 100.0 * (now - then) / then.abs()).abs() <= 0.5 + 1e-6),
-        (Some(now), Some(_)) if now == 0.0 => *changed == 0,
+        (Some(0.0), Some(_)) => *changed == 0,
         _ => changed.is_null(),
     }
 }
