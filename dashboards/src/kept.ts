@@ -4,11 +4,12 @@ import { settings } from './api/client';
 import type { SiteSettings } from './api/types';
 import { nameSegments } from './words/segments';
 
-const NOTHING: SiteSettings = { goals: [], segments: [], notes: [] };
+/** The numbers do without it, where there is no answer. */
+export const NOTHING_KEPT: SiteSettings = { goals: [], segments: [], notes: [] };
 
-/** Nothing until the answer is there, and when there is none: the numbers do without. */
-export function useKept(site: string, refresh: number): SiteSettings {
-  const [kept, setKept] = useState(NOTHING);
+/** Null until there is an answer. */
+export function useKept(site: string, refresh: number): SiteSettings | null {
+  const [kept, setKept] = useState<SiteSettings | null>(null);
   useEffect(() => {
     const abort = new AbortController();
     settings(site, abort.signal).then(
@@ -16,7 +17,7 @@ export function useKept(site: string, refresh: number): SiteSettings {
         nameSegments(found.segments);
         setKept(found);
       },
-      () => undefined,
+      () => !abort.signal.aborted && setKept((before) => before ?? NOTHING_KEPT),
     );
     return () => abort.abort();
   }, [site, refresh]);

@@ -100,9 +100,9 @@ export async function askAll(site: string, queries: readonly Query[], signal?: A
   return answers;
 }
 
-/** One answer as a CSV file; the server makes it safe for spreadsheets. */
-export function askCsv(query: Query, signal?: AbortSignal): Promise<string> {
-  return request('POST', '/api/v2/query', { body: query, signal, accept: 'text/csv' });
+/** One answer as CSV; the server makes it safe for spreadsheets. */
+export function askCsv(query: Query): Promise<string> {
+  return request('POST', '/api/v2/query', { body: query, accept: 'text/csv' });
 }
 
 /** The failure of one question among others. */

@@ -96,7 +96,7 @@ export function Graph({ metric, interval, series, before, few, flags, onZoom }: 
           y: false,
           // The line stands on a bucket, never between two.
           move: (self, left, top) => [left < 0 ? left : self.valToPos(self.posToIdx(left), 'x'), top],
-          drag: { x: labels.length > 1 && !guarded, y: false, setScale: false, dist: 12 },
+          drag: { x: labels.length > 1 && !guarded, y: false, setScale: false, dist: 12, click: () => undefined },
           points: {
             size: 8,
             width: 2,
@@ -189,9 +189,9 @@ export function Graph({ metric, interval, series, before, few, flags, onZoom }: 
     plot.current = chart;
     if (single) {
       chart.over.classList.add('graph-closer');
-      chart.over.addEventListener('click', () => {
-        const index = chart.cursor.idx;
-        if (!dragged && typeof index === 'number') look(labels, index, index, interval, zoom.current);
+      chart.over.addEventListener('click', (event) => {
+        const index = chart.posToIdx(event.offsetX);
+        if (!dragged) look(labels, index, index, interval, zoom.current);
         dragged = false;
       });
     }
@@ -214,11 +214,7 @@ export function Graph({ metric, interval, series, before, few, flags, onZoom }: 
       event.preventDefault();
       return look(series.labels, hover.index, hover.index, interval, onZoom);
     }
-    if (hover && event.key === 'Escape') {
-      event.preventDefault();
-      event.stopPropagation();
-      return chart?.setCursor({ left: -10, top: -10 });
-    }
+    if (event.key === 'Escape') return chart?.setCursor({ left: -10, top: -10 });
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!chart || step === undefined) return;
     event.preventDefault();

@@ -25,7 +25,9 @@ export function ExportButton({ view, now, breakdown, title }: Props) {
     setFailed(false);
     try {
       const query = fileQuery(view, now, breakdown);
-      const text = format === 'csv' ? await askCsv(query) : `${JSON.stringify(await ask(query), null, 2)}\n`;
+      // Reading the server's text took the mark of its encoding away, which spreadsheets need.
+      const text =
+        format === 'csv' ? `\ufeff${await askCsv(query)}` : `${JSON.stringify(await ask(query), null, 2)}\n`;
       saveFile(fileName(view, now, breakdown.id), format, text);
     } catch {
       setFailed(true);

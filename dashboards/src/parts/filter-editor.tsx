@@ -110,7 +110,8 @@ export function FilterEditor({ view, now, index, kept, onView, onClose }: Props)
     event.preventDefault();
     if (chosen.length === 0 || full) return;
     onView(withFilter(view, [operator, dimension, chosen], index));
-    onClose();
+    // Closing it, not taking it away, gives the focus back to where it was.
+    dialog.current?.close();
   };
 
   return (
@@ -238,7 +239,7 @@ export function FilterEditor({ view, now, index, kept, onView, onClose }: Props)
               class="quiet"
               onClick={() => {
                 onView(without(view, index));
-                onClose();
+                dialog.current?.close();
               }}
             >
               {t('filter.take_away')}

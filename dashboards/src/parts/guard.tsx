@@ -23,7 +23,7 @@ export function GuardNote({ k }: { readonly k: number }) {
   const number = format.number(k);
   return (
     <div class="guard-note" data-guard>
-      <Icon name="lock" />
+      <Icon name="guard" />
       <p>{t('guard.note', { k: number })}</p>
       <Popover label={t('guard.why')} class="guard-why" align="end">
         {() => (
@@ -51,7 +51,7 @@ export function Refused({ guard, view, onView }: Props) {
   return (
     <section class="card notice" data-region="headline" data-state="refused" data-refused={guard.refused ?? ''}>
       <h2>
-        <Icon name="lock" />
+        <Icon name="guard" />
         {t('guard.refused_title')}
       </h2>
       <p>{refusalText(words, guard)}</p>

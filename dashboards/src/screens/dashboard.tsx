@@ -7,7 +7,7 @@ import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { sites as fetchSites } from '../api/client';
 import type { Session, Site } from '../api/types';
 import { exportAll } from '../export-all';
-import { useKept } from '../kept';
+import { NOTHING_KEPT, useKept } from '../kept';
 import { useAnswer } from '../load';
 import { wallClock } from '../model/calendar';
 import { headlineOf } from '../model/metrics';
@@ -125,8 +125,12 @@ function SiteDashboard({ sites, site, address, session, onLanguage, onAccount, o
   const [open, setOpen] = useState<Open>(null);
   const [live, setLive] = useState(0);
   const [exportFailed, setExportFailed] = useState(false);
-  const kept = useKept(site.id, refresh);
-  const guarded = session.guarded === true;
+  const found = useKept(site.id, refresh);
+  const kept = found ?? NOTHING_KEPT;
+  // Whether a site guards its numbers is said with its settings: a viewer asks nothing before that.
+  const viewer = session.guarded ?? session.role === 'viewer';
+  const guarded = viewer && kept.guarded !== false;
+  const known = !viewer || found !== null;
   const mayMark = SEES_MARKED.includes(session.role);
   const now = useMemo<Now>(() => {
     const [today, time] = wallClock(refreshed, site.timezone);
@@ -135,7 +139,7 @@ function SiteDashboard({ sites, site, address, session, onLanguage, onAccount, o
   // A link from someone who may ask more shows the others their own numbers.
   const view = useMemo(() => fitted(asked, { marked: mayMark, guarded }, now.today), [asked, mayMark, guarded, now.today]);
 
-  const totals = useAnswer(totalsQuery(view, now), `totals ${isOfGoal(view)}`, refresh);
+  const totals = useAnswer(known ? totalsQuery(view, now) : null, `totals ${isOfGoal(view)}`, refresh);
   const guard = totals.answer?.meta.guard;
   const nothing =
     totals.state === 'ready' &&
@@ -255,7 +259,9 @@ function SiteDashboard({ sites, site, address, session, onLanguage, onAccount, o
           </p>
         )}
         <FirstVisit site={site} suspect={nothing} onArrived={doRefresh} onOwnHit={() => setOpen('own-hit')}>
-          {totals.state === 'failed' ? (
+          {!known ? (
+            <div class="page-wait" role="status" aria-label={t('app.loading')} />
+          ) : totals.state === 'failed' ? (
             <section class="card" data-region="headline" data-state="failed">
               <Failure error={totals.error} retry={totals.retry} />
             </section>
