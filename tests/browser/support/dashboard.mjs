@@ -136,7 +136,7 @@ export async function marketersDay(page, words) {
   await page.click('[data-panel=devices] [data-tab=browser]');
   await page.click('[data-panel=devices] [data-row=Firefox] button');
   await page.locator('[data-panel=devices] [data-tab-content=browser_version]').waitFor();
-  assert.deepEqual(await rows(page, 'devices', ['visitors'], 'browser_version'), { 140: [1] });
+  assert.deepEqual(Object.values(await rows(page, 'devices', ['visitors'], 'browser_version')), [[1]]);
   await page.keyboard.press('x');
   await reads(page, 'visitors', '4');
 
