@@ -5,7 +5,7 @@
  *
  * Does not retry: the person, or the next refresh, does.
  */
-import type { Answer, Live, OwnHit, Query, Session, Site } from './types';
+import type { Live, Outcome, OwnHit, Query, Session, Site, SiteSettings } from './types';
 
 /** How long one request may take, in milliseconds: above the server's own limit for a query. */
 const TIMEOUT_MS = 60_000;
@@ -34,6 +34,14 @@ export class ApiError extends Error {
 }
 
 let signedOut: () => void = () => undefined;
+
+/** The secret of the shared link that the page was opened under; empty for people who sign in. */
+let link = '';
+
+/** From here on every call is made under a shared link, and with no session. */
+export function carryLink(secret: string): void {
+  link = secret;
+}
 
 /** Registers what happens when the server no longer knows the session. */
 export function onSignedOut(listener: () => void): void {
@@ -78,8 +86,28 @@ export function ownHit(site: string, signal?: AbortSignal): Promise<OwnHit> {
   return request('GET', `/debug/hit?site_id=${encodeURIComponent(site)}`, { signal });
 }
 
-export function ask(query: Query, signal?: AbortSignal): Promise<Answer> {
-  return request('POST', '/api/v2/query', { body: query, signal });
+export function settings(site: string, signal?: AbortSignal): Promise<SiteSettings> {
+  return request('GET', `/api/v1/settings?site_id=${encodeURIComponent(site)}`, { signal });
+}
+
+/** One question; those of one moment travel together. */
+export { ask } from './round';
+
+/** Several questions about a site in one request; the answers come in their order. `round.ts` is who asks. */
+export async function askAll(site: string, queries: readonly Query[], signal?: AbortSignal): Promise<readonly Outcome[]> {
+  const body = { site_id: site, queries };
+  const { answers } = await request<{ answers: readonly Outcome[] }>('POST', '/api/v2/queries', { body, signal });
+  return answers;
+}
+
+/** One answer as CSV; the server makes it safe for spreadsheets. */
+export function askCsv(query: Query): Promise<string> {
+  return request('POST', '/api/v2/query', { body: query, accept: 'text/csv' });
+}
+
+/** The failure of one question among others. */
+export function failureOfStatus(status: number, detail: string): ApiError {
+  return new ApiError(kindOf(status), status, detail.slice(0, MAX_DETAIL));
 }
 
 export interface RequestOptions {
@@ -89,6 +117,8 @@ export interface RequestOptions {
   readonly quiet?: boolean;
   /** Where the usual time is not enough, in milliseconds. */
   readonly patience?: number;
+  /** Another form of the answer, such as `text/csv`: it is returned as the text it is. */
+  readonly accept?: string;
 }
 
 export async function request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
@@ -98,10 +128,11 @@ export async function request<T>(method: string, path: string, options: RequestO
   try {
     response = await fetch(path, {
       method,
-      credentials: 'same-origin',
+      credentials: link === '' ? 'same-origin' : 'omit',
       cache: 'no-store',
       headers: {
-        Accept: 'application/json',
+        Accept: options.accept ?? 'application/json',
+        ...(link === '' ? {} : { 'X-Metka-Link': link }),
         ...(options.body === undefined ? {} : { 'Content-Type': 'application/json' }),
       },
       body: options.body === undefined ? null : JSON.stringify(options.body),
@@ -117,6 +148,7 @@ export async function request<T>(method: string, path: string, options: RequestO
     if (kind === 'signed-out' && !options.quiet) signedOut();
     throw new ApiError(kind, response.status, textOf(text, 'error'), textOf(text, 'needs'));
   }
+  if (options.accept !== undefined) return text as T;
   if (text === '') return undefined as T;
   try {
     return JSON.parse(text) as T;

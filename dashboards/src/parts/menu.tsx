@@ -9,6 +9,15 @@ import { Popover } from './popover';
 
 const THEMES: readonly Theme[] = ['system', 'light', 'dark'];
 
+export interface Act {
+  /** For tests: `data-act`. */
+  readonly id: string;
+  readonly name: string;
+  /** The key that does the same. */
+  readonly key?: string;
+  readonly run: () => void;
+}
+
 interface Props {
   readonly session: Session;
   readonly onLanguage: (language: Language) => void;
@@ -18,12 +27,14 @@ interface Props {
   readonly onOwnHit?: () => void;
   /** Absent where the page has a section for it. */
   readonly onSecondFactor?: () => void;
+  /** What the page can do beside showing itself, in their order. */
+  readonly acts?: readonly Act[];
   /** Which page it stands on: it links to the other one. */
   readonly here?: 'dashboard' | 'officer';
 }
 
 export function Menu(props: Props) {
-  const { session, onLanguage, onAccount, onSignOut, onOwnHit, onSecondFactor, here = 'dashboard' } = props;
+  const { session, onLanguage, onAccount, onSignOut, onOwnHit, onSecondFactor, acts = [], here = 'dashboard' } = props;
   const { t } = useWords();
   return (
     <Popover label={<Icon name="more" />} name={t('app.menu')} class="menu" align="end">
@@ -34,6 +45,26 @@ export function Menu(props: Props) {
           </p>
           <LanguageChoice onLanguage={onLanguage} />
           <ThemeChoice />
+          {acts.length > 0 && (
+            <div class="menu-links">
+              {acts.map(({ id, name, key, run }) => (
+                <button
+                  key={id}
+                  type="button"
+                  data-item
+                  data-act={id}
+                  class="item"
+                  onClick={() => {
+                    close();
+                    run();
+                  }}
+                >
+                  {name}
+                  {key !== undefined && <kbd>{key}</kbd>}
+                </button>
+              ))}
+            </div>
+          )}
           <div class="menu-links">
             {here === 'officer' && (
               <a class="item" data-item data-to-numbers href="/">
