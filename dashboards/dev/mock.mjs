@@ -14,6 +14,7 @@ import { createServer } from 'node:http';
 import { dirname, extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { officer } from './officer.mjs';
+import { goalRows, goalShare, LINK, settings } from './settings.mjs';
 
 const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
@@ -187,14 +188,20 @@ async function route(request, response, url) {
     else if (!session) return answer(response, 401, { error: 'not signed in' });
     return answer(response, 200, session ?? {});
   }
-  if (!session) return answer(response, 401, { error: 'not signed in' });
+  // A shared link is a viewer of one site, and needs no session.
+  const link = request.headers['x-metka-link'];
+  if (link === undefined ? !session : link !== LINK.secret) return answer(response, 401, { error: 'not signed in' });
+  const principal = link === undefined ? session : { login: null, role: 'viewer', link: LINK };
   if (pathname === '/api/v1/account') {
     session = { login: (await json(request)).login, role: 'owner' };
     return answer(response, 200, session);
   }
-  const office = officer(method, url, method === 'POST' && pathname !== '/api/v2/query' ? await json(request) : null, session);
+  const body = method === 'POST' && pathname !== '/api/v2/query' ? await json(request) : null;
+  const office = officer(method, url, body, principal);
   if (office) return answer(response, ...office);
-  if (pathname === '/api/v1/sites') return answer(response, 200, SITES);
+  const kept = settings(method, url, body, principal, request.headers.accept);
+  if (kept) return answer(response, ...kept);
+  if (pathname === '/api/v1/sites') return answer(response, 200, link === undefined ? SITES : SITES.slice(0, 1));
   if (pathname === '/api/v1/live')
     return answer(response, 200, { visitors: url.searchParams.get('site_id') === 'new' ? 0 : 23 });
   if (pathname === '/api/v2/query') return answer(response, 200, query(await json(request)));
@@ -202,7 +209,7 @@ async function route(request, response, url) {
 }
 
 function file(response, pathname) {
-  const path = ['/', '/login', '/officer'].includes(pathname) ? '/index.html' : normalize(pathname);
+  const path = ['/', '/login', '/officer', '/settings', '/people'].includes(pathname) || pathname.startsWith('/share/') ? '/index.html' : normalize(pathname);
   const place = join(dist, path);
   if (!place.startsWith(dist) || !existsSync(place) || extname(place) === '')
     return answer(response, 404, { error: 'not found' });
@@ -226,6 +233,7 @@ function query(body) {
   if (dimension.startsWith('time:')) return series(body, range, dimension.slice(5), part);
 
   const total = sum(range) * part;
+  if (dimension === 'event:goal') return wrap(body, goalRows(body, total));
   const shares = Object.entries(SHARES[dimension] ?? {}).filter(([value]) =>
     filters.every(([operator, name, values]) => name !== dimension || matches(operator, value, values)),
   );
@@ -249,6 +257,7 @@ function matches(operator, value, values) {
 }
 
 function shareOf([operator, dimension, values]) {
+  if (dimension === 'event:goal') return goalShare(values);
   const shares = Object.entries(SHARES[dimension] ?? {});
   const all = shares.reduce((sum, [, share]) => sum + share, 0);
   return (
@@ -373,6 +382,7 @@ async function json(request) {
 }
 
 function answer(response, status, body) {
-  response.writeHead(status, { 'Content-Type': 'application/json' });
-  response.end(status === 204 ? undefined : JSON.stringify(body));
+  const text = typeof body === 'string';
+  response.writeHead(status, { 'Content-Type': text ? 'text/csv' : 'application/json' });
+  response.end(status === 204 ? undefined : text ? body : JSON.stringify(body));
 }

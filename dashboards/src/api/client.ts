@@ -35,6 +35,14 @@ export class ApiError extends Error {
 
 let signedOut: () => void = () => undefined;
 
+/** The secret of the shared link that the page was opened under; empty for people who sign in. */
+let link = '';
+
+/** From here on every call is made under a shared link, and with no session. */
+export function carryLink(secret: string): void {
+  link = secret;
+}
+
 /** Registers what happens when the server no longer knows the session. */
 export function onSignedOut(listener: () => void): void {
   signedOut = listener;
@@ -89,6 +97,8 @@ export interface RequestOptions {
   readonly quiet?: boolean;
   /** Where the usual time is not enough, in milliseconds. */
   readonly patience?: number;
+  /** Another form of the answer, such as `text/csv`: it is returned as the text it is. */
+  readonly accept?: string;
 }
 
 export async function request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
@@ -98,10 +108,11 @@ export async function request<T>(method: string, path: string, options: RequestO
   try {
     response = await fetch(path, {
       method,
-      credentials: 'same-origin',
+      credentials: link === '' ? 'same-origin' : 'omit',
       cache: 'no-store',
       headers: {
-        Accept: 'application/json',
+        Accept: options.accept ?? 'application/json',
+        ...(link === '' ? {} : { 'X-Metka-Link': link }),
         ...(options.body === undefined ? {} : { 'Content-Type': 'application/json' }),
       },
       body: options.body === undefined ? null : JSON.stringify(options.body),
@@ -117,6 +128,7 @@ export async function request<T>(method: string, path: string, options: RequestO
     if (kind === 'signed-out' && !options.quiet) signedOut();
     throw new ApiError(kind, response.status, textOf(text, 'error'), textOf(text, 'needs'));
   }
+  if (options.accept !== undefined) return text as T;
   if (text === '') return undefined as T;
   try {
     return JSON.parse(text) as T;

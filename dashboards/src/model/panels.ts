@@ -105,6 +105,8 @@ export const PANELS: readonly Panel[] = [
 ];
 
 /** Every dimension that a filter may name, with the id of its words. */
-export const DIMENSIONS: ReadonlyMap<string, string> = new Map(
-  PANELS.flatMap((panel) => panel.breakdowns.map((each) => [each.dimension, each.id] as const)),
-);
+export const DIMENSIONS: ReadonlyMap<string, string> = new Map([
+  ...PANELS.flatMap((panel) => panel.breakdowns.map((each) => [each.dimension, each.id] as const)),
+  ['event:goal', 'goal'],
+  ['segment', 'segment'],
+]);

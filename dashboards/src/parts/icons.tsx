@@ -11,6 +11,10 @@ const PATHS = {
   fall: 'M8 3.5v9m3.5-3.5L8 12.5 4.5 9',
   list: 'M3 8h10m0 0L9.5 4.5M13 8l-3.5 3.5',
   copy: 'M5.5 5.5v-2h7v7h-2m-7-5h7v7h-7z',
+  plus: 'M8 3v10M3 8h10',
+  segment: 'M2.5 3.5h11L9.5 8.4v4.1l-3 1V8.4z',
+  note: 'M3.5 3.5h9v6.2L9.2 13H3.5zM9 13V9.5h3.5',
+  lock: 'M4.5 7.5h7v5.5h-7zM6 7.5V5.4a2 2 0 0 1 4 0v2.1',
   refresh: 'M12.8 8A4.8 4.8 0 1 1 11 4.2M13 2.5v3h-3',
 } as const;
 

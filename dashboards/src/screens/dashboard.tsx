@@ -5,6 +5,9 @@
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { sites as fetchSites } from '../api/client';
 import type { Attribution, Session, Site } from '../api/types';
+import { BeyondDoor } from '../beyond/door';
+import { useKept } from '../beyond/kept';
+import { KeepDoor } from '../beyond/keep-door';
 import { useAnswer } from '../load';
 import { wallClock } from '../model/calendar';
 import { HEADLINE } from '../model/metrics';
@@ -22,6 +25,7 @@ import { Icon, Mark } from '../parts/icons';
 import { LiveCount } from '../parts/live-count';
 import { Menu } from '../parts/menu';
 import { PeriodPicker } from '../parts/period-picker';
+import { useShared } from '../share/shared';
 import { useWords, type Language } from '../words/language';
 import { SecondFactorDoor } from './second-factor-door';
 
@@ -105,6 +109,8 @@ function SiteDashboard({ sites, site, view: asked, onView, session, onLanguage, 
   const mayMark = SEES_MARKED.includes(session.role);
   // A link from someone who may shows the others their own numbers.
   const view = asked.marked && !mayMark ? { ...asked, marked: false } : asked;
+  const kept = useKept(site.id);
+  const shared = useShared();
   const [ownHit, setOwnHit] = useState(false);
   const [secondFactor, setSecondFactor] = useState(false);
   const now = useMemo<Now>(() => {
@@ -139,6 +145,15 @@ function SiteDashboard({ sites, site, view: asked, onView, session, onLanguage, 
             now={now}
             onPeriod={(period) => onView({ ...view, period, interval: null })}
             onCompare={(compare) => onView({ ...view, compare })}
+          />
+          <KeepDoor
+            site={site.id}
+            session={session}
+            kept={kept}
+            filters={view.filters}
+            today={now.today}
+            shared={shared}
+            onFilters={(filters) => onView({ ...view, filters })}
           />
           <Menu
             session={session}
@@ -175,6 +190,15 @@ function SiteDashboard({ sites, site, view: asked, onView, session, onLanguage, 
                   />
                 ))}
               </div>
+              <BeyondDoor
+                site={site}
+                session={session}
+                view={view}
+                now={now}
+                refresh={refresh}
+                kept={kept}
+                onView={onView}
+              />
             </>
           )}
         </FirstVisit>
@@ -195,7 +219,7 @@ function SiteDashboard({ sites, site, view: asked, onView, session, onLanguage, 
 function Brand() {
   const { t } = useWords();
   return (
-    <a class="brand" href="/" aria-label={t('app.name')}>
+    <a class="brand" href={useShared() ? location.pathname : '/'} aria-label={t('app.name')}>
       <Mark />
       <span class="brand-name">{t('app.name')}</span>
     </a>
@@ -300,7 +324,8 @@ function useAddress(): [View, (view: View, how?: 'push' | 'replace') => void] {
     return () => window.removeEventListener('popstate', back);
   }, []);
   const change = useCallback((next: View, how: 'push' | 'replace' = 'push') => {
-    const address = `/${writeView(next)}`;
+    // A shared link keeps its own path.
+    const address = `${location.pathname}${writeView(next)}`;
     if (how === 'push') history.pushState(null, '', address);
     else history.replaceState(null, '', address);
     setView(next);

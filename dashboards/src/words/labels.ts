@@ -7,9 +7,11 @@ import type { FilterClause } from '../api/types';
 import { DIMENSIONS } from '../model/panels';
 import type { MessageKey } from './en';
 import type { Words } from './language';
+import { segmentName } from './segments';
 
 export function labelOf(words: Words, dimension: string, value: string): string {
   const id = DIMENSIONS.get(dimension) ?? '';
+  if (id === 'segment') return segmentName(value) ?? value;
   if (id === 'mark') return words.find(`mark.${value}`) ?? value;
   switch (value) {
     case 'Direct / None':
