@@ -75,6 +75,8 @@ const OF_NO_SITE: &[&str] = &[
     "/",
     "/login",
     "/officer",
+    "/settings",
+    "/people",
     "/assets/*",
     "/favicon.ico",
     "/favicon.svg",

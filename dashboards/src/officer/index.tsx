@@ -56,7 +56,7 @@ export function Officer(props: Props) {
   const zone = (sites.find((each) => each.id === site) ?? sites[0])?.timezone ?? 'UTC';
   return (
     <div class="office">
-      <a class="skip" href={writePlace(place.section, place.item)} onClick={focusMain}>
+      <a class="skip" href="#office-main" onClick={focusMain}>
         {t('office.skip')}
       </a>
       <header class="header">

@@ -40,7 +40,7 @@ export function PeoplePage(props: Props) {
 
   return (
     <div class="office people-page">
-      <a class="skip" href={writePlace(place.section, place.fresh)} onClick={focusMain}>
+      <a class="skip" href="#people-main" onClick={focusMain}>
         {t('people.skip')}
       </a>
       <header class="header">

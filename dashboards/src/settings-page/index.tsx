@@ -57,7 +57,7 @@ export function SettingsPage(props: Props) {
 
   return (
     <div class="office settings-page">
-      <a class="skip" href={writePlace(place.section, place.item)} onClick={focusMain}>
+      <a class="skip" href="#settings-main" onClick={focusMain}>
         {t('settings.skip')}
       </a>
       <header class="header">

@@ -20,7 +20,7 @@ import { useSettings } from './words';
 const NARROWED: readonly (readonly [dimension: string, id: string])[] = [...DIMENSIONS].filter(
   ([, id]) => !['mark', 'segment', 'goal'].includes(id),
 );
-const OPERATORS: readonly Operator[] = ['is', 'is_not'];
+const OPERATORS = ['is', 'is_not'] as const satisfies readonly Operator[];
 
 export function Links({ item }: { readonly item: string }) {
   const { t } = useSettings();
@@ -204,7 +204,7 @@ function Narrowing({ at, row, onRow, onDrop }: NarrowingProps) {
         label={t('links.operator')}
         value={row.operator}
         required
-        options={OPERATORS.map((each) => [each, t(each as 'is')] as const)}
+        options={OPERATORS.map((each) => [each, t(`operator.${each}`)] as const)}
         onValue={(operator) => onRow({ ...row, operator: operator as Operator })}
       />
       <Text

@@ -33,7 +33,7 @@ function List() {
   const reports = kept.reports ?? [];
   return (
     <>
-      <Lead text={t('reports.lead')} to={owner && kept.mail !== false && 'reports'} action={t('reports.new')} />
+      <Lead text={t('reports.lead')} to={owner && 'reports'} action={t('reports.new')} off={kept.mail === false && NO_MAIL} />
       {kept.mail === false && <NoMail />}
       <div class="settings-off" data-off={kept.mail === false}>
         <Sheet
@@ -70,10 +70,13 @@ function List() {
   );
 }
 
+/** Its text tells why reports cannot be made. */
+const NO_MAIL = 'no-mail';
+
 function NoMail() {
   const { t } = useSettings();
   return (
-    <p class="office-note settings-no-mail" data-no-mail>
+    <p class="office-note settings-no-mail" id={NO_MAIL} data-no-mail>
       {t('reports.no_mail')}
     </p>
   );

@@ -94,8 +94,9 @@ function Banner({ site, zone, kept }: BannerProps) {
       <p>
         <Icon name="lock" />
         <span>
-          <b>{t('share.title')}</b> {t('share.rounded', { count: k, k: format.number(k) })}
-          {until !== null && ` ${t('share.until', { day: until })}`}
+          <b>{t('share.title')}</b> {k > 1 && t('share.rounded', { count: k, k: format.number(k) })}
+          {/* The sentence has a full stop of its own. */}
+          {until !== null && ` ${t('share.until', { day: until.replace(/\s*г\.$/, '') })}`}
         </span>
       </p>
       {filters.length > 0 && (

@@ -27,7 +27,7 @@ export function shareOfAll(cohorts: readonly Cohort[], week: number): Value {
 
 /** How many columns there are: week 0 says nothing, it is everybody. */
 export function weeksOf(cohorts: readonly Cohort[]): number {
-  return Math.min(MAX_WEEKS, Math.max(0, ...cohorts.map((each) => each.returned.length)) - 1);
+  return Math.min(MAX_WEEKS, Math.max(0, ...cohorts.map((each) => each.returned.length - 1)));
 }
 
 /** How strongly a share is shaded, in percent of the colour: less than what would hide the text. */

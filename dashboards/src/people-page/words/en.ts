@@ -13,8 +13,8 @@ export const en = {
   'section.roles': 'What roles may do',
 
   'people.lead': 'Who may sign in. Give each person an account of their own: the audit trail names who did what.',
-  'people.new': 'New person',
-  'people.all': 'All people',
+  'people.new': 'New account',
+  'people.all': 'All accounts',
   'people.login': 'Login',
   'people.login_hint': 'Letters, digits, dot, dash; no e-mail address is needed.',
   'people.role': 'Role',

@@ -14,8 +14,8 @@ export const ru: Readonly<Record<PeopleKey, Message>> = {
   'section.roles': 'Что могут роли',
 
   'people.lead': 'Кто может войти. Заведите каждому свою учётную запись: в журнале действий видно, кто что сделал.',
-  'people.new': 'Новый человек',
-  'people.all': 'Все люди',
+  'people.new': 'Новая учётная запись',
+  'people.all': 'Все учётные записи',
   'people.login': 'Логин',
   'people.login_hint': 'Буквы, цифры, точка, дефис; адрес почты не нужен.',
   'people.role': 'Роль',

@@ -16,13 +16,21 @@ interface LeadProps {
   /** Where a new one is made; absent for who may not. */
   readonly to?: Section | false;
   readonly action?: string;
+  /** The id of the text that says why none can be made now. */
+  readonly off?: string | false;
 }
 
-export function Lead({ text, to, action }: LeadProps) {
+export function Lead({ text, to, action, off = false }: LeadProps) {
   return (
     <div class="office-bar">
       <p class="office-lead bar-text">{text}</p>
-      {to && (
+      {to && off !== false && (
+        <button type="button" class="button primary" aria-disabled="true" aria-describedby={off} data-new={to}>
+          <Icon name="plus" />
+          {action}
+        </button>
+      )}
+      {to && off === false && (
         <a class="button primary" href={writePlace(to, 'new')} data-new={to}>
           <Icon name="plus" />
           {action}

@@ -129,10 +129,8 @@ export const en = {
   'links.address': 'Address of the link',
   'links.done': 'I have copied it',
   'links.remove_lead': 'Whoever has the address sees nothing from now on. A new link has another address.',
-  'is': 'is',
-  'is_not': 'is not',
-  'contains': 'contains',
-  'contains_not': 'does not contain',
+  'operator.is': 'is',
+  'operator.is_not': 'is not',
 
   'reports.lead': 'The main numbers of the day, week or month that has ended, by mail, with the same rounding as for a viewer.',
   'reports.new': 'New report',

@@ -132,10 +132,8 @@ export const ru: Readonly<Record<SettingsKey, Message>> = {
   'links.address': 'Адрес ссылки',
   'links.done': 'Адрес скопирован',
   'links.remove_lead': 'По этому адресу больше ничего не будет видно. У новой ссылки будет другой адрес.',
-  'is': 'равно',
-  'is_not': 'не равно',
-  'contains': 'содержит',
-  'contains_not': 'не содержит',
+  'operator.is': 'равно',
+  'operator.is_not': 'не равно',
 
   'reports.lead':
     'Главные числа за прошедший день, неделю или месяц по почте. Округление такое же, как для роли viewer.',

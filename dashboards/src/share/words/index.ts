@@ -6,7 +6,7 @@ export const en = {
   'share.label': 'About this link',
   'share.title': 'A shared view.',
   'share.rounded': {
-    one: 'Numbers are rounded to 5.',
+    one: 'Numbers are rounded to 5, and groups of fewer than {k} person are not shown.',
     other: 'Numbers are rounded to 5, and groups of fewer than {k} people are not shown.',
   },
   'share.until': 'The link works until {day}.',
@@ -23,7 +23,7 @@ export const ru: Readonly<Record<ShareKey, Message>> = {
   'share.label': 'Об этой ссылке',
   'share.title': 'Просмотр по ссылке.',
   'share.rounded': {
-    one: 'Числа округлены до 5.',
+    one: 'Числа округлены до 5, группы меньше {k} человека не показаны.',
     few: 'Числа округлены до 5, группы меньше {k} человек не показаны.',
     many: 'Числа округлены до 5, группы меньше {k} человек не показаны.',
     other: 'Числа округлены до 5, группы меньше {k} человек не показаны.',
