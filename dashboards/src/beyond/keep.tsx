@@ -2,7 +2,7 @@
  * What people keep from the page itself: filters as a segment, a note on a day.
  * Both take plain properties, so that any page can hold them.
  */
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { put, type Filters, type Kept, type Segment } from '../api/kept';
 import type { FilterClause, Session } from '../api/types';
 import { failureOf } from '../load';
@@ -32,6 +32,8 @@ interface SegmentMenuProps {
 /** Chooses a segment, or keeps the filters in force as one. */
 export function SegmentMenu({ site, segments, filters, mayKeep, onFilters, onKept }: SegmentMenuProps) {
   const { t } = useBeyond();
+  const panel = useRef<HTMLDivElement>(null);
+  const [said, setSaid] = useState('');
   const chosen = segments.find((each) => each.filters.length > 0 && same(filtersOf(each), filters));
   return (
     <Popover
@@ -46,8 +48,11 @@ export function SegmentMenu({ site, segments, filters, mayKeep, onFilters, onKep
       }
     >
       {(close) => (
-        <div class="keep-panel" data-segments>
+        <div class="keep-panel" ref={panel} tabIndex={-1} data-segments>
           <p class="keep-title">{t('segments.title')}</p>
+          <p class="visually-hidden" role="status">
+            {said}
+          </p>
           {segments.length === 0 && <p class="keep-lead">{t('segments.none')}</p>}
           <ul class="keep-list">
             {segments.map((each) => (
@@ -70,7 +75,16 @@ export function SegmentMenu({ site, segments, filters, mayKeep, onFilters, onKep
             ))}
           </ul>
           {mayKeep && filters.length > 0 && !chosen && (
-            <KeepForm site={site} filters={filters} onKept={onKept} />
+            <KeepForm
+              site={site}
+              filters={filters}
+              onKept={(name) => {
+                // The form goes away, and the focus with it, unless it is taken here.
+                panel.current?.focus();
+                setSaid(t('segments.kept', { name }));
+                onKept();
+              }}
+            />
           )}
           {mayKeep && (
             <p class="keep-more">
@@ -93,7 +107,7 @@ function filtersOf(segment: Segment): readonly FilterClause[] {
 interface KeepFormProps {
   readonly site: string;
   readonly filters: Filters;
-  readonly onKept: () => void;
+  readonly onKept: (name: string) => void;
 }
 
 function KeepForm({ site, filters, onKept }: KeepFormProps) {
@@ -111,7 +125,7 @@ function KeepForm({ site, filters, onKept }: KeepFormProps) {
         if (name === '') return;
         void run(async () => {
           await put(site, 'segment', { name, filters });
-          onKept();
+          onKept(name);
         });
       }}
     >
