@@ -93,24 +93,28 @@ function Steps({ steps }: { readonly steps: readonly FunnelStep[] }) {
                 {index + 1}
               </span>
               <span class="funnel-goal">{step.goal}</span>
-              <span class="funnel-visitors">{counted(words, 'funnels.visitors', step.visitors)}</span>
+              {step.visitors === null ? (
+                <span class="funnel-visitors funnel-withheld">{t('funnels.withheld')}</span>
+              ) : (
+                <span class="funnel-visitors">{counted(words, 'funnels.visitors', step.visitors)}</span>
+              )}
             </div>
             <div class="funnel-bar" aria-hidden="true">
-              <span style={{ '--share': `${step.from_first ?? 0}%` }} />
+              <span style={{ '--share': barOf(step) }} />
             </div>
-            {index > 0 && (
+            {index > 0 && step.from_previous !== null && (
               <p class="funnel-shares">
                 <span data-from-previous={String(step.from_previous)}>
                   {t('funnels.from_previous', { share: share(words, step.from_previous) })}
                 </span>
-                {index > 1 && (
+                {index > 1 && step.from_first !== null && (
                   <span data-from-first={String(step.from_first)}>
                     {t('funnels.from_first', { share: share(words, step.from_first) })}
                   </span>
                 )}
               </p>
             )}
-            {index < steps.length - 1 && dropAfter(steps, index) !== 0 && (
+            {dropAfter(steps, index) !== 0 && (
               <p class="funnel-drop" data-dropped={String(dropAfter(steps, index))}>
                 <Icon name="fall" />
                 {counted(words, 'funnels.dropped', dropAfter(steps, index))}
@@ -119,20 +123,24 @@ function Steps({ steps }: { readonly steps: readonly FunnelStep[] }) {
           </li>
         ))}
       </ol>
-      {last && steps.length > 1 && (
+      {last && last.from_first !== null && steps.length > 1 && (
         <p class="funnel-whole">{t('funnels.whole', { share: share(words, last.from_first) })}</p>
       )}
     </>
   );
 }
 
-/** How many of a step did not reach the next: rounded numbers are subtracted by the server alone. */
-function dropAfter(steps: readonly FunnelStep[], index: number): Value {
-  return steps[index + 1]?.dropped ?? null;
+/** How many of a step did not reach the next, 0 where that is withheld: rounded numbers are subtracted by the server alone. */
+function dropAfter(steps: readonly FunnelStep[], index: number): number {
+  return steps[index + 1]?.dropped ?? 0;
 }
 
-function counted({ t, format }: BeyondWords, key: 'funnels.visitors' | 'funnels.dropped', value: Value): string {
-  if (value === null) return NO_NUMBER;
+/** What was reached at all is seen; what is withheld is not. */
+function barOf({ from_first }: FunnelStep): string {
+  return from_first ? `max(${from_first}%, 3px)` : '0%';
+}
+
+function counted({ t, format }: BeyondWords, key: 'funnels.visitors' | 'funnels.dropped', value: number): string {
   return t(key, { count: value, number: format.number(value) });
 }
 

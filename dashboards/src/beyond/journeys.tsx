@@ -162,8 +162,12 @@ function Whole({ answer, onPage }: WholeProps) {
               >
                 <span class="journeys-step">
                   <PageName page={step.from} onPage={onPage} />
-                  <Icon name="list" />
-                  <PageName page={step.to} onPage={onPage} />
+                  {step.from !== step.to && (
+                    <>
+                      <Icon name="list" />
+                      <PageName page={step.to} onPage={onPage} />
+                    </>
+                  )}
                 </span>
                 <Visits visits={step.visits} />
               </li>

@@ -35,6 +35,7 @@ export const en = {
   'funnels.from_first': '{share} of the first step',
   'funnels.from_previous': '{share} of the step before',
   'funnels.dropped': { one: '{number} left here', other: '{number} left here' },
+  'funnels.withheld': 'too few to show',
   'funnels.whole': 'Went all the way: {share}',
   'funnels.none_title': 'Where do people turn back?',
   'funnels.none_text':

@@ -52,6 +52,7 @@ export const ru: Readonly<Record<BeyondKey, Message>> = {
     many: 'ушло {number} посетителей',
     other: 'ушло {number} посетителя',
   },
+  'funnels.withheld': 'слишком мало, чтобы показать',
   'funnels.whole': 'Прошли до конца: {share}',
   'funnels.none_title': 'Где посетители останавливаются?',
   'funnels.none_text':
