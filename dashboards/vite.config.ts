@@ -4,12 +4,14 @@
  * may become a data: address either.
  */
 import { defineConfig } from 'vite';
+import { world } from './scripts/world.mjs';
 
 /** Where `npm run dev` finds the API: the mock of dev/mock.mjs, or a real `metka serve`. */
 const API = process.env['METKA_WEB'] ?? 'http://127.0.0.1:8091';
 
 export default defineConfig({
   base: '/',
+  plugins: [world()],
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   build: {
     target: 'es2022',

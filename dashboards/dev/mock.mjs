@@ -3,16 +3,17 @@
  * made-up, repeatable numbers, and dist under a strict Content Security Policy.
  * Never part of the product, and no test of it: numbers here only look right.
  *
- *   node dev/mock.mjs [--port 8091] [--now 2026-03-18T11:40:00Z] [--signed-in] [--role viewer]
+ *   node dev/mock.mjs [--port 8091] [--now 2026-03-18T11:40:00Z] [--signed-in] [--role viewer] [--slow 3000]
  *
- * Signs in with login `owner`, password `correct horse`, or the code `000000`.
+ * The role viewer is guarded; `--slow` has every round of questions take so many milliseconds. Signs in with login `owner`, password `correct horse`, or the code `000000`.
  * With a second factor set up, the code is `123456`. The site `new` never had a
- * visit; a filter on the page `/broken` fails.
+ * visit; a filter on the page `/broken` fails, one on the page `/few` is refused by the guard.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { dirname, extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { guarded } from './guard.mjs';
 import { officer } from './officer.mjs';
 import { goalRows, goalShare, LINK, settings } from './settings.mjs';
 
@@ -110,7 +111,17 @@ const SHARES = {
   'visit:utm_campaign': { '(not set)': 88, spring: 7, implant: 4, brand: 1 },
   'visit:utm_source': { '(not set)': 88, yandex: 9, vk: 3 },
   'visit:utm_medium': { '(not set)': 88, cpc: 9, social: 3 },
-  'visit:country': { RU: 91, BY: 3, KZ: 2, DE: 1.5, AM: 1, US: 0.8, '': 0.7 },
+  'visit:utm_content': { '(not set)': 90, 'banner-240': 6, video: 4 },
+  'visit:utm_term': { '(not set)': 91, 'стоматолог рядом': 6, 'имплантация цена': 3 },
+  'visit:consent': { unstated: 64, granted: 17, marketing: 12, denied: 7 },
+  'visit:language': { ru: 88, en: 6, be: 2, kk: 2, de: 1, hy: 1 },
+  'visit:browser_version': { 148: 44, 147: 21, 146: 12, 140: 9, '': 14 },
+  'visit:os_version': { 15: 38, 14: 24, 13: 17, 11: 12, '': 9 },
+  'event:hostname': { 'clinic.example': 97, 'promo.clinic.example': 3 },
+  'event:goal': { 'Запись': 60, 'Звонок': 25, 'Прайс-лист': 15 },
+  'visit:country': {
+    RU: 84, BY: 4, KZ: 3, DE: 2, AM: 1.6, UZ: 1.2, US: 0.9, GE: 0.7, IL: 0.6, TR: 0.5, RS: 0.4, CN: 0.3, AE: 0.2, CY: 0.2, '': 0.4,
+  },
   'visit:region': {
     Moscow: 56,
     'Moscow Oblast': 19,
@@ -146,6 +157,35 @@ const SHARES = {
   'event:mark': { '(none)': 80, crawler: 11, crowd: 5, 'referrer-spam': 4 },
 };
 
+const SETTINGS = {
+  goals: [
+    { id: 'g1', name: 'Запись', kind: 'event', value: 'booking' },
+    { id: 'g2', name: 'Звонок', kind: 'event', value: 'call' },
+    { id: 'g3', name: 'Прайс-лист', kind: 'page', value: '/ceny' },
+  ],
+  funnels: [],
+  segments: [{ id: 's4', name: 'Москва, телефон', filters: [['is', 'visit:city', ['Moscow']]], by: 'owner' }],
+  notes: [],
+  links: [],
+  reports: [],
+};
+
+const LIVE = {
+  visitors: 23,
+  pages: [
+    { name: '/', visitors: 11 },
+    { name: '/uslugi/terapiya', visitors: 6 },
+    { name: '/zapis', visitors: 4 },
+    { name: '/vrachi/ivanova', visitors: 2 },
+  ],
+  sources: [
+    { name: 'Yandex', visitors: 12 },
+    { name: 'Direct / None', visitors: 6 },
+    { name: 'VK', visitors: 3 },
+    { name: 'Google', visitors: 2 },
+  ],
+};
+
 const option = (name, fallback) => {
   const at = process.argv.indexOf(`--${name}`);
   return at < 0 ? fallback : process.argv[at + 1];
@@ -155,7 +195,9 @@ const fixed = option('now', '');
 const now = () => (fixed === '' ? new Date() : new Date(fixed));
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', 'dist');
 const role = option('role', 'owner');
-const person = { login: 'owner', role, totp: false };
+const slow = Number(option('slow', '0'));
+const isGuarded = role === 'viewer';
+const person = { login: 'owner', role, totp: false, guarded: isGuarded };
 let session = process.argv.includes('--signed-in') ? person : null;
 
 createServer(async (request, response) => {
@@ -196,15 +238,26 @@ async function route(request, response, url) {
     session = { login: (await json(request)).login, role: 'owner' };
     return answer(response, 200, session);
   }
-  const body = method === 'POST' && pathname !== '/api/v2/query' ? await json(request) : null;
+  if (pathname === '/api/v2/query') {
+    const found = answerTo(await json(request));
+    if ((request.headers.accept ?? '').includes('text/csv')) return csv(response, found);
+    return answer(response, found.status, found.answer ?? { error: found.error });
+  }
+  if (pathname === '/api/v2/queries') {
+    const { site_id, queries } = await json(request);
+    if (slow > 0) await new Promise((done) => setTimeout(done, slow));
+    return answer(response, 200, { answers: queries.map((each) => answerTo({ site_id, ...each })) });
+  }
+  const body = method === 'POST' ? await json(request) : null;
   const office = officer(method, url, body, principal);
   if (office) return answer(response, ...office);
   const kept = settings(method, url, body, principal, request.headers.accept);
   if (kept) return answer(response, ...kept);
   if (pathname === '/api/v1/sites') return answer(response, 200, link === undefined ? SITES : SITES.slice(0, 1));
-  if (pathname === '/api/v1/live')
-    return answer(response, 200, { visitors: url.searchParams.get('site_id') === 'new' ? 0 : 23 });
-  if (pathname === '/api/v2/query') return answer(response, 200, query(await json(request)));
+  if (pathname === '/api/v1/live') {
+    const none = { visitors: 0, pages: [], sources: [] };
+    return answer(response, 200, url.searchParams.get('site_id') === 'new' ? none : isGuarded ? guarded.live(LIVE) : LIVE);
+  }
   return answer(response, 404, { error: `no such path ${pathname}` });
 }
 
@@ -219,6 +272,44 @@ function file(response, pathname) {
     'X-Content-Type-Options': 'nosniff',
   });
   response.end(readFileSync(place));
+}
+
+/** One answer as `/api/v2/queries` has it. */
+function answerTo(body) {
+  try {
+    const refused = isGuarded && guarded.refusal(body);
+    if (refused) return { status: 200, answer: wrap(body, [], { guard: { k: 10, refused, merged_rows: 0 } }) };
+    const found = compared(body, query(body));
+    return { status: 200, answer: isGuarded ? guarded.answer(found) : found };
+  } catch (error) {
+    return { status: 400, error: String(error.message) };
+  }
+}
+
+/** Adds what `include.comparisons` asks for. */
+function compared(body, found) {
+  const range = body.include?.comparisons?.date_range;
+  if (!range) return found;
+  const before = query({ ...body, date_range: range, pagination: undefined });
+  const of = new Map(before.results.map((row) => [row.dimensions.join(), row.metrics]));
+  const results = found.results.map((row) => {
+    const metrics = of.get(row.dimensions.join()) ?? row.metrics.map(() => 0);
+    const change = metrics.map((was, at) => (was ? Math.round(((row.metrics[at] - was) / was) * 100) : null));
+    return { ...row, comparison: { metrics, change, dimensions: row.dimensions } };
+  });
+  return { ...found, results };
+}
+
+function csv(response, { status, answer: found, error }) {
+  if (status !== 200) return answer(response, status, { error });
+  const rows = [[...(found.query.dimensions ?? []), ...found.query.metrics]];
+  for (const row of found.results) rows.push([...row.dimensions, ...row.metrics]);
+  response.writeHead(200, { 'Content-Type': 'text/csv; charset=utf-8', 'Content-Disposition': 'attachment; filename="metka.csv"' });
+  response.end(`\ufeff${rows.map((row) => row.join()).join('\r\n')}\r\n`);
+}
+
+function dayBefore(days) {
+  return new Date(Date.parse(wall('Europe/Moscow').slice(0, 10)) - days * DAY_MS).toISOString().slice(0, 10);
 }
 
 function query(body) {
@@ -257,6 +348,7 @@ function matches(operator, value, values) {
 }
 
 function shareOf([operator, dimension, values]) {
+  if (dimension === 'segment') return 0.3;
   if (dimension === 'event:goal') return goalShare(values);
   const shares = Object.entries(SHARES[dimension] ?? {});
   const all = shares.reduce((sum, [, share]) => sum + share, 0);
@@ -301,6 +393,11 @@ function numbers(names, visitors, seed) {
     ad_viewable: Math.round(visitors * 1.9 * 0.64 * jitter),
     ad_clicks: Math.round(visitors * 1.9 * 0.021 * jitter),
     ad_ctr: Math.round(2.1 * jitter * 10) / 10,
+    scroll_depth: Math.round(58 * jitter),
+    time_on_page: Math.round(47 * jitter),
+    exit_rate: Math.round(36 * jitter),
+    conversion_rate: Math.round(3.9 * jitter * 10) / 10,
+    group_conversion_rate: Math.round(4.1 * jitter * 10) / 10,
   };
   return names.map((name) => {
     if (!(name in known)) throw new Error(`#/metrics/0: Invalid metric "${name}"`);

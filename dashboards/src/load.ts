@@ -1,16 +1,19 @@
 /**
  * Questions in, answers out, as a hook: the state of each region of the page.
+ * All that are asked at once go in one request (`api/round.ts`); each has its
+ * own state all the same, and a failed one shows its own error.
  *
  * While a new question is under way the last answer of the same `shape` stays
  * (shown dimmed) instead of a flash of grey; a refresh of the same question
  * stays silent. Answers are kept for going back and forth, a bounded number.
  */
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { ApiError, ask } from './api/client';
+import { ApiError } from './api/client';
+import { ask } from './api/round';
 import type { Answer, Query } from './api/types';
 
-/** Answers kept for going back: about ten looks at a dashboard of ten questions. */
-const MAX_KEPT = 100;
+/** Answers kept for going back: about ten looks at a dashboard of twelve questions. */
+const MAX_KEPT = 120;
 
 export interface Load {
   readonly state: 'loading' | 'ready' | 'failed';

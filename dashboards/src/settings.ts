@@ -8,6 +8,7 @@ export type Theme = 'system' | 'light' | 'dark';
 
 const LANGUAGE_KEY = 'metka-language';
 const THEME_KEY = 'metka-theme';
+const KEYS_KEY = 'metka-keys';
 
 export function initialLanguage(): Language {
   const asked = new URLSearchParams(location.search).get('lang');
@@ -22,6 +23,15 @@ export function keepLanguage(language: Language): void {
 export function initialTheme(): Theme {
   const kept = read(THEME_KEY);
   return kept === 'light' || kept === 'dark' ? kept : 'system';
+}
+
+/** Whether single keys do something: on, unless somebody switched them off. */
+export function initialKeys(): boolean {
+  return read(KEYS_KEY) !== 'off';
+}
+
+export function keepKeys(on: boolean): void {
+  write(KEYS_KEY, on ? 'on' : 'off');
 }
 
 /** Sent when the colours changed; the graph draws itself again. */

@@ -2,7 +2,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addMonths, daysBetween, instantOf, isDay, wallClock } from '../src/model/calendar';
-import { comparedDays, comparedRange, daysOf, intervalsOf, isPeriod, shifted, type Compare } from '../src/model/period';
+import {
+  comparedDays,
+  comparedRange,
+  daysAt,
+  daysOf,
+  guardedPeriod,
+  intervalsOf,
+  isCompare,
+  isPeriod,
+  isUneven,
+  shifted,
+  unitOf,
+  type Compare,
+} from '../src/model/period';
 
 const TODAY = '2026-03-18';
 const range = (from: string, to: string) => ({ from, to });
@@ -43,6 +56,8 @@ test('every period that is not over includes today', () => {
   check('7d', '2026-03-12', TODAY);
   check('28d', '2026-02-19', TODAY);
   check('91d', '2025-12-18', TODAY);
+  check('week', '2026-03-16', TODAY);
+  check('last-week', '2026-03-09', '2026-03-15');
   check('month', '2026-03-01', TODAY);
   check('last-month', '2026-02-01', '2026-02-28');
   check('year', '2026-01-01', TODAY);
@@ -109,6 +124,9 @@ test('steps go to the neighbouring period and never beyond today', () => {
   check('last-month', 1, 'month');
   check('last-month', -1, '2026-01-01..2026-01-31');
   check('all', -1, null);
+  check('week', -1, 'last-week');
+  check('last-week', 1, 'week');
+  check('last-week', -1, '2026-03-02..2026-03-08');
 });
 
 test('long ranges get wide intervals', () => {
@@ -119,4 +137,47 @@ test('long ranges get wide intervals', () => {
   check('2025-04-01', TODAY, 'week');
   check('2023-01-01', TODAY, 'month');
   assert.equal(intervalsOf(null)[0], 'month');
+});
+
+test('compared days begin on the same day of the week when that is wanted', () => {
+  const check = (period: string, compare: Compare, from: string, to: string) =>
+    assert.deepEqual(comparedDays(period, daysOf(period, TODAY), compare, true), range(from, to), `${period} ${compare}`);
+  // Of seven days the days before begin on the same one already.
+  check('7d', 'previous', '2026-03-05', '2026-03-11');
+  // 12 March 2026 is a Thursday, a year before it was a Wednesday.
+  check('7d', 'year', '2025-03-13', '2025-03-19');
+  // The nearest one ahead would reach into the period.
+  check('2026-03-05..2026-03-09', 'previous', '2026-02-26', '2026-03-02');
+  check('2026-03-10..2026-03-10', 'previous', '2026-03-03', '2026-03-03');
+  check('7d', '2026-01-01..2026-01-07', '2026-01-01', '2026-01-07');
+});
+
+test('a comparison in the address is one of three, or days', () => {
+  for (const good of ['previous', 'year', 'none', '2025-01-01..2025-02-01']) assert.ok(isCompare(good), good);
+  for (const wrong of ['', '7d', 'all', '2025-02-01..2025-01-01', 'constructor']) assert.ok(!isCompare(wrong), wrong);
+});
+
+test('where the guard holds, periods are whole days, weeks and months', () => {
+  const now = { today: TODAY, time: '14:05', timezone: 'Europe/Moscow', guarded: true };
+  const check = (period: string, from: string, to: string) => {
+    const fit = guardedPeriod(period, TODAY);
+    assert.deepEqual(daysAt(fit, now), range(from, to), period);
+    assert.notEqual(unitOf(range(from, to)), null, period);
+  };
+  check('today', TODAY, TODAY);
+  check('week', '2026-03-16', '2026-03-22');
+  check('month', '2026-03-01', '2026-03-31');
+  check('last-month', '2026-02-01', '2026-02-28');
+  check('2026-01-05..2026-01-11', '2026-01-05', '2026-01-11');
+  for (const other of ['28d', '91d', '12mo', 'all', '2026-01-05..2026-01-09', '2026-01-06..2026-01-12', '2026-01-01..2026-02-28']) {
+    check(other, '2026-03-01', '2026-03-31');
+  }
+  assert.equal(unitOf(range('2026-01-06', '2026-01-12')), null);
+  assert.equal(shifted('month', daysAt('month', now), TODAY, -1, true), 'last-month');
+  assert.equal(shifted('last-week', daysAt('last-week', now), TODAY, 1, true), 'week');
+  assert.equal(shifted('week', daysAt('week', now), TODAY, 1, true), null);
+  assert.ok(isUneven(daysAt('month', now), now));
+  assert.ok(!isUneven(daysAt('last-month', now), now));
+  assert.deepEqual(comparedDays('week', daysAt('week', now), 'year'), range('2025-03-17', '2025-03-23'));
+  assert.deepEqual(comparedRange(daysAt('today', now), range('2026-03-17', '2026-03-17'), now), ['2026-03-17', '2026-03-17']);
 });

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { Answer, Value } from '../src/api/types';
 import { changeOf } from '../src/model/change';
 import type { MetricName } from '../src/model/metrics';
+import { flagsOf } from '../src/model/notes';
 import { seriesOf } from '../src/model/series';
 
 const NOW = { today: '2026-03-18', time: '14:05', timezone: 'Europe/Moscow' };
@@ -54,4 +55,19 @@ test('a change says how much and whether that is good', () => {
   check('visitors', 5, 0, null);
   check('bounce_rate', null, 45, null);
   check('bounce_rate', 45, null, null);
+});
+
+test('remarks stand on the bucket that their day is in', () => {
+  const notes = ['2026-03-01', '2026-03-02', '2026-03-11', '2026-03-20'].map((day) => ({ id: day, day, text: day }));
+  const check = (labels: string[], interval: 'hour' | 'day' | 'week' | 'month', last: string, expected: [number, number][]) =>
+    assert.deepEqual(
+      flagsOf(notes, labels, interval, last).map((flag) => [flag.index, flag.notes.length]),
+      expected,
+      interval,
+    );
+  check(['2026-03-01', '2026-03-02', '2026-03-03'], 'day', '2026-03-03', [[0, 1], [1, 1]]);
+  check(['2026-03-02', '2026-03-09'], 'week', '2026-03-15', [[0, 1], [1, 1]]);
+  check(['2026-02-01', '2026-03-01'], 'month', '2026-03-18', [[1, 3]]);
+  check(['2026-03-11 00:00:00', '2026-03-11 01:00:00'], 'hour', '2026-03-11', [[0, 1]]);
+  check([], 'day', '2026-03-18', []);
 });

@@ -3,12 +3,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FilterClause } from '../src/api/types';
 import { METRICS, type MetricName } from '../src/model/metrics';
+import { DIMENSION_GROUPS, GOAL, SEGMENT } from '../src/model/dimensions';
 import { DIMENSIONS, PANELS } from '../src/model/panels';
-import { PERIOD_GROUPS } from '../src/model/period';
+import { GUARDED_PERIOD_GROUPS, PERIOD_GROUPS } from '../src/model/period';
+import { KEY_GROUPS } from '../src/model/shortcuts';
 import { en, type Message } from '../src/words/en';
 import { filterParts, labelOf } from '../src/words/labels';
 import { pickLanguage, words } from '../src/words/language';
 import { ru } from '../src/words/ru';
+import { nameSegments } from '../src/words/segments';
 
 const EN = words('en');
 const RU = words('ru');
@@ -50,7 +53,10 @@ test('what is put together at run time has words', () => {
     ...PANELS.flatMap((panel) =>
       panel.breakdowns.flatMap((each) => [`tab.${each.group ?? each.id}`, `tab.${each.id}`, `dimension.${each.id}`]),
     ),
-    ...PERIOD_GROUPS.flat()
+    ...DIMENSION_GROUPS.flatMap((group) => [`panel.${group.id}`, ...group.dimensions.map((each) => `dimension.${each.id}`)]),
+    ...KEY_GROUPS.flatMap((group) => [`keys.group_${group.id}`, ...group.keys.map((key) => `keys.${key.shortcut}`)]),
+    ...['set_too_small', 'complement_too_small', 'too_many_filters', 'free_text', 'range'].map((why) => `guard.${why}`),
+    ...[...PERIOD_GROUPS, ...GUARDED_PERIOD_GROUPS].flat()
       .filter((period) => !/^\d+d$/.test(period))
       .map((period) => `period.${period}`),
   ];
@@ -118,7 +124,15 @@ test('codes and the words for nothing are translated, names are not', () => {
   check('event:mark', 'crowd', 'Too many from one address', 'Слишком много с одного адреса');
   check('event:mark', '(none)', 'Without a mark', 'Без пометки');
   check('visit:city', 'Yaroslavl', 'Yaroslavl', 'Yaroslavl');
-  check('event:page', '(other)', 'Others, too few to show', 'Прочие: слишком мало, чтобы показать');
+  check('visit:language', 'ru', 'Russian', 'Русский');
+  check('visit:language', '?', '?', '?');
+  check('visit:consent', 'marketing', 'Statistics and marketing', 'Статистика и маркетинг');
+  check('event:props:врач', 'Иванова', 'Иванова', 'Иванова');
+  check(GOAL, 'Запись', 'Запись', 'Запись');
+  check(SEGMENT, 's7', 's7', 's7');
+  nameSegments([{ id: 's7', name: 'Москва' }]);
+  check(SEGMENT, 's7', 'Москва', 'Москва');
+  check('event:page', '(other)', 'Other', 'Прочее');
 });
 
 test('every filter can be said', () => {

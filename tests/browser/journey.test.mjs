@@ -10,6 +10,7 @@ import { after, before, test } from 'node:test';
 import { devices } from 'playwright-core';
 import { launch, launchWith } from './support/browser.mjs';
 import { serveClinic } from './support/clinic.mjs';
+import { headline, marketersDay, rows as rowsOf, says, signIn } from './support/dashboard.mjs';
 import { Metka } from './support/metka.mjs';
 import { until } from './support/poll.mjs';
 import { Visitor, profileWithoutCookies } from './support/visitor.mjs';
@@ -229,30 +230,16 @@ for (const [language, locale] of [
       const faults = () => visitor.strange.filter(text => !/status of 401/.test(text));
       const look = `${metka.web}/?site=${SITE}&period=${from}..${to}&compare=none`;
       await page.goto(look);
-      await page.fill('[name=login]', login);
-      await page.fill('[name=password]', PASSWORD);
+      await page.locator('[data-form=password]').waitFor();
       await page.screenshot({ path: join(OUTPUT, `sign-in-${language}-${size}.png`) });
-      await page.click('[data-form=password] button[type=submit]');
-      const value = async name => page.locator(`[data-metric=${name}]`).first().getAttribute('data-value');
+      await signIn(page, look, login, PASSWORD);
+      const value = name => headline(page, name);
       await until('the headline', async () => (await value('visitors')) !== null);
-      const headline = { visitors: '4', visits: '4', pageviews: '12', views_per_visit: '3', bounce_rate: '25' };
-      for (const [name, expected] of Object.entries(headline)) assert.equal(await value(name), expected, name);
+      const numbers = { visitors: '4', visits: '4', pageviews: '12', views_per_visit: '3', bounce_rate: '25' };
+      for (const [name, expected] of Object.entries(numbers)) assert.equal(await value(name), expected, name);
       assert.equal(await page.locator('html').getAttribute('lang'), language);
 
-      const rows = async (panel, columns) => {
-        const area = page.locator(`[data-panel=${panel}]`);
-        await area.locator('[data-row]').first().waitFor();
-        return Object.fromEntries(
-          await area.locator('[data-row]').evaluateAll(
-            (rows, columns) =>
-              rows.map(row => [
-                row.dataset.row,
-                columns.map(column => Number((row.querySelector(`[data-column=${column}]`) ?? row).dataset.value)),
-              ]),
-            columns,
-          ),
-        );
-      };
+      const rows = (panel, columns) => rowsOf(page, panel, columns);
       const pages = await rows('pages', ['visitors']);
       assert.deepEqual([pages['/demo/'], pages['/demo/uslugi'], pages['/demo/vrachi'], pages['/demo/zapis']], [[2], [2], [2], [1]]);
       assert.deepEqual(await rows('sources', ['visitors']), { Yandex: [1], VK: [1], 'Direct / None': [2] });
@@ -275,6 +262,53 @@ for (const [language, locale] of [
       await context.close();
     });
 
+for (const [language, locale, words] of [
+  ['ru', 'ru-RU', { keys: 'Горячие клавиши', whole: /Этот месяц/, note: /меньше 10 человек/ }],
+  ['en', 'en-US', { keys: 'Keyboard shortcuts', whole: /This month/, note: /fewer than 10 people/ }],
+]) {
+  test(`a marketer looks closer, filters, takes files along (${language})`, async () => {
+    const login = `marketer-${language}`;
+    metka.run(['user', 'add', login, '--role', 'owner', '--password-stdin'], `${PASSWORD}\n`);
+    const context = await browser.newContext({ locale, viewport: { width: 1440, height: 900 }, timezoneId: 'Europe/Moscow' });
+    const visitor = await Visitor.of(context, metka.collector);
+    const [from, to] = days();
+    await signIn(visitor.page, `${metka.web}/?site=${SITE}&period=${from}..${to}&compare=none`, login, PASSWORD);
+    await until('the headline', async () => (await headline(visitor.page, 'visitors')) !== null);
+    await marketersDay(visitor.page, words);
+    await visitor.page.screenshot({ path: join(OUTPUT, `marketer-${language}.png`), fullPage: true });
+    assert.deepEqual(visitor.strange.filter(text => !/status of 401/.test(text)), []);
+    await context.close();
+  });
+
+  test(`a viewer of a guarded site is offered whole units, and told why numbers are round (${language})`, async () => {
+    const login = `guarded-${language}`;
+    metka.run(['user', 'add', login, '--role', 'viewer', '--password-stdin'], `${PASSWORD}\n`);
+    const context = await browser.newContext({ locale, viewport: { width: 1440, height: 900 }, timezoneId: 'Europe/Moscow' });
+    const visitor = await Visitor.of(context, metka.collector);
+    const { page } = visitor;
+    // The demo has months of made-up visits, and the guard as it is by default.
+    await signIn(page, `${metka.web}/?site=demo&period=91d&f=contains,event:page,/`, login, PASSWORD);
+    await page.locator('[data-region=headline][data-state=ready]').waitFor();
+    assert.match(await page.locator('[data-guard]').textContent(), words.note);
+    assert.match(await page.locator('.period-name').textContent(), words.whole);
+    assert.equal(await page.locator('[data-filter]').count(), 0, 'what is typed is not asked');
+    for (const name of ['visitors', 'visits', 'pageviews']) {
+      const value = await headline(page, name);
+      assert.ok(value === 'null' || Number(value) % 5 === 0, `${name} ${value}`);
+    }
+    await page.click('.period-popover .popover-button');
+    const offered = await page.locator('[data-period-choice]').evaluateAll(all => all.map(each => each.dataset.periodChoice));
+    assert.deepEqual(offered, ['today', 'yesterday', 'week', 'last-week', 'month', 'last-month']);
+    await page.click('[data-period-choice=last-week]');
+    await says(page, 'period', 'last-week');
+    await page.locator('[data-region=headline][data-state=ready]').waitFor();
+    await page.screenshot({ path: join(OUTPUT, `guarded-${language}.png`), fullPage: true });
+    await page.click('[data-filter-add]');
+    assert.equal(await page.locator('[data-operator-choice=contains]').count(), 0);
+    await context.close();
+  });
+}
+
 for (const [role, language, locale] of [
   ['security', 'ru', 'ru-RU'],
   ['owner', 'en', 'en-US'],
@@ -287,14 +321,11 @@ for (const [role, language, locale] of [
       metka.run(['user', 'add', login, '--role', role, '--password-stdin'], `${PASSWORD}\n`);
       const context = await browser.newContext({ locale, viewport: { width: 1280, height: 900 }, timezoneId: 'Europe/Moscow' });
       const { page } = await Visitor.of(context, metka.collector);
-      await page.goto(address);
-      await page.fill('[name=login]', login);
-      await page.fill('[name=password]', PASSWORD);
-      await page.click('[data-form=password] button[type=submit]');
+      await signIn(page, address, login, PASSWORD);
       return page;
     };
     const shown = (page, views) =>
-      until(`${views} page views`, async () => (await page.locator('[data-metric=pageviews]').first().getAttribute('data-value')) === views);
+      until(`${views} page views`, async () => (await headline(page, 'pageviews')) === views);
     const page = await signedIn(role, look);
     await shown(page, '12');
     assert.equal(await page.locator('[data-panel=marks]').count(), 0);

@@ -5,7 +5,7 @@
  *
  * Does not retry: the person, or the next refresh, does.
  */
-import type { Answer, Live, OwnHit, Query, Session, Site } from './types';
+import type { Live, Outcome, OwnHit, Query, Session, Site, SiteSettings } from './types';
 
 /** How long one request may take, in milliseconds: above the server's own limit for a query. */
 const TIMEOUT_MS = 60_000;
@@ -86,8 +86,28 @@ export function ownHit(site: string, signal?: AbortSignal): Promise<OwnHit> {
   return request('GET', `/debug/hit?site_id=${encodeURIComponent(site)}`, { signal });
 }
 
-export function ask(query: Query, signal?: AbortSignal): Promise<Answer> {
-  return request('POST', '/api/v2/query', { body: query, signal });
+export function settings(site: string, signal?: AbortSignal): Promise<SiteSettings> {
+  return request('GET', `/api/v1/settings?site_id=${encodeURIComponent(site)}`, { signal });
+}
+
+/** One question; those of one moment travel together. */
+export { ask } from './round';
+
+/** Several questions about a site in one request; the answers come in their order. `round.ts` is who asks. */
+export async function askAll(site: string, queries: readonly Query[], signal?: AbortSignal): Promise<readonly Outcome[]> {
+  const body = { site_id: site, queries };
+  const { answers } = await request<{ answers: readonly Outcome[] }>('POST', '/api/v2/queries', { body, signal });
+  return answers;
+}
+
+/** One answer as CSV; the server makes it safe for spreadsheets. */
+export function askCsv(query: Query): Promise<string> {
+  return request('POST', '/api/v2/query', { body: query, accept: 'text/csv' });
+}
+
+/** The failure of one question among others. */
+export function failureOfStatus(status: number, detail: string): ApiError {
+  return new ApiError(kindOf(status), status, detail.slice(0, MAX_DETAIL));
 }
 
 export interface RequestOptions {

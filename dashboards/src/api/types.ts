@@ -14,7 +14,13 @@ export type FilterClause =
 
 export type Interval = 'hour' | 'day' | 'week' | 'month';
 
-/** The body of `POST /api/v2/query`. */
+/** What each row is compared with; the days are worked out here, so that they can be named. */
+export interface Comparisons {
+  readonly mode: 'custom';
+  readonly date_range: DateRange;
+}
+
+/** The body of `POST /api/v2/query`, and one of those of `POST /api/v2/queries`. */
 export interface Query {
   readonly site_id: string;
   readonly metrics: readonly string[];
@@ -22,7 +28,12 @@ export interface Query {
   readonly dimensions?: readonly string[];
   readonly filters?: readonly FilterClause[];
   readonly order_by?: readonly (readonly [string, 'asc' | 'desc'])[];
-  readonly include?: { readonly time_labels?: boolean; readonly total_rows?: boolean; readonly bots?: boolean };
+  readonly include?: {
+    readonly time_labels?: boolean;
+    readonly total_rows?: boolean;
+    readonly bots?: boolean;
+    readonly comparisons?: Comparisons;
+  };
   readonly pagination?: { readonly limit: number; readonly offset: number };
 }
 
@@ -32,6 +43,19 @@ export type Value = number | null;
 export interface Row {
   readonly dimensions: readonly string[];
   readonly metrics: readonly Value[];
+  /** The same group in the compared range. */
+  readonly comparison?: { readonly metrics: readonly Value[]; readonly change?: readonly Value[] };
+}
+
+/** Why the guard of small counts answers a question with nothing. */
+export type Refusal = 'set_too_small' | 'complement_too_small' | 'too_many_filters' | 'free_text' | 'range';
+
+/** What the guard of small counts did with an answer; absent where numbers are exact. */
+export interface Guard {
+  /** A group of fewer people than this is not shown. */
+  readonly k: number;
+  readonly refused: Refusal | null;
+  readonly merged_rows: number;
 }
 
 /** The answer to a [`Query`]. */
@@ -41,6 +65,7 @@ export interface Answer {
     readonly time_labels?: readonly string[];
     readonly total_rows?: number;
     readonly metric_warnings?: unknown;
+    readonly guard?: Guard;
   };
   readonly query: unknown;
 }
@@ -51,6 +76,8 @@ export interface Session {
   readonly role: string;
   /** Whether a second factor is in force. */
   readonly totp?: boolean;
+  /** Whether the guard of small counts holds for this person. */
+  readonly guarded?: boolean;
 }
 
 /** A line that a geo database's licence asks for. */
@@ -104,5 +131,29 @@ export interface OwnHit {
 
 /** `GET /api/v1/live?site_id=`: a guarded number under the smallest group reads `"<10"`. */
 export interface Live {
-  readonly visitors: number | string | null;
+  readonly visitors: LiveNumber | null;
+  readonly pages?: readonly LiveRow[];
+  readonly sources?: readonly LiveRow[];
+}
+
+export type LiveNumber = number | string;
+
+export interface LiveRow {
+  readonly name: string;
+  readonly visitors: LiveNumber | null;
+}
+
+/** One answer of `POST /api/v2/queries`. */
+export type Outcome =
+  | { readonly status: 200; readonly answer: Answer }
+  | { readonly status: number; readonly error: string };
+
+/** `GET /api/v1/settings?site_id=`: what people keep beside the numbers, as far as this page shows it. */
+export type { Kept as SiteSettings } from './kept-types';
+
+/** A remark on a day of the graph. */
+export interface Note {
+  readonly id: string;
+  readonly day: string;
+  readonly text: string;
 }

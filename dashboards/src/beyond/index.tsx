@@ -18,7 +18,7 @@ export interface BeyondProps {
   readonly now: Now;
   /** Counts up when the numbers are to be asked anew. */
   readonly refresh: number;
-  /** What the site keeps: see `useKept`. */
+  /** What the site keeps, asked once for the page. */
   readonly kept: Asked<Kept>;
   readonly onView: (view: View, how?: 'push' | 'replace') => void;
 }

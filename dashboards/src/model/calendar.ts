@@ -54,6 +54,16 @@ export function daysInMonth(day: Day): number {
   return new Date(Date.UTC(year, month, 0)).getUTCDate();
 }
 
+/** The Monday of a day's week. */
+export function mondayOf(day: Day): Day {
+  return addDays(day, -weekdayOf(day));
+}
+
+/** 0 is Monday. */
+export function weekdayOf(day: Day): number {
+  return (new Date(toMs(day)).getUTCDay() + 6) % 7;
+}
+
 export function firstOfMonth(day: Day): Day {
   return `${day.slice(0, 7)}-01`;
 }

@@ -23,6 +23,11 @@ export const METRICS = {
   ad_viewable: count('ad_viewable'),
   ad_clicks: count('ad_clicks'),
   ad_ctr: { name: 'ad_ctr', format: 'percent', better: 1 },
+  scroll_depth: { name: 'scroll_depth', format: 'percent', better: 1 },
+  time_on_page: { name: 'time_on_page', format: 'duration', better: 1 },
+  exit_rate: { name: 'exit_rate', format: 'percent', better: -1 },
+  conversion_rate: { name: 'conversion_rate', format: 'percent', better: 1 },
+  group_conversion_rate: { name: 'group_conversion_rate', format: 'percent', better: 1 },
 } as const satisfies Record<string, Metric>;
 
 export type MetricName = keyof typeof METRICS;
@@ -36,6 +41,24 @@ export const HEADLINE: readonly MetricName[] = [
   'bounce_rate',
   'visit_duration',
 ];
+
+/** The same where a goal is chosen: visitors and events are those that reached it. */
+const HEADLINE_OF_GOAL: readonly MetricName[] = [
+  'visitors',
+  'conversion_rate',
+  'events',
+  'visits',
+  'pageviews',
+  'visit_duration',
+];
+
+export function headlineOf(goal: boolean): readonly MetricName[] {
+  return goal ? HEADLINE_OF_GOAL : HEADLINE;
+}
+
+export function isHeadline(metric: string): metric is MetricName {
+  return [...HEADLINE, ...HEADLINE_OF_GOAL].some((each) => each === metric);
+}
 
 /** A metric of which nothing happening is 0; the others do not exist without a visit. */
 export function isCount(metric: MetricName): boolean {

@@ -3,29 +3,38 @@
  * "now" make the same questions.
  */
 import type { Interval, Query } from '../api/types';
-import type { MetricName } from './metrics';
-import { HEADLINE } from './metrics';
-import type { Breakdown, Panel } from './panels';
-import { comparedDays, comparedRange, dateRange, daysOf, intervalsOf, type Now } from './period';
-import type { View } from './view';
+import { GOAL, SEGMENT } from './dimensions';
+import { headlineOf, type MetricName } from './metrics';
+import { isOfVisits, MAP_ROWS, type Breakdown, type Panel } from './panels';
+import { comparedDays, comparedRange, dateRange, daysAt, intervalsOf, type Days, type Now } from './period';
+import { isOfGoal, type View } from './view';
 
 /** Rows that one page of the full list shows. */
 export const LIST_ROWS = 100;
 
+/** Rows that a file of one breakdown has at most: what the API gives at once. */
+const FILE_ROWS = 10_000;
+
+/** Values that the editor of filters offers. */
+const SUGGESTED = 200;
+
+/** The headline numbers, with those of the compared period. */
 export function totalsQuery(view: View, now: Now): Query {
-  return { ...base(view), date_range: dateRange(daysOf(view.period, now.today)), metrics: HEADLINE };
+  return {
+    ...base(view),
+    date_range: dateRange(daysAt(view.period, now)),
+    metrics: headlineOf(isOfGoal(view)),
+    ...including(view, comparison(view, now)),
+  };
 }
 
-/** The same totals of the compared period; null when nothing is compared. */
-export function comparedTotalsQuery(view: View, now: Now): Query | null {
-  const days = daysOf(view.period, now.today);
-  const compared = comparedDays(view.period, days, view.compare);
-  if (!compared) return null;
-  return { ...base(view), date_range: comparedRange(days, compared, now), metrics: HEADLINE };
+/** The days of the view that the numbers are compared with. */
+export function comparedDaysOf(view: View, now: Now): Days | null {
+  return comparedDays(view.period, daysAt(view.period, now), view.compare, view.weekdays);
 }
 
 export function intervalOf(view: View, now: Now): Interval {
-  const suited = intervalsOf(daysOf(view.period, now.today));
+  const suited = intervalsOf(daysAt(view.period, now), now.guarded);
   return view.interval !== null && suited.includes(view.interval) ? view.interval : (suited[0] ?? 'day');
 }
 
@@ -33,31 +42,70 @@ export function seriesQuery(view: View, now: Now): Query {
   return {
     ...base(view),
     ...series(view, now),
-    date_range: dateRange(daysOf(view.period, now.today)),
+    date_range: dateRange(daysAt(view.period, now)),
   };
 }
 
-/** The whole compared period, so that its line reaches as far as the graph. */
+/** A question of its own and of the whole compared period, so that its line reaches as far as the graph. */
 export function comparedSeriesQuery(view: View, now: Now): Query | null {
-  const compared = comparedDays(view.period, daysOf(view.period, now.today), view.compare);
+  const compared = comparedDaysOf(view, now);
   if (!compared) return null;
   return { ...base(view), ...series(view, now), date_range: dateRange(compared) };
 }
 
 /** One row more than shown tells whether there are more. */
 export function panelQuery(view: View, now: Now, panel: Panel, breakdown: Breakdown): Query {
-  const limit = panel.rows + 1 + (breakdown.hidden?.length ?? 0);
-  return breakdownQuery(view, now, breakdown, breakdown.metrics, { limit, offset: 0 });
+  const limit = breakdown.map ? MAP_ROWS : panel.rows + 1 + (breakdown.hidden?.length ?? 0);
+  return breakdownQuery(view, now, breakdown, metricsOf(view, breakdown), { limit, offset: 0 });
+}
+
+/** The numbers of a panel's rows: where a goal is chosen, how many of the row's people reached it. */
+export function metricsOf(view: View, breakdown: Breakdown): readonly MetricName[] {
+  return isOfGoal(view) && isOfVisits(breakdown) && breakdown.metrics[0] === 'visitors'
+    ? ['visitors', 'group_conversion_rate']
+    : breakdown.metrics;
+}
+
+/** The numbers of the full list. */
+export function moreOf(view: View, breakdown: Breakdown): readonly MetricName[] {
+  const shown = metricsOf(view, breakdown);
+  return shown === breakdown.metrics ? (breakdown.more ?? breakdown.metrics) : shown;
 }
 
 export function listQuery(view: View, now: Now, breakdown: Breakdown, page: number, search: string): Query {
-  const metrics = breakdown.more ?? breakdown.metrics;
-  const query = breakdownQuery(view, now, breakdown, metrics, { limit: LIST_ROWS + 1, offset: page * LIST_ROWS });
-  if (search === '') return query;
+  const pagination = { limit: LIST_ROWS + 1, offset: page * LIST_ROWS };
+  const query = breakdownQuery(view, now, breakdown, moreOf(view, breakdown), pagination);
   return {
     ...query,
-    filters: [...(query.filters ?? []), ['contains', breakdown.dimension, [search], { case_sensitive: false }]],
+    ...including(view, comparison(view, now)),
+    ...(search !== '' && {
+      filters: [...(query.filters ?? []), ['contains', breakdown.dimension, [search], { case_sensitive: false }]],
+    }),
   };
+}
+
+/** All rows of a breakdown, for a file. */
+export function fileQuery(view: View, now: Now, breakdown: Breakdown): Query {
+  return breakdownQuery(view, now, breakdown, moreOf(view, breakdown), { limit: FILE_ROWS, offset: 0 });
+}
+
+/** The commonest values of a dimension under the other filters; with `typed` those that contain it. */
+export function suggestionsQuery(view: View, now: Now, dimension: string, typed: string, but: number | null): Query {
+  const others = view.filters.filter((_, index) => index !== but);
+  return {
+    site_id: view.site,
+    ...including(view, {}),
+    date_range: dateRange(daysAt(view.period, now)),
+    metrics: [dimension === 'event:ad' ? 'ad_views' : 'visitors'],
+    dimensions: [dimension],
+    filters: typed === '' ? others : [...others, ['contains', dimension, [typed], { case_sensitive: false }]],
+    pagination: { limit: SUGGESTED, offset: 0 },
+  };
+}
+
+/** Whether the values of a dimension come from the settings of the site, not from its hits. */
+export function isKept(dimension: string): boolean {
+  return dimension === GOAL || dimension === SEGMENT;
 }
 
 /** Whether the site has ever seen anything. */
@@ -69,8 +117,22 @@ function base(view: View): Pick<Query, 'site_id' | 'filters' | 'include'> {
   return {
     site_id: view.site,
     ...(view.filters.length > 0 && { filters: view.filters }),
-    ...(view.marked && { include: { bots: true } }),
+    ...including(view, {}),
   };
+}
+
+type Include = NonNullable<Query['include']>;
+
+/** What is asked for beside the numbers; absent when it is nothing. */
+function including(view: View, more: Include): Pick<Query, 'include'> {
+  const include = { ...(view.marked && { bots: true }), ...more };
+  return Object.keys(include).length === 0 ? {} : { include };
+}
+
+function comparison(view: View, now: Now): Include {
+  const compared = comparedDaysOf(view, now);
+  if (!compared) return {};
+  return { comparisons: { mode: 'custom', date_range: comparedRange(daysAt(view.period, now), compared, now) } };
 }
 
 function series(view: View, now: Now): Pick<Query, 'metrics' | 'dimensions' | 'include'> {
@@ -90,7 +152,7 @@ function breakdownQuery(
 ): Query {
   return {
     ...base(view),
-    date_range: dateRange(daysOf(view.period, now.today)),
+    date_range: dateRange(daysAt(view.period, now)),
     metrics,
     dimensions: [breakdown.dimension],
     order_by: [

@@ -2,15 +2,18 @@
 import { useState } from 'preact/hooks';
 import type { Value } from '../api/types';
 import { useAnswer, type Load } from '../load';
-import type { Breakdown, Panel } from '../model/panels';
+import { chosenOf, offeredOf, type Breakdown, type Panel } from '../model/panels';
 import type { Days, Now } from '../model/period';
-import { panelQuery } from '../model/questions';
-import { withToggled, type View } from '../model/view';
+import { metricsOf, panelQuery } from '../model/questions';
+import { isNarrowed, maxFilters, withToggled, type View } from '../model/view';
 import { Boundary } from '../parts/boundary';
+import { ExportButton } from '../parts/export-button';
 import { Failure } from '../parts/failure';
+import { refusalText } from '../parts/guard';
 import { Icon } from '../parts/icons';
 import { useWords, type Words } from '../words/language';
 import { ListDialog } from './list-dialog';
+import { WorldMap } from './map';
 import { Rows } from './rows';
 
 interface Props {
@@ -25,21 +28,26 @@ interface Props {
 }
 
 export function BreakdownPanel({ panel, view, now, days, visitors, refresh, onView }: Props) {
-  const { t } = useWords();
+  const words = useWords();
+  const { t } = words;
   const [open, setOpen] = useState(false);
-  const breakdown = panel.breakdowns.find((each) => each.id === view.tabs[panel.id]) ?? panel.breakdowns[0];
+  const narrowed = (dimension: string) => isNarrowed(view, dimension);
+  const breakdown = chosenOf(panel, view.tabs, narrowed);
   if (!breakdown) return null;
+  const title = t(`panel.${panel.id}` as 'panel.pages');
   const choose = (tab: string) => onView({ ...view, tabs: { ...view.tabs, [panel.id]: tab } }, 'replace');
   const toggle = (value: string) => {
     const filtered = withToggled(view, breakdown.dimension, value);
+    if (filtered.filters.length > maxFilters(now.guarded === true)) return;
     const deeper = breakdown.next !== undefined && filtered.filters.length > view.filters.length;
     onView(deeper ? { ...filtered, tabs: { ...filtered.tabs, [panel.id]: breakdown.next ?? '' } } : filtered);
   };
   return (
     <section class="card panel" aria-labelledby={`panel-${panel.id}`} data-panel={panel.id}>
       <header class="panel-head">
-        <h2 id={`panel-${panel.id}`}>{t(`panel.${panel.id}` as 'panel.pages')}</h2>
-        <Tabs panel={panel} chosen={breakdown} onChoose={choose} />
+        <h2 id={`panel-${panel.id}`}>{title}</h2>
+        <Tabs panel={panel} offered={offeredOf(panel, narrowed)} chosen={breakdown} onChoose={choose} />
+        <ExportButton view={view} now={now} breakdown={breakdown} title={title} />
       </header>
       <Boundary key={breakdown.id}>
         <Content
@@ -56,7 +64,7 @@ export function BreakdownPanel({ panel, view, now, days, visitors, refresh, onVi
       </Boundary>
       {open && (
         <ListDialog
-          title={t(`panel.${panel.id}` as 'panel.pages')}
+          title={title}
           breakdown={breakdown}
           view={view}
           now={now}
@@ -75,18 +83,19 @@ export function BreakdownPanel({ panel, view, now, days, visitors, refresh, onVi
 
 interface TabsProps {
   readonly panel: Panel;
+  readonly offered: readonly Breakdown[];
   readonly chosen: Breakdown;
   readonly onChoose: (tab: string) => void;
 }
 
 /** Tabs of a panel; breakdowns of one group share a tab and get a second row. */
-function Tabs({ panel, chosen, onChoose }: TabsProps) {
+function Tabs({ panel, offered, chosen, onChoose }: TabsProps) {
   const spoken = useWords();
-  if (panel.breakdowns.length === 1) return null;
-  const firsts = panel.breakdowns.filter(
-    (each, index) => !each.group || panel.breakdowns.findIndex((other) => other.group === each.group) === index,
+  if (offered.length === 1) return null;
+  const firsts = offered.filter(
+    (each, index) => !each.group || offered.findIndex((other) => other.group === each.group) === index,
   );
-  const group = chosen.group ? panel.breakdowns.filter((each) => each.group === chosen.group) : [];
+  const group = chosen.group ? offered.filter((each) => each.group === chosen.group) : [];
   return (
     <>
       <div class="tabs" role="group" aria-labelledby={`panel-${panel.id}`}>
@@ -133,29 +142,41 @@ interface ContentProps {
 }
 
 function Content({ panel, visitors, breakdown, view, now, refresh, onToggle, onAll }: ContentProps) {
-  const { t } = useWords();
-  const load = useAnswer(panelQuery(view, now, panel, breakdown), breakdown.id, refresh);
+  const words = useWords();
+  const { t } = words;
+  const metrics = metricsOf(view, breakdown);
+  const load = useAnswer(panelQuery(view, now, panel, breakdown), `${breakdown.id} ${metrics.join()}`, refresh);
   const rows = visibleRows(load, breakdown);
+  const guard = load.answer?.meta.guard;
   const state = load.state === 'ready' && rows?.length === 0 ? 'empty' : load.state;
+  const shown = breakdown.map ? ROWS_UNDER_MAP : panel.rows;
   return (
     <div class="panel-body" data-tab-content={breakdown.id} data-state={state} aria-busy={state === 'loading'}>
       {load.state === 'failed' ? (
         <Failure error={load.error} retry={load.retry} />
       ) : rows === null ? (
         <Bones rows={panel.rows} />
+      ) : guard?.refused ? (
+        <p class="panel-empty" data-refused={guard.refused}>
+          {refusalText(words, guard)}
+        </p>
       ) : rows.length === 0 ? (
         <p class="panel-empty">{t(emptyKey(breakdown, view))}</p>
       ) : (
-        <Rows
-          breakdown={breakdown}
-          metrics={breakdown.metrics}
-          rows={rows.slice(0, panel.rows)}
-          visitors={visitors}
-          view={view}
-          onToggle={onToggle}
-        />
+        <>
+          {breakdown.map && <WorldMap rows={rows} view={view} onToggle={onToggle} />}
+          <Rows
+            breakdown={breakdown}
+            metrics={metrics}
+            rows={rows.slice(0, shown)}
+            visitors={visitors}
+            view={view}
+            few={guard?.k ?? null}
+            onToggle={onToggle}
+          />
+        </>
       )}
-      {rows !== null && rows.length > panel.rows && (
+      {rows !== null && rows.length > shown && (
         <button type="button" class="quiet panel-all" data-all onClick={onAll}>
           {t('panel.all')}
           <Icon name="list" />
@@ -164,6 +185,9 @@ function Content({ panel, visitors, breakdown, view, now, refresh, onToggle, onA
     </div>
   );
 }
+
+/** The map takes the room of the others. */
+const ROWS_UNDER_MAP = 3;
 
 export function visibleRows(load: Load, breakdown: Breakdown) {
   if (!load.answer) return null;

@@ -4,7 +4,7 @@
  */
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { ask } from '../api/client';
+import { ask } from '../api/round';
 import type { Site } from '../api/types';
 import { everQuery } from '../model/questions';
 import { Icon } from '../parts/icons';
@@ -26,7 +26,9 @@ interface Props {
 }
 
 export function FirstVisit({ site, suspect, onArrived, onOwnHit, children }: Props) {
+  const { t } = useWords();
   const [isNew, setNew] = useState(false);
+  const [arrived, setArrived] = useState(false);
 
   useEffect(() => {
     if (!suspect && !isNew) return;
@@ -39,7 +41,9 @@ export function FirstVisit({ site, suspect, onArrived, onOwnHit, children }: Pro
           setNew(!ever);
           if (!ever) return;
           clearInterval(timer);
-          if (isNew) onArrived();
+          if (!isNew) return;
+          setArrived(true);
+          onArrived();
         },
         // The panels say what is wrong with the server.
         () => undefined,
@@ -53,7 +57,18 @@ export function FirstVisit({ site, suspect, onArrived, onOwnHit, children }: Pro
     };
   }, [site.id, suspect, isNew, onArrived]);
 
-  return isNew ? <Snippet site={site} onOwnHit={onOwnHit} /> : <>{children}</>;
+  if (isNew) return <Snippet site={site} onOwnHit={onOwnHit} />;
+  return (
+    <>
+      {arrived && (
+        <p class="card page-arrived" role="status" data-arrived>
+          <Icon name="check" />
+          {t('empty.arrived')}
+        </p>
+      )}
+      {children}
+    </>
+  );
 }
 
 function Snippet({ site, onOwnHit }: Pick<Props, 'site' | 'onOwnHit'>) {

@@ -1,6 +1,10 @@
 /**
- * The graph over time: uPlot on a canvas, a tooltip, and the same numbers as a
- * hidden table for screen readers and tests.
+ * The graph over time: uPlot on a canvas, a tooltip, flags where the site has
+ * remarks, and the same numbers as a hidden table for screen readers and tests.
+ *
+ * A closer look: dragging over a stretch, a click on a bucket or Enter on the
+ * one that the arrow keys are at. Where the guard of small counts holds, only
+ * single buckets, which are the whole units that it answers.
  *
  * The x axis counts buckets, not seconds: every bucket is as wide as the next,
  * whatever the clocks did, and the compared period lies on top by its index.
@@ -8,11 +12,13 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import type { Interval } from '../api/types';
+import type { Interval, Value } from '../api/types';
 import { addDays, addMonths } from '../model/calendar';
 import { METRICS, type MetricName } from '../model/metrics';
+import type { Flag } from '../model/notes';
 import type { Series } from '../model/series';
 import { THEME_EVENT } from '../settings';
+import { Icon } from '../parts/icons';
 import { NO_NUMBER } from '../words/formats';
 import { useWords } from '../words/language';
 
@@ -32,6 +38,9 @@ interface Props {
   readonly interval: Interval;
   readonly series: Series;
   readonly before: Series | null;
+  /** A group of fewer people is not shown; null where numbers are exact. */
+  readonly few: number | null;
+  readonly flags: readonly Flag[];
   /** A stretch of the graph was chosen by dragging: its first and last day. */
   readonly onZoom: (from: string, to: string) => void;
 }
@@ -42,17 +51,20 @@ interface Hover {
   readonly width: number;
 }
 
-export function Graph({ metric, interval, series, before, onZoom }: Props) {
+export function Graph({ metric, interval, series, before, few, flags, onZoom }: Props) {
   const { t, format } = useWords();
   const holder = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [hover, setHover] = useState<Hover | null>(null);
   const [paint, setPaint] = useState(0);
+  const [places, setPlaces] = useState<readonly number[]>([]);
   const zoom = useRef(onZoom);
   zoom.current = onZoom;
 
   // Series are made anew on every render; what matters is whether they differ.
   const fingerprint = JSON.stringify([series, before]);
+  const guarded = few !== null;
+  const single = interval !== 'hour' && series.labels.length > 1;
   const data = useMemo(() => columns(series, before), [fingerprint]);
 
   useEffect(() => {
@@ -66,6 +78,7 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
     if (!element) return;
     const colors = readColors(element);
     const labels = series.labels;
+    let dragged = false;
     const narrow = () => element.clientWidth < NARROW;
     const size = () => ({ width: element.clientWidth, height: narrow() ? HEIGHT.narrow : HEIGHT.wide });
     const line = (options: Partial<uPlot.Series>): uPlot.Series => ({
@@ -81,7 +94,9 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
         legend: { show: false },
         cursor: {
           y: false,
-          drag: { x: labels.length > 1, y: false, setScale: false, dist: 12 },
+          // The line stands on a bucket, never between two.
+          move: (self, left, top) => [left < 0 ? left : self.valToPos(self.posToIdx(left), 'x'), top],
+          drag: { x: labels.length > 1 && !guarded, y: false, setScale: false, dist: 12, click: () => undefined },
           points: {
             size: 8,
             width: 2,
@@ -140,6 +155,12 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
           line({ stroke: colors.accent, width: 2, dash: [4, 4], points: { show: false } }),
         ],
         hooks: {
+          draw: [
+            (self) => {
+              const found = labels.map((_, at) => Math.round(self.valToPos(at, 'x') + self.over.offsetLeft));
+              setPlaces((known) => (String(known) === String(found) ? known : found));
+            },
+          ],
           setCursor: [
             (self) => {
               const index = self.cursor.idx;
@@ -156,9 +177,8 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
                 Math.floor(self.posToVal(self.select.left + self.select.width, 'x') + 0.5),
               );
               self.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-              const from = labels[first];
-              const to = labels[last];
-              if (from !== undefined && to !== undefined) zoom.current(from.slice(0, 10), endOf(to, interval));
+              dragged = true;
+              look(labels, first, last, interval, zoom.current);
             },
           ],
         },
@@ -167,6 +187,14 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
       element,
     );
     plot.current = chart;
+    if (single) {
+      chart.over.classList.add('graph-closer');
+      chart.over.addEventListener('click', (event) => {
+        const index = chart.posToIdx(event.offsetX);
+        if (!dragged) look(labels, index, index, interval, zoom.current);
+        dragged = false;
+      });
+    }
     const watcher = new ResizeObserver(() => {
       const { width, height } = size();
       if (width > 0 && (width !== chart.width || height !== chart.height)) chart.setSize({ width, height });
@@ -178,10 +206,15 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
       plot.current = null;
       setHover(null);
     };
-  }, [data, metric, interval, format, paint]);
+  }, [data, metric, interval, format, paint, guarded]);
 
   const onKeyDown = (event: KeyboardEvent) => {
     const chart = plot.current;
+    if (hover && event.key === 'Enter' && single) {
+      event.preventDefault();
+      return look(series.labels, hover.index, hover.index, interval, onZoom);
+    }
+    if (event.key === 'Escape') return chart?.setCursor({ left: -10, top: -10 });
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!chart || step === undefined) return;
     event.preventDefault();
@@ -196,6 +229,11 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
     const label = series.labels[index];
     return label === undefined ? '' : format.bucket(label, interval);
   };
+  const written = (value: Value, index: number) => {
+    if (value !== null || few === null || isToCome(series, index)) return format.metric(metric, value);
+    return t('guard.few');
+  };
+  const remarks = hover ? (flags.find((flag) => flag.index === hover.index)?.notes ?? []) : [];
   return (
     <figure class="graph-figure">
       <div
@@ -203,10 +241,28 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
         ref={holder}
         role="group"
         tabIndex={0}
-        aria-label={`${title}. ${t('graph.hint')}`}
+        aria-label={`${title}. ${t(guarded ? 'graph.hint_guarded' : 'graph.hint')}`}
         onKeyDown={onKeyDown}
         onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })}
       />
+      {flags.map((flag) => {
+        const left = places[flag.index];
+        const text = flag.notes.map((note) => note.text).join('; ');
+        return (
+          left !== undefined && (
+            <div class="flag" key={flag.index} style={{ left: `${left}px` }} data-note={flag.notes[0]?.day}>
+              <button type="button" aria-label={`${t('graph.note')}: ${name(flag.index)}: ${text}`}>
+                <Icon name="flag" />
+              </button>
+              <div class="flag-text" data-side={flag.index > series.labels.length / 2 ? 'left' : 'right'} aria-hidden="true">
+                {flag.notes.map((note) => (
+                  <p key={note.id}>{note.text}</p>
+                ))}
+              </div>
+            </div>
+          )
+        );
+      })}
       {hover && (
         <div class="tooltip" role="status" style={tooltipPlace(hover)}>
           <p class="tooltip-time">
@@ -215,14 +271,20 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
           </p>
           <p class="tooltip-line" data-line="now">
             <span>{t(`metric.${metric}`)}</span>
-            <b>{format.metric(metric, series.values[hover.index] ?? null)}</b>
+            <b>{written(series.values[hover.index] ?? null, hover.index)}</b>
           </p>
           {before && hover.index < before.labels.length && (
             <p class="tooltip-line" data-line="before">
               <span>{format.bucket(before.labels[hover.index] ?? '', interval)}</span>
-              <b>{format.metric(metric, before.values[hover.index] ?? null)}</b>
+              <b>{few !== null && before.values[hover.index] === null ? t('guard.few') : format.metric(metric, before.values[hover.index] ?? null)}</b>
             </p>
           )}
+          {remarks.map((note) => (
+            <p class="tooltip-note" key={note.id}>
+              <Icon name="flag" />
+              {note.text}
+            </p>
+          ))}
         </div>
       )}
       <div class="visually-hidden">
@@ -239,7 +301,7 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
             {series.labels.map((label, index) => (
               <tr key={index} data-bucket={label} data-value={String(series.values[index] ?? null)}>
                 <th scope="row">{format.bucket(label, interval)}</th>
-                <td>{format.metric(metric, series.values[index] ?? null)}</td>
+                <td>{written(series.values[index] ?? null, index)}</td>
                 {before && (
                   <td>
                     {index < before.values.length ? format.metric(metric, before.values[index] ?? null) : NO_NUMBER}
@@ -252,6 +314,24 @@ export function Graph({ metric, interval, series, before, onZoom }: Props) {
       </div>
     </figure>
   );
+}
+
+/** Looks closer at the buckets from `first` to `last`. */
+function look(
+  labels: readonly string[],
+  first: number,
+  last: number,
+  interval: Interval,
+  zoom: (from: string, to: string) => void,
+): void {
+  const from = labels[first];
+  const to = labels[last];
+  if (from !== undefined && to !== undefined) zoom(from.slice(0, 10), endOf(to, interval));
+}
+
+/** Whether a bucket lies after the one that is still filling. */
+function isToCome({ current }: Series, index: number): boolean {
+  return current >= 0 && index > current;
 }
 
 /** x, the compared period, the complete buckets, and the stretch to the one still filling. */

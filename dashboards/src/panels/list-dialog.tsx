@@ -4,8 +4,10 @@ import type { Row, Value } from '../api/types';
 import { useAnswer } from '../load';
 import type { Breakdown } from '../model/panels';
 import type { Days, Now } from '../model/period';
-import { LIST_ROWS, listQuery } from '../model/questions';
+import { isTranslated } from '../model/dimensions';
+import { LIST_ROWS, listQuery, moreOf } from '../model/questions';
 import type { View } from '../model/view';
+import { ExportButton } from '../parts/export-button';
 import { Failure } from '../parts/failure';
 import { Icon } from '../parts/icons';
 import { useWords } from '../words/language';
@@ -50,7 +52,8 @@ export function ListDialog({ title, breakdown, view, now, days, visitors, onTogg
     (row) => !breakdown.hidden?.includes(row.dimensions[0] ?? ''),
   );
   // Values that are shown translated cannot be searched for by what is seen.
-  const searchable = !['country', 'channel', 'device'].includes(breakdown.id);
+  // Where the guard of small counts holds, nothing that is typed is asked.
+  const searchable = !now.guarded && !isTranslated(breakdown.dimension);
   const name = breakdown.id === 'page' ? title : (words.find(`tab.${breakdown.id}`) ?? title);
 
   return (
@@ -80,6 +83,7 @@ export function ListDialog({ title, breakdown, view, now, days, visitors, onTogg
               />
             </label>
           )}
+          <ExportButton view={view} now={now} breakdown={breakdown} title={name} />
           <button type="button" class="icon-button" aria-label={t('app.close')} onClick={() => dialog.current?.close()}>
             <Icon name="close" />
           </button>
@@ -90,10 +94,11 @@ export function ListDialog({ title, breakdown, view, now, days, visitors, onTogg
           ) : rows.length > 0 ? (
             <Rows
               breakdown={breakdown}
-              metrics={breakdown.more ?? breakdown.metrics}
+              metrics={moreOf(view, breakdown)}
               rows={rows}
               visitors={visitors}
               view={view}
+              few={load.answer?.meta.guard?.k ?? null}
               full
               onToggle={onToggle}
             />

@@ -3,9 +3,11 @@
  * that filters by it; `data-row` and `data-value` carry what the API answered.
  */
 import type { Row, Value } from '../api/types';
+import { changeOf } from '../model/change';
 import type { MetricName } from '../model/metrics';
 import type { Breakdown } from '../model/panels';
 import { isFiltered, type View } from '../model/view';
+import { Few } from '../parts/guard';
 import { NO_NUMBER } from '../words/formats';
 import { labelOf } from '../words/labels';
 import { useWords } from '../words/language';
@@ -20,15 +22,18 @@ interface Props {
   /** All visitors, of which each row is a share. */
   readonly visitors: Value;
   readonly view: View;
+  /** A group of fewer people is not shown; null where numbers are exact. */
+  readonly few: number | null;
   readonly full?: boolean;
   readonly onToggle: (value: string) => void;
 }
 
-export function Rows({ breakdown, metrics, rows, visitors, view, full = false, onToggle }: Props) {
+export function Rows({ breakdown, metrics, rows, visitors, view, few, full = false, onToggle }: Props) {
   const words = useWords();
   const { t, format } = words;
   // A second number leaves no room for the share in a panel.
   const shared = metrics[0] === 'visitors' && (full || metrics.length === 1);
+  const compared = full && rows.some((row) => row.comparison);
   const largest = Math.max(1, ...rows.map((row) => row.metrics[0] ?? 0));
   return (
     <table class="rows" data-full={full} data-columns={metrics.length}>
@@ -40,6 +45,11 @@ export function Rows({ breakdown, metrics, rows, visitors, view, full = false, o
               {t(`metric.${metric}`)}
             </th>
           ))}
+          {compared && (
+            <th scope="col" data-column="change">
+              {t('metric.change')}
+            </th>
+          )}
           {shared && (
             <th scope="col" data-column="share">
               {t('metric.share')}
@@ -57,7 +67,9 @@ export function Rows({ breakdown, metrics, rows, visitors, view, full = false, o
             <tr key={value} data-row={value} data-value={String(row.metrics[0] ?? null)}>
               <th scope="row" class="row-label" style={{ '--share': `${share.toFixed(2)}%` }}>
                 {value === MERGED ? (
-                  <span class="row-text">{label}</span>
+                  <span class="row-text row-merged" title={t('guard.merged_hint')}>
+                    {label}
+                  </span>
                 ) : (
                   <button
                     type="button"
@@ -72,9 +84,18 @@ export function Rows({ breakdown, metrics, rows, visitors, view, full = false, o
               </th>
               {metrics.map((metric, index) => (
                 <td key={metric} data-column={metric} data-value={String(row.metrics[index] ?? null)}>
-                  {format[full ? 'metric' : 'short'](metric, row.metrics[index] ?? null)}
+                  {few !== null && (row.metrics[index] ?? null) === null ? (
+                    <Few k={few} />
+                  ) : (
+                    format[full ? 'metric' : 'short'](metric, row.metrics[index] ?? null)
+                  )}
                 </td>
               ))}
+              {compared && (
+                <td data-column="change">
+                  <RowChange metric={metrics[0] ?? 'visitors'} row={row} />
+                </td>
+              )}
               {shared && (
                 <td class="row-share" data-column="share">
                   {visitors ? format.share((row.metrics[0] ?? 0) / visitors) : NO_NUMBER}
@@ -85,5 +106,16 @@ export function Rows({ breakdown, metrics, rows, visitors, view, full = false, o
         })}
       </tbody>
     </table>
+  );
+}
+
+function RowChange({ metric, row }: { readonly metric: MetricName; readonly row: Row }) {
+  const { format } = useWords();
+  const change = changeOf(metric, row.metrics[0] ?? null, row.comparison?.metrics[0] ?? null);
+  if (!change) return <>{NO_NUMBER}</>;
+  return (
+    <span class="change" data-direction={change.direction} data-good={change.good ?? undefined}>
+      {format.change(change)}
+    </span>
   );
 }

@@ -1,10 +1,17 @@
-/** The filters in force: each can be turned around or taken away. */
-import { MAX_FILTERS, withNegated, without, type View } from '../model/view';
+/** The filters in force: each can be changed or taken away. */
+import { MAX_FILTERS, without, type View } from '../model/view';
 import { filterParts } from '../words/labels';
 import { useWords } from '../words/language';
 import { Icon } from './icons';
 
-export function Filters({ view, onView }: { readonly view: View; readonly onView: (view: View) => void }) {
+interface Props {
+  readonly view: View;
+  readonly onView: (view: View) => void;
+  /** Opens the editor on one of them. */
+  readonly onEdit: (index: number) => void;
+}
+
+export function Filters({ view, onView, onEdit }: Props) {
   const spoken = useWords();
   const { t } = spoken;
   if (view.filters.length === 0) return null;
@@ -19,8 +26,8 @@ export function Filters({ view, onView }: { readonly view: View; readonly onView
               <button
                 type="button"
                 class="chip-text"
-                title={t('filter.negate', { filter: sentence })}
-                onClick={() => onView(withNegated(view, index))}
+                title={t('filter.edit', { filter: sentence })}
+                onClick={() => onEdit(index)}
               >
                 {dimension} <i>{operator}</i> <b>{value}</b>
               </button>
@@ -37,7 +44,7 @@ export function Filters({ view, onView }: { readonly view: View; readonly onView
         })}
       </ul>
       {view.filters.length > 1 && (
-        <button type="button" class="quiet" onClick={() => onView({ ...view, filters: [] })}>
+        <button type="button" class="quiet" data-clear onClick={() => onView({ ...view, filters: [] })}>
           {t('filter.clear')}
         </button>
       )}

@@ -16,6 +16,11 @@ const PATHS = {
   note: 'M3.5 3.5h9v6.2L9.2 13H3.5zM9 13V9.5h3.5',
   lock: 'M4.5 7.5h7v5.5h-7zM6 7.5V5.4a2 2 0 0 1 4 0v2.1',
   refresh: 'M12.8 8A4.8 4.8 0 1 1 11 4.2M13 2.5v3h-3',
+  filter: 'M2.5 4h11M5 8h6m-3.8 4h1.6',
+  save: 'M8 3v7m-3-3 3 3 3-3M3.5 13h9',
+  flag: 'M4.5 13.5v-11h7l-1.8 2.8 1.8 2.8h-7',
+  back: 'M6.5 4.5 3 8l3.5 3.5M3.5 8H13',
+  guard: 'M5 7.5v-2a3 3 0 0 1 6 0v2m-7 0h8v5.5H4z',
 } as const;
 
 export function Icon({ name }: { readonly name: keyof typeof PATHS }) {

@@ -10,6 +10,15 @@ import { Popover } from './popover';
 
 const THEMES: readonly Theme[] = ['system', 'light', 'dark'];
 
+export interface Act {
+  /** For tests: `data-act`. */
+  readonly id: string;
+  readonly name: string;
+  /** The key that does the same. */
+  readonly key?: string;
+  readonly run: () => void;
+}
+
 interface Props {
   readonly session: Session;
   readonly onLanguage: (language: Language) => void;
@@ -19,12 +28,14 @@ interface Props {
   readonly onOwnHit?: () => void;
   /** Absent where the page has a section for it. */
   readonly onSecondFactor?: () => void;
+  /** What the page can do beside showing itself, in their order. */
+  readonly acts?: readonly Act[];
   /** Which page it stands on: it links to the others. */
   readonly here?: PageName;
 }
 
 export function Menu(props: Props) {
-  const { session, onLanguage, onAccount, onSignOut, onOwnHit, onSecondFactor, here = 'numbers' } = props;
+  const { session, onLanguage, onAccount, onSignOut, onOwnHit, onSecondFactor, acts = [], here = 'numbers' } = props;
   const { t } = useWords();
   // Who came by a link has no account, and nowhere else to go.
   const shared = useShared();
@@ -37,6 +48,26 @@ export function Menu(props: Props) {
           </p>}
           <LanguageChoice onLanguage={onLanguage} />
           <ThemeChoice />
+          {acts.length > 0 && (
+            <div class="menu-links">
+              {acts.map(({ id, name, key, run }) => (
+                <button
+                  key={id}
+                  type="button"
+                  data-item
+                  data-act={id}
+                  class="item"
+                  onClick={() => {
+                    close();
+                    run();
+                  }}
+                >
+                  {name}
+                  {key !== undefined && <kbd>{key}</kbd>}
+                </button>
+              ))}
+            </div>
+          )}
           {!shared && <div class="menu-links">
             <PageItems session={session} here={here} />
             {session.login === null && (

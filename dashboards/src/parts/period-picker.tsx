@@ -1,26 +1,42 @@
 /** Which days are looked at, and what they are compared with. */
 import { useId, useState } from 'preact/hooks';
-import { daysOf, PERIOD_GROUPS, rangePeriod, shifted, type Compare, type Now, type Period } from '../model/period';
+import {
+  comparedDays,
+  daysAt,
+  GUARDED_PERIOD_GROUPS,
+  PERIOD_GROUPS,
+  rangePeriod,
+  shifted,
+  unitOf,
+  wholeUnit,
+  type Compare,
+  type Now,
+  type Period,
+  type Unit,
+} from '../model/period';
+import type { View } from '../model/view';
 import { useWords, type Words } from '../words/language';
 import { Icon } from './icons';
 import { Popover } from './popover';
 
 const COMPARES: readonly Compare[] = ['previous', 'year', 'none'];
+const UNITS: readonly Unit[] = ['day', 'week', 'month'];
 
 interface Props {
-  readonly period: Period;
-  readonly compare: Compare;
+  readonly view: Pick<View, 'period' | 'compare' | 'weekdays'>;
   readonly now: Now;
   readonly onPeriod: (period: Period) => void;
-  readonly onCompare: (compare: Compare) => void;
+  readonly onCompare: (compare: Compare, weekdays: boolean) => void;
 }
 
-export function PeriodPicker({ period, compare, now, onPeriod, onCompare }: Props) {
+export function PeriodPicker({ view, now, onPeriod, onCompare }: Props) {
+  const { period } = view;
   const spoken = useWords();
   const { t, format } = spoken;
-  const days = daysOf(period, now.today);
-  const earlier = shifted(period, days, now.today, -1);
-  const later = shifted(period, days, now.today, 1);
+  const guarded = now.guarded === true;
+  const days = daysAt(period, now);
+  const earlier = shifted(period, days, now.today, -1, guarded);
+  const later = shifted(period, days, now.today, 1, guarded);
   const name = periodName(spoken, period);
 
   return (
@@ -41,7 +57,7 @@ export function PeriodPicker({ period, compare, now, onPeriod, onCompare }: Prop
         {(close) => (
           <div class="period-panel">
             <div class="period-groups">
-              {PERIOD_GROUPS.map((group, index) => (
+              {(guarded ? GUARDED_PERIOD_GROUPS : PERIOD_GROUPS).map((group, index) => (
                 <div class="period-group" key={index}>
                   {group.map((each) => (
                     <button
@@ -64,36 +80,138 @@ export function PeriodPicker({ period, compare, now, onPeriod, onCompare }: Prop
               ))}
             </div>
             <div class="period-side">
-              <CustomDays
-                from={days?.from ?? now.today}
-                to={days?.to ?? now.today}
-                today={now.today}
-                onPeriod={(chosen) => {
-                  onPeriod(chosen);
-                  close();
-                }}
-              />
-              <fieldset class="choice">
-                <legend>{t('compare.label')}</legend>
-                {COMPARES.map((each) => (
-                  <label class="radio" key={each}>
-                    <input
-                      type="radio"
-                      name="compare"
-                      value={each}
-                      checked={each === compare}
-                      onChange={() => onCompare(each)}
-                    />
-                    {t(`compare.${each}`)}
-                  </label>
-                ))}
-              </fieldset>
+              {guarded ? (
+                <OtherUnit
+                  unit={(days && unitOf(days)) ?? 'month'}
+                  day={days?.from ?? now.today}
+                  today={now.today}
+                  onPeriod={(chosen) => {
+                    onPeriod(chosen);
+                    close();
+                  }}
+                />
+              ) : (
+                <CustomDays
+                  title={t('period.custom')}
+                  from={days?.from ?? now.today}
+                  to={days?.to ?? now.today}
+                  today={now.today}
+                  onPeriod={(chosen) => {
+                    onPeriod(chosen);
+                    close();
+                  }}
+                />
+              )}
+              <CompareChoice view={view} now={now} onCompare={onCompare} />
             </div>
           </div>
         )}
       </Popover>
       <Step direction="later" to={later} onPeriod={onPeriod} />
     </div>
+  );
+}
+
+function CompareChoice({ view, now, onCompare }: Omit<Props, 'onPeriod'>) {
+  const { t, format } = useWords();
+  const { period, compare, weekdays } = view;
+  const own = compare.includes('..');
+  const days = daysAt(period, now);
+  const compared = comparedDays(period, days, compare, weekdays);
+  const [open, setOpen] = useState(own);
+  return (
+    <fieldset class="choice" data-compare={compare}>
+      <legend>{t('compare.label')}</legend>
+      {COMPARES.map((each) => (
+        <label class="radio" key={each}>
+          <input
+            type="radio"
+            name="compare"
+            value={each}
+            checked={each === compare && !open}
+            onChange={() => {
+              setOpen(false);
+              onCompare(each, weekdays);
+            }}
+          />
+          {t(`compare.${each}` as 'compare.none')}
+        </label>
+      ))}
+      {!now.guarded && (
+        <>
+          <label class="radio">
+            <input type="radio" name="compare" value="own" checked={open} onChange={() => setOpen(true)} />
+            {t('compare.own')}
+          </label>
+          {open && compared && (
+            <CustomDays
+              title={t('compare.own')}
+              hideTitle
+              submit={t('compare.apply')}
+              from={compared.from}
+              to={compared.to}
+              today={now.today}
+              onPeriod={(chosen) => onCompare(chosen, weekdays)}
+            />
+          )}
+          <label class="radio">
+            <input
+              type="checkbox"
+              data-weekdays
+              checked={weekdays}
+              disabled={compare === 'none'}
+              onChange={(event) => onCompare(compare, event.currentTarget.checked)}
+            />
+            {t('compare.weekdays')}
+          </label>
+        </>
+      )}
+      {compared && <p class="compare-days">{format.days(compared)}</p>}
+    </fieldset>
+  );
+}
+
+interface UnitProps {
+  readonly unit: Unit;
+  readonly day: string;
+  readonly today: string;
+  readonly onPeriod: (period: Period) => void;
+}
+
+/** Another day, week or month: what the guard of small counts lets be asked. */
+function OtherUnit({ unit: first, day: firstDay, today, onPeriod }: UnitProps) {
+  const { t, format } = useWords();
+  const [unit, setUnit] = useState(first);
+  const [day, setDay] = useState(firstDay);
+  const whole = day === '' ? null : wholeUnit(unit, day);
+  return (
+    <form
+      class="custom-days"
+      data-form="unit"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (whole) onPeriod(rangePeriod(whole.from, whole.to));
+      }}
+    >
+      <fieldset class="choice">
+        <legend>{t('period.unit')}</legend>
+        <div class="segments">
+          {UNITS.map((each) => (
+            <button key={each} type="button" data-unit={each} aria-pressed={each === unit} onClick={() => setUnit(each)}>
+              {t(`period.unit_${each}`)}
+            </button>
+          ))}
+        </div>
+        <label class="custom-field">
+          <span>{t('period.unit_with')}</span>
+          <input type="date" name="day" max={today} value={day} required onInput={(event) => setDay(event.currentTarget.value)} />
+        </label>
+        {whole && <p class="compare-days">{format.days(whole)}</p>}
+        <button type="submit" class="button">
+          {t('period.apply')}
+        </button>
+      </fieldset>
+    </form>
   );
 }
 
@@ -121,13 +239,17 @@ function Step({ direction, to, onPeriod }: StepProps) {
 }
 
 interface CustomProps {
+  readonly title: string;
+  /** It stands beside the fields already. */
+  readonly hideTitle?: boolean;
+  readonly submit?: string;
   readonly from: string;
   readonly to: string;
   readonly today: string;
   readonly onPeriod: (period: Period) => void;
 }
 
-function CustomDays({ from, to, today, onPeriod }: CustomProps) {
+function CustomDays({ title, hideTitle = false, submit, from, to, today, onPeriod }: CustomProps) {
   const { t } = useWords();
   const id = useId();
   const [first, setFirst] = useState(from);
@@ -142,7 +264,7 @@ function CustomDays({ from, to, today, onPeriod }: CustomProps) {
       }}
     >
       <fieldset class="choice">
-        <legend>{t('period.custom')}</legend>
+        <legend class={hideTitle ? 'visually-hidden' : ''}>{title}</legend>
         <div class="custom-fields">
           <label>
             <span>{t('period.from')}</span>
@@ -175,7 +297,7 @@ function CustomDays({ from, to, today, onPeriod }: CustomProps) {
           </p>
         )}
         <button type="submit" class="button" disabled={wrong}>
-          {t('period.apply')}
+          {submit ?? t('period.apply')}
         </button>
       </fieldset>
     </form>
@@ -183,7 +305,7 @@ function CustomDays({ from, to, today, onPeriod }: CustomProps) {
 }
 
 /** The name of a period that has one. */
-function periodName({ t, find, format }: Words, period: Period): string | undefined {
+export function periodName({ t, find, format }: Words, period: Period): string | undefined {
   const days = /^(\d+)d$/.exec(period)?.[1];
   if (days !== undefined) return t('period.days', { count: Number(days), number: format.number(Number(days)) });
   return find(`period.${period}`);

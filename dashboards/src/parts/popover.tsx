@@ -11,14 +11,26 @@ interface Props {
   readonly name?: string;
   readonly class?: string;
   readonly align?: 'start' | 'end';
+  /** Opens it, or closes it, from elsewhere: whenever this number changes. */
+  readonly toggle?: number;
+  /** A mark for tests and styles. */
+  readonly mark?: string;
   readonly children: (close: () => void) => ComponentChildren;
 }
 
-export function Popover({ label, name, class: className = '', align = 'start', children }: Props) {
+export function Popover({ label, name, class: className = '', align = 'start', toggle = 0, mark, children }: Props) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
   const id = useId();
+  const toggled = useRef(toggle);
+
+  useEffect(() => {
+    if (toggled.current === toggle) return;
+    toggled.current = toggle;
+    setOpen((before) => !before);
+    button.current?.focus();
+  }, [toggle]);
 
   const close = () => {
     setOpen(false);
@@ -59,6 +71,7 @@ export function Popover({ label, name, class: className = '', align = 'start', c
         type="button"
         ref={button}
         class="popover-button"
+        data-opens={mark}
         aria-expanded={open}
         aria-controls={open ? id : undefined}
         aria-label={name}

@@ -1,30 +1,42 @@
 /**
  * The page of a site: header, filters, headline with graph, panels. Holds the
- * view (which the address mirrors) and the clock that refreshes it.
+ * view (which the address mirrors) and the clock that refreshes it. All its
+ * numbers are asked in one request.
  */
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { sites as fetchSites } from '../api/client';
-import type { Attribution, Session, Site } from '../api/types';
+import type { Session, Site } from '../api/types';
 import { BeyondDoor } from '../beyond/door';
-import { useKept } from '../beyond/kept';
 import { KeepDoor } from '../beyond/keep-door';
+import { exportAll } from '../export-all';
+import { NOTHING_KEPT, useKept } from '../kept';
 import { useAnswer } from '../load';
 import { wallClock } from '../model/calendar';
-import { HEADLINE } from '../model/metrics';
+import { headlineOf } from '../model/metrics';
 import { MARKS, PANELS } from '../model/panels';
-import { daysOf, type Now } from '../model/period';
-import { totalsQuery } from '../model/questions';
-import { readView, writeView, type View } from '../model/view';
+import { daysAt, intervalsOf, shifted, type Now } from '../model/period';
+import { intervalOf, totalsQuery } from '../model/questions';
+import type { Shortcut } from '../model/shortcuts';
+import { fitted, isOfGoal, withToggled, type View } from '../model/view';
 import { BreakdownPanel } from '../panels/breakdown';
 import { FirstVisit } from '../panels/first-visit';
 import { Headline } from '../panels/headline';
 import { OwnHitDialog } from '../panels/own-hit';
+import { useAddress, type Address } from '../parts/address';
+import { fileName } from '../parts/export-button';
 import { Failure } from '../parts/failure';
+import { FilterEditor } from '../parts/filter-editor';
 import { Filters } from '../parts/filters';
+import { Foot } from '../parts/foot';
+import { GuardNote, Refused } from '../parts/guard';
 import { Icon, Mark } from '../parts/icons';
 import { LiveCount } from '../parts/live-count';
-import { Menu } from '../parts/menu';
+import { Menu, type Act } from '../parts/menu';
 import { PeriodPicker } from '../parts/period-picker';
+import { saveFile } from '../parts/save';
+import { ShortcutsDialog, useShortcuts } from '../parts/shortcuts';
+import { Working } from '../parts/working';
+import { filterParts } from '../words/labels';
 import { useShared } from '../share/shared';
 import { useWords, type Language } from '../words/language';
 import { SecondFactorDoor } from './second-factor-door';
@@ -34,6 +46,9 @@ const SEES_MARKED: readonly string[] = ['security', 'owner'];
 
 /** How often the numbers are asked anew while the page is looked at, in milliseconds. */
 const REFRESH_EVERY_MS = 60_000;
+
+/** A group of fewer people is not shown, where the server does not say it otherwise. */
+const MIN_GROUP = 10;
 
 interface Props {
   readonly session: Session;
@@ -47,7 +62,8 @@ export function Dashboard(props: Props) {
   const [sites, setSites] = useState<readonly Site[] | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [attempt, setAttempt] = useState(0);
-  const [view, setView] = useAddress();
+  const address = useAddress();
+  const { view } = address;
 
   useEffect(() => {
     const abort = new AbortController();
@@ -69,8 +85,7 @@ export function Dashboard(props: Props) {
           key={site.id}
           sites={sites ?? []}
           site={site}
-          view={{ ...view, site: site.id }}
-          onView={setView}
+          address={{ ...address, view: { ...view, site: site.id } }}
         />
       ) : (
         <>
@@ -99,37 +114,112 @@ export function Dashboard(props: Props) {
 interface SiteProps extends Props {
   readonly sites: readonly Site[];
   readonly site: Site;
-  readonly view: View;
-  readonly onView: (view: View, how?: 'push' | 'replace') => void;
+  readonly address: Address;
 }
 
-function SiteDashboard({ sites, site, view: asked, onView, session, onLanguage, onAccount, onSignOut }: SiteProps) {
+/** What is open over the page; one at a time. `number` is the filter that is changed. */
+type Open = 'own-hit' | 'second-factor' | 'keys' | 'new-filter' | number | null;
+
+function SiteDashboard({ sites, site, address, session, onLanguage, onAccount, onSignOut }: SiteProps) {
   const { t } = useWords();
+  const { view: asked, closer, onView } = address;
   const [refresh, refreshed, doRefresh] = useRefresh();
+  const [open, setOpen] = useState<Open>(null);
+  const [live, setLive] = useState(0);
+  const [exportFailed, setExportFailed] = useState(false);
+  const [changes, setChanges] = useState(0);
+  const found = useKept(site.id, refresh + changes);
+  const keptAll = useMemo(
+    () => ({
+      state: found ? ('ready' as const) : ('loading' as const),
+      answer: found,
+      error: null,
+      again: () => setChanges((count) => count + 1),
+    }),
+    [found],
+  );
+  const kept = found ?? NOTHING_KEPT;
+  // Whether a site guards its numbers is said with its settings: a viewer asks nothing before that.
+  const viewer = session.guarded ?? session.role === 'viewer';
+  const guarded = viewer && kept.guarded !== false;
+  const known = !viewer || found !== null;
   const mayMark = SEES_MARKED.includes(session.role);
-  // A link from someone who may shows the others their own numbers.
-  const view = asked.marked && !mayMark ? { ...asked, marked: false } : asked;
-  const kept = useKept(site.id);
   const shared = useShared();
-  const [ownHit, setOwnHit] = useState(false);
-  const [secondFactor, setSecondFactor] = useState(false);
   const now = useMemo<Now>(() => {
     const [today, time] = wallClock(refreshed, site.timezone);
-    return { today, time, timezone: site.timezone };
-  }, [refreshed, site.timezone]);
+    return { today, time, timezone: site.timezone, guarded };
+  }, [refreshed, site.timezone, guarded]);
+  // A link from someone who may ask more shows the others their own numbers.
+  const view = useMemo(() => fitted(asked, { marked: mayMark, guarded }, now.today), [asked, mayMark, guarded, now.today]);
 
-  const totals = useAnswer(totalsQuery(view, now), 'totals', refresh);
+  const totals = useAnswer(known ? totalsQuery(view, now) : null, `totals ${isOfGoal(view)}`, refresh);
+  const guard = totals.answer?.meta.guard;
   const nothing =
     totals.state === 'ready' &&
+    !guarded &&
     view.filters.length === 0 &&
     totals.answer !== null &&
     !totals.answer.results.some((row) => row.metrics.some((value) => value !== null && value !== 0));
-
-  const visitors = totals.answer?.results[0]?.metrics[HEADLINE.indexOf('visitors')] ?? null;
+  const metrics = headlineOf(isOfGoal(view));
+  const visitors = totals.answer?.results[0]?.metrics[metrics.indexOf('visitors')] ?? null;
+  const close = () => setOpen(null);
 
   useEffect(() => {
     document.title = `${site.id} · ${t('app.name')}`;
   }, [site.id, t]);
+
+  useEffect(() => {
+    if (!closer) return;
+    const leave = (event: KeyboardEvent) => {
+      if (event.key === 'Escape' && !event.defaultPrevented && !document.querySelector('dialog[open]')) history.back();
+    };
+    document.addEventListener('keydown', leave);
+    return () => document.removeEventListener('keydown', leave);
+  }, [closer]);
+
+  const onPeriod = (period: string) => onView({ ...view, period, interval: null });
+  useShortcuts(guarded, (shortcut: Shortcut, nth: number) => {
+    const step = (direction: -1 | 1) => {
+      const period = shifted(view.period, daysAt(view.period, now), now.today, direction, guarded);
+      if (period !== null) onPeriod(period);
+    };
+    const next = <T,>(all: readonly T[], one: T): T | undefined => all[(all.indexOf(one) + 1) % all.length];
+    const acts: Readonly<Record<Shortcut, () => void>> = {
+      today: () => onPeriod('today'),
+      yesterday: () => onPeriod('yesterday'),
+      week: () => onPeriod('week'),
+      month: () => onPeriod('month'),
+      four_weeks: () => onPeriod('28d'),
+      year: () => onPeriod('12mo'),
+      earlier: () => step(-1),
+      later: () => step(1),
+      compare: () => onView({ ...view, compare: next(['previous', 'year', 'none'], view.compare) ?? 'previous' }),
+      filter: () => setOpen('new-filter'),
+      clear: () => view.filters.length > 0 && onView({ ...view, filters: [] }),
+      interval: () =>
+        onView({ ...view, interval: next(intervalsOf(daysAt(view.period, now)), intervalOf(view, now)) ?? null }, 'replace'),
+      metric: () => onView({ ...view, metric: metrics[nth] ?? view.metric }, 'replace'),
+      live: () => setLive(live + 1),
+      refresh: doRefresh,
+      help: () => setOpen('keys'),
+    };
+    acts[shortcut]();
+  });
+
+  const saveAll = async (format: 'csv' | 'json') => {
+    setExportFailed(false);
+    try {
+      saveFile(fileName(view, now, 'all'), format, await exportAll(view, now, format));
+    } catch {
+      setExportFailed(true);
+    }
+  };
+  const acts: readonly Act[] = [
+    { id: 'export-csv', name: t('export.all_csv'), run: () => void saveAll('csv') },
+    { id: 'export-json', name: t('export.all_json'), run: () => void saveAll('json') },
+    { id: 'print', name: t('export.print'), run: () => window.print() },
+    { id: 'keys', name: t('keys.title'), key: '?', run: () => setOpen('keys') },
+  ];
 
   return (
     <>
@@ -137,19 +227,32 @@ function SiteDashboard({ sites, site, view: asked, onView, session, onLanguage, 
         <div class="header-row">
           <Brand />
           <SitePicker sites={sites} site={site} onSite={(id) => onView({ ...view, site: id, filters: [] })} />
-          <LiveCount site={site.id} />
+          <LiveCount
+            site={site.id}
+            toggle={live}
+            onPage={(page) => onView(withToggled(view, 'event:page', page))}
+          />
           <span class="spring" />
+          <button
+            type="button"
+            class="button filter-add"
+            data-filter-add
+            aria-keyshortcuts="F"
+            onClick={() => setOpen('new-filter')}
+          >
+            <Icon name="filter" />
+            <span>{t('filter.add_one')}</span>
+          </button>
           <PeriodPicker
-            period={view.period}
-            compare={view.compare}
+            view={view}
             now={now}
-            onPeriod={(period) => onView({ ...view, period, interval: null })}
-            onCompare={(compare) => onView({ ...view, compare })}
+            onPeriod={onPeriod}
+            onCompare={(compare, weekdays) => onView({ ...view, compare, weekdays })}
           />
           <KeepDoor
             site={site.id}
             session={session}
-            kept={kept}
+            kept={keptAll}
             filters={view.filters}
             today={now.today}
             shared={shared}
@@ -157,25 +260,46 @@ function SiteDashboard({ sites, site, view: asked, onView, session, onLanguage, 
           />
           <Menu
             session={session}
+            acts={acts}
             onLanguage={onLanguage}
             onAccount={onAccount}
             onSignOut={onSignOut}
-            onOwnHit={() => setOwnHit(true)}
-            onSecondFactor={() => setSecondFactor(true)}
+            onOwnHit={() => setOpen('own-hit')}
+            onSecondFactor={() => setOpen('second-factor')}
           />
         </div>
-        <Filters view={view} onView={onView} />
+        <Filters view={view} onView={onView} onEdit={setOpen} />
+        <Working />
       </header>
       <main id="numbers" class="page" tabIndex={-1} data-site={site.id}>
         <h1 class="visually-hidden">{site.id}</h1>
-        <FirstVisit site={site} suspect={nothing} onArrived={doRefresh} onOwnHit={() => setOwnHit(true)}>
-          {totals.state === 'failed' ? (
+        <PrintHead site={site} view={view} now={now} />
+        {guarded && <GuardNote k={guard?.k ?? kept.min_group ?? MIN_GROUP} />}
+        {exportFailed && (
+          <p class="card page-problem" role="alert">
+            {t('export.failed')}
+          </p>
+        )}
+        <FirstVisit site={site} suspect={nothing} onArrived={doRefresh} onOwnHit={() => setOpen('own-hit')}>
+          {!known ? (
+            <div class="page-wait" role="status" aria-label={t('app.loading')} />
+          ) : totals.state === 'failed' ? (
             <section class="card" data-region="headline" data-state="failed">
               <Failure error={totals.error} retry={totals.retry} />
             </section>
+          ) : guard?.refused ? (
+            <Refused guard={guard} view={view} onView={onView} />
           ) : (
             <>
-              <Headline view={view} now={now} totals={totals} refresh={refresh} onView={onView} />
+              <Headline
+                view={view}
+                now={now}
+                totals={totals}
+                refresh={refresh}
+                notes={kept.notes}
+                onBack={closer ? () => history.back() : null}
+                onView={onView}
+              />
               <div class="panels">
                 {PANELS.filter((panel) => panel.id !== MARKS || view.marked).map((panel) => (
                   <BreakdownPanel
@@ -183,7 +307,7 @@ function SiteDashboard({ sites, site, view: asked, onView, session, onLanguage, 
                     panel={panel}
                     view={view}
                     now={now}
-                    days={daysOf(view.period, now.today)}
+                    days={daysAt(view.period, now)}
                     visitors={visitors}
                     refresh={refresh}
                     onView={onView}
@@ -196,15 +320,26 @@ function SiteDashboard({ sites, site, view: asked, onView, session, onLanguage, 
                 view={view}
                 now={now}
                 refresh={refresh}
-                kept={kept}
+                kept={keptAll}
                 onView={onView}
               />
             </>
           )}
         </FirstVisit>
       </main>
-      {ownHit && <OwnHitDialog site={site} onClose={() => setOwnHit(false)} />}
-      {secondFactor && <SecondFactorDoor onClose={() => setSecondFactor(false)} />}
+      {open === 'own-hit' && <OwnHitDialog site={site} onClose={close} />}
+      {open === 'second-factor' && <SecondFactorDoor onClose={close} />}
+      {open === 'keys' && <ShortcutsDialog guarded={guarded} onClose={close} />}
+      {(open === 'new-filter' || typeof open === 'number') && (
+        <FilterEditor
+          view={view}
+          now={now}
+          index={typeof open === 'number' ? open : null}
+          kept={kept}
+          onView={onView}
+          onClose={close}
+        />
+      )}
       <Foot
         site={site}
         refreshed={refreshed}
@@ -213,6 +348,21 @@ function SiteDashboard({ sites, site, view: asked, onView, session, onLanguage, 
         onMarked={(marked) => onView({ ...view, marked }, 'replace')}
       />
     </>
+  );
+}
+
+/** On paper the controls are left out: what they say stands here. */
+function PrintHead({ site, view, now }: { readonly site: Site; readonly view: View; readonly now: Now }) {
+  const words = useWords();
+  const days = daysAt(view.period, now);
+  return (
+    <div class="print-head" aria-hidden="true">
+      <p class="print-site">{site.id}</p>
+      <p>{days ? words.format.days(days) : words.find(`period.${view.period}`)}</p>
+      {view.filters.map((filter, index) => (
+        <p key={index}>{filterParts(words, filter).join(' ')}</p>
+      ))}
+    </div>
   );
 }
 
@@ -254,83 +404,6 @@ function SitePicker({ sites, site, onSite }: SitePickerProps) {
       <Icon name="down" />
     </label>
   );
-}
-
-interface FootProps {
-  readonly site: Site;
-  readonly refreshed: Date;
-  readonly onRefresh: () => void;
-  /** Null for those who may not have them. */
-  readonly marked: boolean | null;
-  readonly onMarked: (marked: boolean) => void;
-}
-
-function Foot({ site, refreshed, onRefresh, marked, onMarked }: FootProps) {
-  const { t, format } = useWords();
-  const attribution = [site.attribution ?? []].flat().filter((text) => text !== '');
-  return (
-    <footer class="foot">
-      <p>
-        {t('footer.stale', { time: format.time(refreshed, site.timezone) })}{' '}
-        <button type="button" class="quiet" data-refresh onClick={onRefresh}>
-          <Icon name="refresh" />
-          {t('footer.refresh')}
-        </button>
-      </p>
-      <p>{t('footer.zone', { zone: site.timezone })}</p>
-      {marked !== null && (
-        <p>
-          <label>
-            <input
-              type="checkbox"
-              data-marked
-              checked={marked}
-              onChange={(event) => onMarked(event.currentTarget.checked)}
-            />{' '}
-            {t('footer.marked')}
-          </label>
-        </p>
-      )}
-      {attribution.length > 0 && (
-        <p data-attribution>
-          {t('footer.geo')}{' '}
-          {attribution.map((line, index) => (
-            <>
-              {index > 0 && ' · '}
-              {typeof line === 'string' ? line : <Credit {...line} />}
-            </>
-          ))}
-        </p>
-      )}
-    </footer>
-  );
-}
-
-function Credit({ text, url }: Attribution) {
-  if (!url.startsWith('https://')) return <>{text}</>;
-  return (
-    <a href={url} rel="noreferrer">
-      {text}
-    </a>
-  );
-}
-
-/** The view and the address, which say the same. */
-function useAddress(): [View, (view: View, how?: 'push' | 'replace') => void] {
-  const [view, setView] = useState<View>(() => readView(location.search));
-  useEffect(() => {
-    const back = () => setView(readView(location.search));
-    window.addEventListener('popstate', back);
-    return () => window.removeEventListener('popstate', back);
-  }, []);
-  const change = useCallback((next: View, how: 'push' | 'replace' = 'push') => {
-    // A shared link keeps its own path.
-    const address = `${location.pathname}${writeView(next)}`;
-    if (how === 'push') history.pushState(null, '', address);
-    else history.replaceState(null, '', address);
-    setView(next);
-  }, []);
-  return [view, change];
 }
 
 /** Counts up every so often while the page is visible, and when it becomes so again. */

@@ -1,9 +1,12 @@
 /** Every text of the interface in English; the other languages have the same keys. */
 
+import { enPage } from './en-page';
+
 /** A text by plural category of `count`; `{name}` is replaced by the parameter of that name. */
 export type Message = string | Readonly<Partial<Record<Intl.LDMLPluralRule, string>> & { other: string }>;
 
 export const en = {
+  ...enPage,
   'app.name': 'Metka',
   'app.skip': 'Skip to the numbers',
   'app.menu': 'Menu',
@@ -108,7 +111,7 @@ export const en = {
   'graph.month': 'Months',
   'graph.week_of': 'Week of {day}',
   'graph.so_far': 'so far',
-  'graph.hint': 'Arrow keys move along the graph; drag over it to look closer.',
+  'graph.hint': 'Arrow keys move along the graph; Enter, a click or dragging over a stretch looks closer.',
   'graph.time': 'Time',
   'graph.now': 'This period',
   'graph.before': 'Compared period',
@@ -176,16 +179,13 @@ export const en = {
   'filter.contains': 'contains',
   'filter.contains_not': 'does not contain',
   'filter.or': 'or',
-  'filter.negate': 'Turn around: {filter}',
   'filter.remove': 'Remove filter: {filter}',
   'filter.clear': 'Clear all',
-  'filter.add': 'Filter by {value}',
-  'filter.drop': 'Stop filtering by {value}',
 
   'value.direct': 'Direct',
   'value.none': 'Not set',
   'value.unknown': 'Unknown',
-  'value.other': 'Others, too few to show',
+  'value.other': 'Other',
   'channel.direct': 'Direct',
   'channel.search': 'Search engines',
   'channel.social': 'Social networks',

@@ -31,6 +31,7 @@ export interface Formats {
   tick(label: string, interval: Interval, oneDay: boolean): string;
   time(instant: Date, timezone: string): string;
   country(code: string): string;
+  language(code: string): string;
 }
 
 export function formats(language: string, t: (key: MessageKey, params?: Params) => string): Formats {
@@ -58,6 +59,7 @@ export function formats(language: string, t: (key: MessageKey, params?: Params) 
   const monthFull = date({ month: 'long', year: 'numeric' });
   const monthShort = date({ month: 'short' });
   const hour = date({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+  const languages = new Intl.DisplayNames(language, { type: 'language', fallback: 'none' });
   const regions = new Intl.DisplayNames(language, { type: 'region', fallback: 'none' });
 
   const duration = (seconds: number): string => {
@@ -118,6 +120,15 @@ export function formats(language: string, t: (key: MessageKey, params?: Params) 
         minute: '2-digit',
         hourCycle: 'h23',
       }).format(instant),
+    language: (code) => {
+      try {
+        const name = languages.of(code) ?? code;
+        return name.charAt(0).toLocaleUpperCase(language) + name.slice(1);
+      } catch {
+        // Not a language code at all; shown as it came.
+        return code;
+      }
+    },
     country: (code) => {
       try {
         return regions.of(code) ?? code;

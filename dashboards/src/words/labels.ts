@@ -4,6 +4,7 @@
  * translated. The value itself (in filters, in `data-row`) stays as it came.
  */
 import type { FilterClause } from '../api/types';
+import { PROPERTY } from '../model/dimensions';
 import { DIMENSIONS } from '../model/panels';
 import type { MessageKey } from './en';
 import type { Words } from './language';
@@ -26,12 +27,14 @@ export function labelOf(words: Words, dimension: string, value: string): string 
       return words.t(id.startsWith('utm') ? 'value.none' : 'value.unknown');
   }
   if (id === 'country') return words.format.country(value);
-  if (id === 'channel' || id === 'device') return words.find(`${id}.${value.toLowerCase()}`) ?? value;
+  if (id === 'language') return words.format.language(value);
+  if (id === 'channel' || id === 'device' || id === 'consent') return words.find(`${id}.${value.toLowerCase()}`) ?? value;
   if (id === 'screen') return `${value.replace('-', '–')} px`;
   return value;
 }
 
 export function dimensionName(words: Words, dimension: string): string {
+  if (dimension.startsWith(PROPERTY)) return words.t('dimension.property', { key: dimension.slice(PROPERTY.length) });
   return words.find(`dimension.${DIMENSIONS.get(dimension) ?? ''}`) ?? dimension;
 }
 

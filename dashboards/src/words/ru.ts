@@ -1,7 +1,9 @@
 /** Every text of the interface in Russian. */
 import type { Message, MessageKey } from './en';
+import { ruPage } from './ru-page';
 
 export const ru: Readonly<Record<MessageKey, Message>> = {
+  ...ruPage,
   'app.name': 'Метка',
   'app.skip': 'Перейти к числам',
   'app.menu': 'Меню',
@@ -117,7 +119,8 @@ export const ru: Readonly<Record<MessageKey, Message>> = {
   'graph.month': 'Месяцы',
   'graph.week_of': 'Неделя с {day}',
   'graph.so_far': 'пока',
-  'graph.hint': 'Стрелки двигают указатель по графику; выделите участок мышью, чтобы рассмотреть его.',
+  'graph.hint':
+    'Стрелки двигают указатель по графику; Enter, щелчок или выделение участка показывают его ближе.',
   'graph.time': 'Время',
   'graph.now': 'Этот период',
   'graph.before': 'Период сравнения',
@@ -190,16 +193,13 @@ export const ru: Readonly<Record<MessageKey, Message>> = {
   'filter.contains': 'содержит',
   'filter.contains_not': 'не содержит',
   'filter.or': 'или',
-  'filter.negate': 'Обратить фильтр: {filter}',
   'filter.remove': 'Убрать фильтр: {filter}',
   'filter.clear': 'Сбросить все',
-  'filter.add': 'Отобрать по «{value}»',
-  'filter.drop': 'Не отбирать по «{value}»',
 
   'value.direct': 'Прямые заходы',
   'value.none': 'Не указано',
   'value.unknown': 'Неизвестно',
-  'value.other': 'Прочие: слишком мало, чтобы показать',
+  'value.other': 'Прочее',
   'channel.direct': 'Прямые заходы',
   'channel.search': 'Поисковые системы',
   'channel.social': 'Социальные сети',

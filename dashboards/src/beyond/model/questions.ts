@@ -2,7 +2,7 @@
 import type { Asked, JourneysAsked } from '../../api/kept';
 import type { Query } from '../../api/types';
 import { addDays } from '../../model/calendar';
-import { dateRange, daysOf, type Now } from '../../model/period';
+import { dateRange, daysAt, type Now } from '../../model/period';
 import type { View } from '../../model/view';
 
 /** More goals than these are not shown. */
@@ -13,7 +13,7 @@ export const MAX_STEPS = 20;
 export const RETENTION_WEEKS: readonly number[] = [8, 12, 26];
 
 export function asked(view: View, now: Now): Asked {
-  return { site_id: view.site, date_range: dateRange(daysOf(view.period, now.today)), filters: view.filters };
+  return { site_id: view.site, date_range: dateRange(daysAt(view.period, now)), filters: view.filters };
 }
 
 /** `money`: a goal has a currency. */
