@@ -72,7 +72,7 @@ export function stateOf<T extends { readonly results: readonly unknown[] }>(load
 export function refusalOf({ t, find, format }: BeyondWords, meta: Guarded): string | null {
   const refused = meta.guard?.refused ?? null;
   if (refused === null) return null;
-  const text = find(`guard.${refused}`) ?? t('guard.other');
+  const text = find(`refused.${refused}`) ?? t('refused.other');
   return text.replace('{k}', format.number(meta.guard?.k ?? 0));
 }
 

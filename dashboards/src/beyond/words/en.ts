@@ -7,13 +7,13 @@ export const en = {
   'beyond.ask_owner': 'The owner of the site can make one in the settings.',
   'beyond.no_numbers': 'Nothing in this period.',
 
-  'guard.set_too_small': 'Fewer than {k} people fit this, so nothing is shown: nobody should be recognised by their visits.',
-  'guard.complement_too_small':
+  'refused.set_too_small': 'Fewer than {k} people fit this, so nothing is shown: nobody should be recognised by their visits.',
+  'refused.complement_too_small':
     'All but a few people fit this, so nothing is shown: the few would be recognised. Take a filter away.',
-  'guard.too_many_filters': 'With your role, at most three filters are answered at once.',
-  'guard.free_text': 'With your role, pages can be chosen, but not searched for by a part of their address.',
-  'guard.range': 'With your role, one calendar day, week or month can be looked at. Choose such a period above.',
-  'guard.other': 'This is not answered to your role.',
+  'refused.too_many_filters': 'With your role, at most three filters are answered at once.',
+  'refused.free_text': 'With your role, pages can be chosen, but not searched for by a part of their address.',
+  'refused.range': 'With your role, one calendar day, week or month can be looked at. Choose such a period above.',
+  'refused.other': 'This is not answered to your role.',
 
   'goals.title': 'Goals',
   'goals.goal': 'Goal',
