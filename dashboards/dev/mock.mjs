@@ -15,6 +15,7 @@ import { dirname, extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { guarded } from './guard.mjs';
 import { officer } from './officer.mjs';
+import { goalRows, goalShare, LINK, settings } from './settings.mjs';
 
 const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
@@ -229,7 +230,10 @@ async function route(request, response, url) {
     else if (!session) return answer(response, 401, { error: 'not signed in' });
     return answer(response, 200, session ?? {});
   }
-  if (!session) return answer(response, 401, { error: 'not signed in' });
+  // A shared link is a viewer of one site, and needs no session.
+  const link = request.headers['x-metka-link'];
+  if (link === undefined ? !session : link !== LINK.secret) return answer(response, 401, { error: 'not signed in' });
+  const principal = link === undefined ? session : { login: null, role: 'viewer', link: LINK };
   if (pathname === '/api/v1/account') {
     session = { login: (await json(request)).login, role: 'owner' };
     return answer(response, 200, session);
@@ -244,17 +248,12 @@ async function route(request, response, url) {
     if (slow > 0) await new Promise((done) => setTimeout(done, slow));
     return answer(response, 200, { answers: queries.map((each) => answerTo({ site_id, ...each })) });
   }
-  if (pathname === '/api/v1/settings' && method === 'GET') {
-    const notes = [
-      { id: 'n1', day: dayBefore(12), text: 'Запустили рекламу в Директе', by: 'owner' },
-      { id: 'n2', day: dayBefore(4), text: 'Новая страница цен', by: 'owner' },
-    ];
-    const kept = url.searchParams.get('site_id') === 'new' ? { ...SETTINGS, goals: [], segments: [] } : { ...SETTINGS, notes };
-    return answer(response, 200, { ...kept, min_group: 10, guarded: isGuarded, mail: false });
-  }
-  const office = officer(method, url, method === 'POST' ? await json(request) : null, session);
+  const body = method === 'POST' ? await json(request) : null;
+  const office = officer(method, url, body, principal);
   if (office) return answer(response, ...office);
-  if (pathname === '/api/v1/sites') return answer(response, 200, SITES);
+  const kept = settings(method, url, body, principal, request.headers.accept);
+  if (kept) return answer(response, ...kept);
+  if (pathname === '/api/v1/sites') return answer(response, 200, link === undefined ? SITES : SITES.slice(0, 1));
   if (pathname === '/api/v1/live') {
     const none = { visitors: 0, pages: [], sources: [] };
     return answer(response, 200, url.searchParams.get('site_id') === 'new' ? none : isGuarded ? guarded.live(LIVE) : LIVE);
@@ -325,6 +324,7 @@ function query(body) {
   if (dimension.startsWith('time:')) return series(body, range, dimension.slice(5), part);
 
   const total = sum(range) * part;
+  if (dimension === 'event:goal') return wrap(body, goalRows(body, total));
   const shares = Object.entries(SHARES[dimension] ?? {}).filter(([value]) =>
     filters.every(([operator, name, values]) => name !== dimension || matches(operator, value, values)),
   );
@@ -349,7 +349,7 @@ function matches(operator, value, values) {
 
 function shareOf([operator, dimension, values]) {
   if (dimension === 'segment') return 0.3;
-  if (dimension === 'event:goal') return 0.04 * values.length;
+  if (dimension === 'event:goal') return goalShare(values);
   const shares = Object.entries(SHARES[dimension] ?? {});
   const all = shares.reduce((sum, [, share]) => sum + share, 0);
   return (
@@ -479,6 +479,7 @@ async function json(request) {
 }
 
 function answer(response, status, body) {
-  response.writeHead(status, { 'Content-Type': 'application/json' });
-  response.end(status === 204 ? undefined : JSON.stringify(body));
+  const text = typeof body === 'string';
+  response.writeHead(status, { 'Content-Type': text ? 'text/csv' : 'application/json' });
+  response.end(status === 204 ? undefined : text ? body : JSON.stringify(body));
 }

@@ -1,18 +1,22 @@
 /**
  * Who is here decides what is shown: sign-in, the offer of an account after a
- * one-time code, the dashboard, or at `/officer` the officer's page. The address
- * stays, so that a link survives the sign-in.
+ * one-time code, the dashboard, or at an address of its own another page. The
+ * address stays, so that a link survives the sign-in. Who comes by a shared link
+ * needs no account.
  */
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { onSignedOut, session as fetchSession, signOut } from './api/client';
 import type { Session } from './api/types';
 import { forgetAnswers } from './load';
-import { OFFICER_PATH } from './model/roles';
+import { OFFICER_PATH, PAGE_PATHS, PEOPLE_PATH, SETTINGS_PATH } from './model/roles';
 import { Boundary } from './parts/boundary';
 import { Failure } from './parts/failure';
 import { Account } from './screens/account';
 import { Dashboard } from './screens/dashboard';
 import { OfficerDoor } from './screens/officer-door';
+import { PeopleDoor, SettingsDoor } from './screens/page-doors';
+import { ShareDoor } from './share/door';
+import { isShareAddress } from './share/shared';
 import { SignIn } from './screens/sign-in';
 import { initialLanguage, keepLanguage } from './settings';
 import { words, WordsContext, type Language } from './words/language';
@@ -22,6 +26,13 @@ type Stage =
   | { readonly at: 'failed'; readonly error: unknown }
   | { readonly at: 'sign-in' }
   | { readonly at: 'account' | 'dashboard'; readonly session: Session };
+
+/** What is shown at the addresses of their own. */
+const SCREENS = new Map([
+  [OFFICER_PATH, OfficerDoor],
+  [SETTINGS_PATH, SettingsDoor],
+  [PEOPLE_PATH, PeopleDoor],
+]);
 
 export function App() {
   const [language, setLanguage] = useState<Language>(initialLanguage);
@@ -37,7 +48,7 @@ export function App() {
     try {
       const session = await fetchSession();
       if (!session) return setStage({ at: 'sign-in' });
-      if (location.pathname !== '/' && location.pathname !== OFFICER_PATH) {
+      if (location.pathname !== '/' && !PAGE_PATHS.includes(location.pathname)) {
         history.replaceState(null, '', `/${location.search}`);
       }
       setStage({ at: fresh && session.login === null ? 'account' : 'dashboard', session });
@@ -51,10 +62,12 @@ export function App() {
     setStage({ at: 'sign-in' });
   }, []);
 
+  const byLink = isShareAddress(location.pathname);
   useEffect(() => {
+    if (byLink) return;
     onSignedOut(leave);
     void look(false);
-  }, [leave, look]);
+  }, [byLink, leave, look]);
 
   useEffect(() => {
     document.documentElement.lang = language;
@@ -82,7 +95,7 @@ export function App() {
           />
         );
       case 'dashboard': {
-        const Screen = location.pathname === OFFICER_PATH ? OfficerDoor : Dashboard;
+        const Screen = SCREENS.get(location.pathname) ?? Dashboard;
         return (
           <Screen
             session={stage.session}
@@ -101,7 +114,7 @@ export function App() {
 
   return (
     <WordsContext.Provider value={spoken}>
-      <Boundary>{screen()}</Boundary>
+      <Boundary>{byLink ? <ShareDoor onLanguage={chooseLanguage} /> : screen()}</Boundary>
     </WordsContext.Provider>
   );
 }

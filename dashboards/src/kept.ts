@@ -5,7 +5,7 @@ import type { SiteSettings } from './api/types';
 import { nameSegments } from './words/segments';
 
 /** The numbers do without it, where there is no answer. */
-export const NOTHING_KEPT: SiteSettings = { goals: [], segments: [], notes: [] };
+export const NOTHING_KEPT: SiteSettings = { goals: [], funnels: [], segments: [], notes: [] };
 
 /** Null until there is an answer. */
 export function useKept(site: string, refresh: number): SiteSettings | null {

@@ -87,6 +87,8 @@ pub static ROUTES: &[Route] = &[
     route!(GET "/login" Needs::Nothing, pages::dashboard),
     route!(GET "/officer" Needs::Nothing, pages::dashboard),
     route!(GET "/share/*" Needs::Nothing, share::page),
+    route!(GET "/settings" Needs::Nothing, pages::dashboard),
+    route!(GET "/people" Needs::Nothing, pages::dashboard),
     route!(GET "/assets/*" Needs::Nothing, pages::asset),
     route!(GET "/favicon.ico" Needs::Nothing, pages::asset),
     route!(GET "/favicon.svg" Needs::Nothing, pages::asset),

@@ -103,6 +103,8 @@ const OF_NO_SITE: &[&str] = &[
     "/login",
     "/officer",
     "/share/*",
+    "/settings",
+    "/people",
     "/assets/*",
     "/favicon.ico",
     "/favicon.svg",

@@ -149,13 +149,7 @@ export type Outcome =
   | { readonly status: number; readonly error: string };
 
 /** `GET /api/v1/settings?site_id=`: what people keep beside the numbers, as far as this page shows it. */
-export interface SiteSettings {
-  readonly goals: readonly { readonly id: string; readonly name: string }[];
-  readonly segments: readonly { readonly id: string; readonly name: string }[];
-  readonly notes: readonly Note[];
-  readonly min_group?: number;
-  readonly guarded?: boolean;
-}
+export type { Kept as SiteSettings } from './kept-types';
 
 /** A remark on a day of the graph. */
 export interface Note {

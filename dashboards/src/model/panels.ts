@@ -160,6 +160,8 @@ export function isOfVisits({ dimension }: Breakdown): boolean {
 export const DIMENSIONS: ReadonlyMap<string, string> = new Map([
   ...PANELS.flatMap((panel) => panel.breakdowns.map((each) => [each.dimension, each.id] as const)),
   ...DIMENSION_GROUPS.flatMap((group) => group.dimensions.map((each) => [each.dimension, each.id] as const)),
+  ['event:goal', 'goal'],
+  ['segment', 'segment'],
 ]);
 
 export function isDimension(text: string): boolean {

@@ -7,6 +7,20 @@ export const OFFICER_PATH = '/officer';
 /** Who may open it. */
 const OFFICE_ROLES: readonly string[] = ['officer', 'owner'];
 
+/** Where the settings of a site are: `/settings?site=X`. */
+export const SETTINGS_PATH = '/settings';
+
+/** Where people and tokens are. */
+export const PEOPLE_PATH = '/people';
+
+/** The pages with an address of their own, beside the dashboard at `/`. */
+export const PAGE_PATHS: readonly string[] = [OFFICER_PATH, SETTINGS_PATH, PEOPLE_PATH];
+
 export function mayOffice(session: Session): boolean {
   return OFFICE_ROLES.includes(session.role);
+}
+
+/** Goals, funnels, links, reports, people and tokens are the owner's. */
+export function mayManage(session: Session): boolean {
+  return session.role === 'owner';
 }

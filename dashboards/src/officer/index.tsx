@@ -11,6 +11,7 @@ import type { Session, Site } from '../api/types';
 import { Boundary } from '../parts/boundary';
 import { Icon, Mark } from '../parts/icons';
 import { Menu } from '../parts/menu';
+import { PageNav } from '../parts/page-nav';
 import type { Language } from '../words/language';
 import { Audit } from './audit';
 import { Disclosures } from './disclosures';
@@ -55,7 +56,7 @@ export function Officer(props: Props) {
   const zone = (sites.find((each) => each.id === site) ?? sites[0])?.timezone ?? 'UTC';
   return (
     <div class="office">
-      <a class="skip" href={writePlace(place.section, place.item)} onClick={focusMain}>
+      <a class="skip" href="#office-main" onClick={focusMain}>
         {t('office.skip')}
       </a>
       <header class="header">
@@ -65,6 +66,7 @@ export function Officer(props: Props) {
             <span class="brand-name">{t('app.name')}</span>
           </a>
           <p class="site-name office-name">{t('office.title')}</p>
+          <PageNav session={props.session} here="officer" />
           <span class="spring" />
           {sites.length > 1 && <SiteChoice sites={sites} site={site} onSite={choose} />}
           <Menu {...props} here="officer" />

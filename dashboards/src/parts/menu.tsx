@@ -1,10 +1,11 @@
 /** The menu of the header: who is signed in, language, appearance, the way out. */
 import { useState } from 'preact/hooks';
 import type { Session } from '../api/types';
-import { mayOffice, OFFICER_PATH } from '../model/roles';
+import { useShared } from '../share/shared';
 import { applyTheme, initialTheme, type Theme } from '../settings';
 import { LANGUAGES, useWords, type Language } from '../words/language';
 import { Icon } from './icons';
+import { PageItems, type PageName } from './page-nav';
 import { Popover } from './popover';
 
 const THEMES: readonly Theme[] = ['system', 'light', 'dark'];
@@ -29,20 +30,22 @@ interface Props {
   readonly onSecondFactor?: () => void;
   /** What the page can do beside showing itself, in their order. */
   readonly acts?: readonly Act[];
-  /** Which page it stands on: it links to the other one. */
-  readonly here?: 'dashboard' | 'officer';
+  /** Which page it stands on: it links to the others. */
+  readonly here?: PageName;
 }
 
 export function Menu(props: Props) {
-  const { session, onLanguage, onAccount, onSignOut, onOwnHit, onSecondFactor, acts = [], here = 'dashboard' } = props;
+  const { session, onLanguage, onAccount, onSignOut, onOwnHit, onSecondFactor, acts = [], here = 'numbers' } = props;
   const { t } = useWords();
+  // Who came by a link has no account, and nowhere else to go.
+  const shared = useShared();
   return (
     <Popover label={<Icon name="more" />} name={t('app.menu')} class="menu" align="end">
       {(close) => (
         <>
-          <p class="menu-who">
+          {!shared && <p class="menu-who">
             {session.login === null ? t('app.signed_in_by_code') : t('app.signed_in_as', { login: session.login })}
-          </p>
+          </p>}
           <LanguageChoice onLanguage={onLanguage} />
           <ThemeChoice />
           {acts.length > 0 && (
@@ -65,17 +68,8 @@ export function Menu(props: Props) {
               ))}
             </div>
           )}
-          <div class="menu-links">
-            {here === 'officer' && (
-              <a class="item" data-item data-to-numbers href="/">
-                {t('officer.back')}
-              </a>
-            )}
-            {here === 'dashboard' && mayOffice(session) && (
-              <a class="item" data-item data-to-officer href={OFFICER_PATH}>
-                {t('officer.link')}
-              </a>
-            )}
+          {!shared && <div class="menu-links">
+            <PageItems session={session} here={here} />
             {session.login === null && (
               <button type="button" data-item class="item" onClick={onAccount}>
                 {t('account.title')}
@@ -120,7 +114,7 @@ export function Menu(props: Props) {
             >
               {t('app.sign_out')}
             </button>
-          </div>
+          </div>}
         </>
       )}
     </Popover>

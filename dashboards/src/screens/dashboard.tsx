@@ -6,6 +6,8 @@
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { sites as fetchSites } from '../api/client';
 import type { Session, Site } from '../api/types';
+import { BeyondDoor } from '../beyond/door';
+import { KeepDoor } from '../beyond/keep-door';
 import { exportAll } from '../export-all';
 import { NOTHING_KEPT, useKept } from '../kept';
 import { useAnswer } from '../load';
@@ -16,7 +18,6 @@ import { daysAt, intervalsOf, shifted, type Now } from '../model/period';
 import { intervalOf, totalsQuery } from '../model/questions';
 import type { Shortcut } from '../model/shortcuts';
 import { fitted, isOfGoal, withToggled, type View } from '../model/view';
-import { Below } from '../panels/below';
 import { BreakdownPanel } from '../panels/breakdown';
 import { FirstVisit } from '../panels/first-visit';
 import { Headline } from '../panels/headline';
@@ -36,6 +37,7 @@ import { saveFile } from '../parts/save';
 import { ShortcutsDialog, useShortcuts } from '../parts/shortcuts';
 import { Working } from '../parts/working';
 import { filterParts } from '../words/labels';
+import { useShared } from '../share/shared';
 import { useWords, type Language } from '../words/language';
 import { SecondFactorDoor } from './second-factor-door';
 
@@ -125,13 +127,24 @@ function SiteDashboard({ sites, site, address, session, onLanguage, onAccount, o
   const [open, setOpen] = useState<Open>(null);
   const [live, setLive] = useState(0);
   const [exportFailed, setExportFailed] = useState(false);
-  const found = useKept(site.id, refresh);
+  const [changes, setChanges] = useState(0);
+  const found = useKept(site.id, refresh + changes);
+  const keptAll = useMemo(
+    () => ({
+      state: found ? ('ready' as const) : ('loading' as const),
+      answer: found,
+      error: null,
+      again: () => setChanges((count) => count + 1),
+    }),
+    [found],
+  );
   const kept = found ?? NOTHING_KEPT;
   // Whether a site guards its numbers is said with its settings: a viewer asks nothing before that.
   const viewer = session.guarded ?? session.role === 'viewer';
   const guarded = viewer && kept.guarded !== false;
   const known = !viewer || found !== null;
   const mayMark = SEES_MARKED.includes(session.role);
+  const shared = useShared();
   const now = useMemo<Now>(() => {
     const [today, time] = wallClock(refreshed, site.timezone);
     return { today, time, timezone: site.timezone, guarded };
@@ -236,6 +249,15 @@ function SiteDashboard({ sites, site, address, session, onLanguage, onAccount, o
             onPeriod={onPeriod}
             onCompare={(compare, weekdays) => onView({ ...view, compare, weekdays })}
           />
+          <KeepDoor
+            site={site.id}
+            session={session}
+            kept={keptAll}
+            filters={view.filters}
+            today={now.today}
+            shared={shared}
+            onFilters={(filters) => onView({ ...view, filters })}
+          />
           <Menu
             session={session}
             acts={acts}
@@ -292,7 +314,15 @@ function SiteDashboard({ sites, site, address, session, onLanguage, onAccount, o
                   />
                 ))}
               </div>
-              <Below site={site} session={session} view={view} now={now} refresh={refresh} onView={onView} />
+              <BeyondDoor
+                site={site}
+                session={session}
+                view={view}
+                now={now}
+                refresh={refresh}
+                kept={keptAll}
+                onView={onView}
+              />
             </>
           )}
         </FirstVisit>
@@ -339,7 +369,7 @@ function PrintHead({ site, view, now }: { readonly site: Site; readonly view: Vi
 function Brand() {
   const { t } = useWords();
   return (
-    <a class="brand" href="/" aria-label={t('app.name')}>
+    <a class="brand" href={useShared() ? location.pathname : '/'} aria-label={t('app.name')}>
       <Mark />
       <span class="brand-name">{t('app.name')}</span>
     </a>

@@ -270,6 +270,14 @@ export const en = {
   'footer.geo': 'Places:',
   'footer.zone': 'Times are in {zone}.',
   'footer.marked': 'Count bots and junk too',
+
+  'dimension.goal': 'Goal',
+  'dimension.segment': 'Segment',
+  'nav.label': 'Pages',
+  'nav.numbers': 'Numbers',
+  'nav.settings': 'Settings',
+  'nav.people': 'People and tokens',
+  'nav.officer': 'Privacy office',
 } as const satisfies Record<string, Message>;
 
 export type MessageKey = keyof typeof en;

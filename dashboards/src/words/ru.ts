@@ -284,4 +284,12 @@ export const ru: Readonly<Record<MessageKey, Message>> = {
   'footer.geo': 'География:',
   'footer.zone': 'Время: {zone}.',
   'footer.marked': 'Считать и роботов с мусором',
+
+  'dimension.goal': 'Цель',
+  'dimension.segment': 'Сегмент',
+  'nav.label': 'Страницы',
+  'nav.numbers': 'Статистика',
+  'nav.settings': 'Настройки',
+  'nav.people': 'Люди и токены',
+  'nav.officer': 'Кабинет ответственного',
 };

@@ -24,7 +24,7 @@ export type Typed = Readonly<Record<string, string>>;
 /** Which field is wrong, and the key of the sentence that says why. */
 export class FormProblem extends Error {
   readonly field: string;
-  readonly key: 'form.empty' | 'form.order' | 'form.long' | 'form.fields' | 'form.moment';
+  readonly key: 'form.empty' | 'form.order' | 'form.long' | 'form.fields' | 'form.moment' | 'form.steps' | 'form.address';
 
   constructor(field: string, key: FormProblem['key']) {
     super(`${field}: ${key}`);

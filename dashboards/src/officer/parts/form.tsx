@@ -24,9 +24,13 @@ interface FieldProps {
 interface TextProps extends FieldProps {
   readonly type?: 'text' | 'password' | 'date' | 'datetime-local' | 'number';
   readonly autocomplete?: string;
+  /** The fewest characters. */
+  readonly least?: number;
   readonly inputmode?: 'numeric';
   readonly min?: string;
   readonly max?: string;
+  /** What may be meant: a value, or a value with its name. */
+  readonly known?: readonly (readonly [value: string, name?: string])[] | undefined;
   readonly onValue?: (value: string) => void;
 }
 
@@ -42,10 +46,12 @@ export function Text(props: TextProps) {
         type={type as 'text'}
         defaultValue={value}
         required={required}
+        minLength={props.least}
         maxLength={most}
         min={props.min}
         max={props.max}
         inputMode={props.inputmode}
+        list={props.known ? `${ids.field}-known` : undefined}
         autocomplete={props.autocomplete ?? 'off'}
         autocapitalize="none"
         spellcheck={type === 'text' && !secret}
@@ -57,6 +63,15 @@ export function Text(props: TextProps) {
           props.onValue?.(event.currentTarget.value);
         }}
       />
+      {props.known && (
+        <datalist id={`${ids.field}-known`}>
+          {props.known.map(([each, text]) => (
+            <option key={each} value={each}>
+              {text}
+            </option>
+          ))}
+        </datalist>
+      )}
     </Labelled>
   );
 }

@@ -31,6 +31,8 @@ export const en = {
   'form.long': 'This is more than can be asked at once. Split it.',
   'form.fields': 'Choose at least one field.',
   'form.moment': 'This is not a date and time.',
+  'form.steps': 'A funnel has at least two steps.',
+  'form.address': 'One of these is not an e-mail address.',
   'form.refused': '{sentence} It says: {detail}',
 
   'span.days': { one: '{number} day', other: '{number} days' },

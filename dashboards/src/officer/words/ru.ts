@@ -37,6 +37,8 @@ export const ru: Readonly<Record<OfficeKey, Message>> = {
   'form.long': 'За один раз столько спросить нельзя. Разделите список.',
   'form.fields': 'Выберите хотя бы одно поле.',
   'form.moment': 'Это не дата и время.',
+  'form.steps': 'В воронке должно быть не меньше двух шагов.',
+  'form.address': 'Среди адресов есть неверный.',
   'form.refused': '{sentence} Ответ сервера: {detail}',
 
   'span.days': { one: '{number} день', few: '{number} дня', many: '{number} дней', other: '{number} дня' },
