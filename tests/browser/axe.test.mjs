@@ -159,7 +159,7 @@ const HITS = [
   hit({ k: 'ad_click', ad: 'banner-1' }),
 ];
 const send = (request, hits) =>
-  request.post(`${metka.collector}/event`, { headers: { 'content-type': 'text/plain', 'user-agent': agent() }, data: JSON.stringify(hits) });
+  request.post(`${metka.collector}/event`, { timeout: BUSY, headers: { 'content-type': 'text/plain', 'user-agent': agent() }, data: JSON.stringify(hits) });
 
 async function history() {
   const context = await browser.newContext({ userAgent: agent() });
@@ -191,12 +191,15 @@ async function papers() {
   await history();
 }
 
+/** Nothing is under way, and nothing failed: storage that is busy may ask to be asked again. */
 const loaded = page =>
-  until('the page to be loaded', () =>
-    page.evaluate(() => {
-      const parts = [...document.querySelectorAll('[data-region], [data-tab-content], [data-list]')];
-      return parts.length > 0 && !parts.some(part => part.dataset.state === 'loading');
-    }),
+  until(
+    'the page to be loaded',
+    async () => {
+      const states = await page.evaluate(() => [...document.querySelectorAll('[data-region], [data-tab-content], [data-list]')].map(part => part.dataset.state));
+      if (states.includes('failed')) await page.reload();
+      return states.length > 0 && !states.includes('loading') && !states.includes('failed');
+    },
     BUSY,
   );
 
@@ -256,8 +259,8 @@ for (const language of Object.keys(LANGUAGES))
         await page.setViewportSize(look.size);
         const lines = await found(page);
         runs += 1;
-        if (!ours) lines.forEach(line => console.log(`not ours: ${name}, ${look.name}: ${line}`));
-        else wrong.push(...lines.map(line => `${name}, ${look.name}: ${line}`));
+        lines.forEach(line => console.log(`${ours ? '' : 'not ours: '}${name}, ${look.name}: ${line}`));
+        if (ours) wrong.push(...lines.map(line => `${name}, ${look.name}: ${line}`));
       }
       if (!who) await page.context().close();
     }

@@ -122,7 +122,7 @@ async function send(payload, index) {
 
 /** A browser looks at a page and sends payloads; returns its cookie. */
 async function visit(context, numbers) {
-  const send = data => context.request.post(`${metka.collector}/event`, { headers: { 'content-type': 'text/plain', 'user-agent': agent('') }, data: JSON.stringify(data) });
+  const send = data => context.request.post(`${metka.collector}/event`, { timeout: HISTORY, headers: { 'content-type': 'text/plain', 'user-agent': agent('') }, data: JSON.stringify(data) });
   await send([{ s: SITE, u: 'http://127.0.0.1/', k: 'pageview' }]);
   for (const number of numbers) await send(hits(PAYLOADS[number]));
   await metka.settled(SITE);
@@ -156,12 +156,15 @@ async function checked(page, where) {
   return known.size;
 }
 
+/** Nothing is under way, and nothing failed: storage that is busy may ask to be asked again. */
 const loaded = page =>
-  until('the page to be loaded', () =>
-    page.evaluate(() => {
-      const parts = [...document.querySelectorAll('[data-region], [data-tab-content], [data-list]')];
-      return parts.length > 0 && !parts.some(part => part.dataset.state === 'loading');
-    }),
+  until(
+    'the page to be loaded',
+    async () => {
+      const states = await page.evaluate(() => [...document.querySelectorAll('[data-region], [data-tab-content], [data-list]')].map(part => part.dataset.state));
+      if (states.includes('failed')) await page.reload();
+      return states.length > 0 && !states.includes('loading') && !states.includes('failed');
+    },
     HISTORY,
   );
 
