@@ -56,6 +56,8 @@ const DIMENSIONS = [
 let metka, browser, token, described;
 /** Why hits were refused, with counts. */
 const reasons = {};
+/** Addresses of shared links. */
+const shared = [];
 /** Numbers of the payloads that were seen as text, by where. */
 const seen = new Map();
 
@@ -157,13 +159,13 @@ async function checked(page, where) {
 }
 
 /** Nothing is under way, and nothing failed: storage that is busy may ask to be asked again. */
-const loaded = page =>
+const loaded = (page, least = 1) =>
   until(
     'the page to be loaded',
     async () => {
       const states = await page.evaluate(() => [...document.querySelectorAll('[data-region], [data-tab-content], [data-list]')].map(part => part.dataset.state));
       if (states.includes('failed')) await page.reload();
-      return states.length > 0 && !states.includes('loading') && !states.includes('failed');
+      return states.length >= least && !states.includes('loading') && !states.includes('failed');
     },
     HISTORY,
   );
@@ -254,7 +256,7 @@ test('what people write is stored: requests, disclosures, incidents, an act', as
     await put({ funnel: { name: text, steps: [goal.id] } });
     await put({ segment: { name: text, filters: [['is', 'visit:source', [text]]] } });
     await put({ note: { day: from.slice(0, 10), text } });
-    await put({ link: { name: text, expires: null, filters: [['is', 'visit:source', [text]]] } });
+    shared.push((await put({ link: { name: text, expires: null, filters: [['is', 'visit:source', [text]]] } })).url);
   }
 });
 
@@ -368,6 +370,20 @@ for (const language of Object.keys(LANGUAGES)) {
     for (const path of [`/api/v1/policy?site_id=${SITE}&format=html&language=${language}`, '/debug/hit', `/api/v1/requests?site_id=${SITE}`, '/openapi.json', '/nowhere', '/demo/']) {
       await page.goto(metka.web + path);
       await checked(page, `web ${path}`);
+    }
+    // Every page that the server describes, those that are not named above with them.
+    const pages = Object.entries(described.paths).filter(([, { get }]) => get?.responses['200']?.content?.['text/html']).map(([path]) => path);
+    assert.ok(pages.includes('/') && pages.includes('/officer'), pages.join());
+    for (const path of pages) {
+      await page.goto(`${metka.web}${path}?site=${SITE}`);
+      await page.locator('main, form').first().waitFor();
+      await loaded(page, 0);
+      await checked(page, `web ${path} ${language}`);
+    }
+    for (const url of shared) {
+      await page.goto(url);
+      await loaded(page);
+      await checked(page, `shared link ${language}`);
     }
     for (const number of CHOSEN) {
       await page.goto(`${metka.web}/api/v1/requests/${encodeURIComponent(PAYLOADS[number])}`);
