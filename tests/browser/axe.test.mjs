@@ -226,7 +226,9 @@ async function someone(who, language) {
 async function found(page) {
   await page.evaluate(AXE);
   const { violations, passes } = await page.evaluate(tags => globalThis.axe.run(document, { runOnly: { type: 'tag', values: tags } }), TAGS);
-  assert.ok(passes.length >= 3, `axe found only ${passes.length} rules to apply`);
+  // A page that is not there yet passes nothing.
+  const applied = passes.map(({ id }) => id);
+  assert.ok(applied.includes('document-title') && applied.length >= 2, `rules that axe applied to ${page.url()}: ${applied}`);
   return violations.flatMap(({ id, impact, nodes }) =>
     nodes.map(({ target, html, failureSummary }) => `${id} (${impact}): ${target.join(' ')}: ${html.slice(0, 160)} | ${failureSummary.replace(/\s+/g, ' ').slice(0, 240)}`),
   );
@@ -234,9 +236,9 @@ async function found(page) {
 
 test('axe reports what is wrong with a page that is', async () => {
   const page = await (await browser.newContext()).newPage();
-  await page.setContent('<html><body><img src="x"><p style="color:#ccc;background:#fff">faint</p><input><button></button></body></html>');
+  await page.setContent('<html><head><title>wrong</title></head><body><img src="x"><p style="color:#ccc;background:#fff">faint</p><input><button></button></body></html>');
   const rules = new Set((await found(page)).map(line => line.split(' ')[0]));
-  for (const rule of ['image-alt', 'color-contrast', 'label', 'button-name', 'html-has-lang', 'document-title']) assert.ok(rules.has(rule), rule);
+  for (const rule of ['image-alt', 'color-contrast', 'label', 'button-name', 'html-has-lang']) assert.ok(rules.has(rule), rule);
   await page.context().close();
 });
 
@@ -249,6 +251,7 @@ for (const language of Object.keys(LANGUAGES))
       // Who opted out is another one afterwards.
       if (!people.has(who) || !who) people.set(who, await someone(who, language));
       const page = people.get(who);
+      const before = wrong.length;
       await page.setViewportSize(LOOKS[0].size);
       await page.emulateMedia({ colorScheme: LOOKS[0].colorScheme });
       await open(page, language);
@@ -262,6 +265,7 @@ for (const language of Object.keys(LANGUAGES))
         lines.forEach(line => console.log(`${ours ? '' : 'not ours: '}${name}, ${look.name}: ${line}`));
         if (ours) wrong.push(...lines.map(line => `${name}, ${look.name}: ${line}`));
       }
+      console.log(`${name}: ${wrong.length - before} violations in ${LOOKS.length} looks`);
       if (!who) await page.context().close();
     }
     for (const page of people.values()) await page.context().close();
