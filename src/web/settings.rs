@@ -44,7 +44,12 @@ fn told(asked: &Asked) -> Result<Answer, Box<Answer>> {
     let settings = asked.state.settings.read(&site.id).map_err(of_settings)?;
     let principal = asked.principal();
     let mut told = settings.told();
-    if let Credential::Link { .. } = principal.by {
+    if let Credential::Link { id, .. } = &principal.by {
+        // What the page says of itself: by whose leave, until when, about what.
+        let link = settings.links.iter().find(|link| link.id == *id);
+        told["link"] = json!(link.map(|link| json!({
+            "name": link.name, "expires": link.expires, "filters": link.filters,
+        })));
         for list in ["segments", "notes"] {
             let things = told[list].as_array_mut().into_iter().flatten();
             things.filter_map(Value::as_object_mut).for_each(|thing| drop(thing.remove("by")));

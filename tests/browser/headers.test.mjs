@@ -18,7 +18,7 @@ const HISTORY = 180_000;
 
 let metka, browser;
 before(async () => {
-  metka = await Metka.start({ site: 'clinic' });
+  metka = await Metka.start({ site: 'clinic', demo: true });
   metka.run(['user', 'add', 'olga', '--role', 'owner', '--password-stdin'], `${PASSWORD}\n`);
   const token = metka.token();
   const month = { site_id: 'demo', metrics: ['pageviews'], date_range: '30d' };

@@ -35,7 +35,7 @@ const strange = [];
 before(async () => {
   mkdirSync(OUTPUT, { recursive: true });
   start = new Date();
-  metka = await Metka.start({ site: SITE, more: '[enrich]\ncontradictions = "mark"\n' });
+  metka = await Metka.start({ site: SITE, demo: true, more: '[enrich]\ncontradictions = "mark"\n' });
   token = metka.token();
   clinic = await serveClinic({ collector: metka.collector, site: SITE });
   browser = await launch();

@@ -18,7 +18,7 @@ import { useShare } from './words';
 import './share.css';
 
 /** A link is a viewer of its site. */
-const GUEST: Session = { login: null, role: 'viewer' };
+const GUEST: Session = { login: null, role: 'viewer', guarded: true };
 
 type Stage =
   | { readonly at: 'asking' | 'gone' }

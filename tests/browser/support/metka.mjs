@@ -18,8 +18,11 @@ export class Metka {
   #process;
   #log = [];
 
-  /** Starts `metka serve --demo` with one more site, whose hosts are this machine, and what `more` adds to the configuration. */
-  static async start({ site, more = '' }) {
+  /**
+   * Starts `metka serve` with a site whose hosts are this machine, and what `more` and `collect` add to the configuration;
+   * with `demo` also the demo clinic, whose months of visitors take a while to load.
+   */
+  static async start({ site, more = '', collect = '', demo = false }) {
     if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: run make build, or name it in METKA_BIN`);
     const metka = new Metka();
     metka.dir = mkdtempSync(join(tmpdir(), 'metka-browser-'));
@@ -28,7 +31,7 @@ export class Metka {
       metka.config,
       `[collect]
 listen = "127.0.0.1:0"
-[web]
+${collect}[web]
 listen = "127.0.0.1:0"
 [ship]
 interval = "200ms"
@@ -40,7 +43,7 @@ timezone = "Europe/Moscow"
 min_group = 0
 ${more}`,
     );
-    metka.#process = spawn(BINARY, metka.#options('serve', '--demo'), { env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe'] });
+    metka.#process = spawn(BINARY, metka.#options('serve', ...(demo ? ['--demo'] : [])), { env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe'] });
     metka.#process.stdout.on('data', data => metka.#log.push(String(data)));
     metka.#process.stderr.on('data', data => metka.#log.push(String(data)));
     metka.ended = new Promise(done => metka.#process.once('exit', (code, signal) => done(code ?? signal)));
@@ -50,7 +53,7 @@ ${more}`,
     early.catch(() => {});
     const line = name => new RegExp(`^${name} +(http://\\S+?)/?$`, 'm').exec(metka.log)?.[1];
     try {
-      const addresses = () => line('dashboard') && line('collector') && line('demo');
+      const addresses = () => line('dashboard') && line('collector') && (!demo || line('demo'));
       await Promise.race([early, until('the addresses that serve prints', addresses, START)]);
       metka.web = line('dashboard');
       metka.collector = line('collector');
@@ -92,11 +95,11 @@ ${more}`,
   }
 
   /** What became of a site's hits, once storage has all that were kept. */
-  settled(site) {
+  settled(site, patience) {
     return until(`storage to have the hits of ${site}`, () => {
       const counts = JSON.parse(this.run(['status', '--json'])).sites[site];
       return counts.waiting === 0 && counts.in_flight === 0 && counts;
-    });
+    }, patience);
   }
 
   /** Rows of a question put to the engine itself, past every API. */

@@ -1,7 +1,7 @@
 // Waiting for conditions, never for time.
 
 /** Far above what a slow machine needs, so that only a fault reaches it. */
-const PATIENCE = 30_000;
+const PATIENCE = 120_000;
 const STEP = 25;
 
 /** Waits until `condition` gives something true, and returns that; else says what it waited for. */
