@@ -64,6 +64,7 @@ pub mod disclosure;
 pub mod engine;
 pub mod enrich;
 pub mod event;
+pub mod guard;
 pub mod headers;
 pub mod html;
 pub mod identify;

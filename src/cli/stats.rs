@@ -11,6 +11,7 @@ use super::storage;
 use crate::config::Config;
 use crate::control;
 use crate::demo;
+use crate::guard::Asker;
 use crate::serve::Questions;
 use crate::web::running::ArchiveError;
 
@@ -22,28 +23,41 @@ pub struct StatsArgs {
     /// A file with a question in the form of POST /api/v2/query; - is standard input
     #[arg(value_name = "QUERY.json")]
     question: PathBuf,
+    /// As whom: viewer sees what the guard of small counts leaves; without this, numbers are exact
+    #[arg(long = "as", value_name = "ROLE")]
+    as_role: Option<As>,
+}
+
+/// Who is not shown exact numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum As {
+    Viewer,
 }
 
 pub fn run(args: &StatsArgs, context: &Context) -> Outcome {
     let question = read(args)?;
     let config = context.config()?;
+    let (path, asker) = match args.as_role {
+        Some(As::Viewer) => ("/stats?as=viewer", Asker::Guarded),
+        None => ("/stats", Asker::Exact),
+    };
     let answer = context.block_on(async {
         match context.server(&config)? {
-            Some(server) => Ok(server.call(Method::POST, "/stats", Some(&question)).await?),
-            None => offline(&config, &question).await,
+            Some(server) => Ok(server.call(Method::POST, path, Some(&question)).await?),
+            None => offline(&config, &question, asker).await,
         }
     })?;
     let lines = serde_json::to_string_pretty(&answer).map_err(Failure::failed)?;
     context.print(&answer, [lines])
 }
 
-async fn offline(config: &Config, question: &Value) -> Result<Value, Failure> {
+async fn offline(config: &Config, question: &Value, asker: Asker) -> Result<Value, Failure> {
     let opened = storage::open(config).await?;
     let archive = Questions(opened.storage.clone());
     let mut config = config.clone();
     // The demo's rows may be there from an earlier serve --demo.
     demo::add_site(&mut config);
-    let answer = control::ask(&archive, &config, question, jiff::Timestamp::now()).await;
+    let answer = control::ask(&archive, &config, question, jiff::Timestamp::now(), asker).await;
     opened.close().await;
     answer.map_err(|error| match error {
         ArchiveError::Question(_) => Failure::usage(error),

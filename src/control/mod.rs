@@ -5,7 +5,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /status` | what `metka status --json` prints |
-//! | `POST /stats` | a stats question, as `/api/v2/query` answers it |
+//! | `POST /stats` | a stats question, as `/api/v2/query` answers it; with `?as=viewer`, as it answers a viewer |
 //! | `POST /reload` | configuration and geo data are read again: `{"changed":[…]}` |
 //! | `POST /flush` | returns once storage has all that waited when it was asked |
 //! | `POST /spool/replay` | `{"id": HEX or null}`: dead letters are sent again: `{"replayed":n,"dead":[…]}` |
@@ -46,6 +46,7 @@ use tokio::sync::Semaphore;
 
 use crate::audit::{Action, Actor, Entry, legible};
 use crate::count::SiteCounts;
+use crate::guard::Asker;
 use crate::retention::Mode;
 use crate::spool::Backlog;
 use crate::subject::SubjectError;
@@ -125,7 +126,10 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
     let done = match (&parts.method, parts.uri.path()) {
         (&Method::GET, "/status") => Ok(status(state)),
         (&Method::POST, "/stats") => match read(body).await {
-            Ok(question) => stats(state, &question).await,
+            Ok(question) => match asker(parts.uri.query()) {
+                Ok(asker) => stats(state, &question, asker).await,
+                Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+            },
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
         (&Method::POST, "/reload") => match note(Action::ConfigurationReloaded, None).await {
@@ -254,10 +258,19 @@ pub fn described(
     json!({ "sites": sites, "backlog": backlog, "engine": engine, "jobs": jobs })
 }
 
-async fn stats(state: &State, question: &Value) -> Result<Value, (StatusCode, String)> {
+/// As whom a stats question is put: who may open the socket sees exact numbers.
+fn asker(query: Option<&str>) -> Result<Asker, String> {
+    match query {
+        None => Ok(Asker::Exact),
+        Some("as=viewer") => Ok(Asker::Guarded),
+        Some(other) => Err(format!("{other:?}: expected as=viewer or nothing")),
+    }
+}
+
+async fn stats(state: &State, question: &Value, asker: Asker) -> Result<Value, (StatusCode, String)> {
     let archive = state.archive().ok_or_else(not_ready)?;
     let config = state.config.load_full();
-    ask(&**archive, &config, question, state.timestamp()).await.map_err(refused)
+    ask(&**archive, &config, question, state.timestamp(), asker).await.map_err(refused)
 }
 
 /// Puts a stats question about any configured site.
@@ -266,6 +279,7 @@ pub async fn ask(
     config: &crate::config::Config,
     question: &Value,
     now: jiff::Timestamp,
+    asker: Asker,
 ) -> Result<Value, ArchiveError> {
     let id = question.get("site_id").and_then(Value::as_str);
     let id =
@@ -273,7 +287,7 @@ pub async fn ask(
     let site = config
         .site(id)
         .ok_or_else(|| ArchiveError::Question(vec![format!("#/site_id: no site {id:?} is configured")]))?;
-    archive.query(site, question, now).await
+    archive.query(site, question, now, asker).await
 }
 
 async fn policy(state: &State, only: Option<&str>) -> Result<Value, (StatusCode, String)> {

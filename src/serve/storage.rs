@@ -13,7 +13,9 @@ use tokio::task::JoinHandle;
 
 use crate::config::{self, Config, Site};
 use crate::engine::{State as EngineState, Supervisor};
-use crate::query::{self, QueryError};
+use crate::guard::{self, Asker};
+use crate::query::QueryError;
+use crate::settings::Settings;
 use crate::ship::{self, Found, ShipMetrics, Sink, SinkError};
 use crate::spool::{Batch, Outlet, Unverified};
 use crate::store::{self, Endpoint, StorageError, migrate};
@@ -257,12 +259,20 @@ impl Archive for Questions {
         site: &'a Site,
         question: &'a Value,
         now: jiff::Timestamp,
+        asker: Asker,
     ) -> Answering<'a, Result<Value, ArchiveError>> {
-        Box::pin(async move { Ok(query::run(&self.0, site, question, now).await?) })
+        Box::pin(
+            async move { Ok(guard::query(&self.0, site, &Settings::default(), question, now, asker).await?) },
+        )
     }
 
-    fn live<'a>(&'a self, site: &'a Site, now: jiff::Timestamp) -> Answering<'a, Result<u64, ArchiveError>> {
-        Box::pin(async move { Ok(query::live(&self.0, site, now).await?) })
+    fn live<'a>(
+        &'a self,
+        site: &'a Site,
+        now: jiff::Timestamp,
+        asker: Asker,
+    ) -> Answering<'a, Result<Value, ArchiveError>> {
+        Box::pin(async move { Ok(guard::live(&self.0, site, now, asker).await?) })
     }
 
     fn refusals<'a>(

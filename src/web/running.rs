@@ -15,6 +15,7 @@ use crate::audit::Actor;
 use crate::config::Site;
 use crate::disclosure::{self, DisclosureError};
 use crate::enrich::Attribution;
+use crate::guard::Asker;
 use crate::incident::{self, IncidentError};
 use crate::policy::Report;
 use crate::retention::Mode;
@@ -28,15 +29,21 @@ pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Storage, once it is there.
 pub trait Archive: Send + Sync {
-    /// Answers a stats question about one site.
+    /// Answers a stats question about one site, as `asker` may see it.
     fn query<'a>(
         &'a self,
         site: &'a Site,
         question: &'a Value,
         now: jiff::Timestamp,
+        asker: Asker,
     ) -> Answering<'a, Result<Value, ArchiveError>>;
-    /// How many persons were there in the last five minutes.
-    fn live<'a>(&'a self, site: &'a Site, now: jiff::Timestamp) -> Answering<'a, Result<u64, ArchiveError>>;
+    /// How many persons were there in the last five minutes: `{"visitors":n}`.
+    fn live<'a>(
+        &'a self,
+        site: &'a Site,
+        now: jiff::Timestamp,
+        asker: Asker,
+    ) -> Answering<'a, Result<Value, ArchiveError>>;
     /// How many hits were refused on a site (empty: on none that is known), by hour
     /// and reason.
     fn refusals<'a>(

@@ -40,7 +40,7 @@ pub async fn query(asked: Asked) -> Answer {
         );
     }
     let Some(archive) = asked.state.archive() else { return not_ready() };
-    let question = archive.query(site, &asked.body, asked.state.timestamp());
+    let question = archive.query(site, &asked.body, asked.state.timestamp(), asked.principal().role.asker());
     match in_turn(&asked.state, question).await {
         Ok(value) => answer::json(StatusCode::OK, &value),
         Err(refused) => refused,
@@ -56,8 +56,9 @@ pub async fn live(asked: Asked) -> Answer {
         return answer::unauthorized();
     };
     let Some(archive) = asked.state.archive() else { return not_ready() };
-    match in_turn(&asked.state, archive.live(site, asked.state.timestamp())).await {
-        Ok(visitors) => answer::json(StatusCode::OK, &json!({ "visitors": visitors })),
+    let question = archive.live(site, asked.state.timestamp(), asked.principal().role.asker());
+    match in_turn(&asked.state, question).await {
+        Ok(value) => answer::json(StatusCode::OK, &value),
         Err(refused) => refused,
     }
 }

@@ -37,7 +37,7 @@ async fn the_first_owner_signs_in_with_the_code_and_chooses_a_password() {
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
     assert_eq!(
         reply.json(),
-        json!({ "login": null, "role": "owner", "needs_password": true, "totp": false })
+        json!({ "login": null, "role": "owner", "guarded": false, "needs_password": true, "totp": false })
     );
     assert!(!path.exists());
     let again = server.post("/api/v1/session", &[], &json!({ "code": code.trim() })).await;
@@ -55,7 +55,7 @@ async fn the_first_owner_signs_in_with_the_code_and_chooses_a_password() {
         .await;
     assert_eq!(
         chosen.json(),
-        json!({ "login": "olga", "role": "owner", "needs_password": false, "totp": false })
+        json!({ "login": "olga", "role": "owner", "guarded": false, "needs_password": false, "totp": false })
     );
     assert_ne!(chosen.cookie(), cookie);
     assert_eq!(server.get("/api/v1/session", &[("cookie", &cookie)]).await.status, StatusCode::UNAUTHORIZED);
@@ -434,6 +434,9 @@ async fn questions_reach_storage_and_its_mistakes_come_back_line_by_line() {
         assert!(reply.json()["error"].is_string());
     }
     let live = server.get("/api/v1/live?site_id=clinic", &headers).await;
+    assert_eq!(live.json(), json!({ "visitors": "<10" }), "a viewer's numbers are guarded");
+    let owner = bearer(&server.token(Role::Owner, None));
+    let live = server.get("/api/v1/live?site_id=clinic", &[("authorization", &owner)]).await;
     assert_eq!(live.json(), json!({ "visitors": 3 }));
 }
 

@@ -14,6 +14,7 @@ use metka::audit::Trail;
 use metka::config::{Config, Keys, Site};
 use metka::count::Counters;
 use metka::enrich::Attribution;
+use metka::guard::Asker;
 use metka::privacy::keys::KeyRing;
 use metka::spool::Backlog;
 use metka::web::people::Roster;
@@ -175,6 +176,7 @@ impl Archive for Echo {
         site: &'a Site,
         question: &'a Value,
         _: jiff::Timestamp,
+        _: Asker,
     ) -> Answering<'a, Result<Value, ArchiveError>> {
         Box::pin(async move {
             match question["metrics"].as_array() {
@@ -186,8 +188,18 @@ impl Archive for Echo {
         })
     }
 
-    fn live<'a>(&'a self, _: &'a Site, _: jiff::Timestamp) -> Answering<'a, Result<u64, ArchiveError>> {
-        Box::pin(async { Ok(3) })
+    fn live<'a>(
+        &'a self,
+        _: &'a Site,
+        _: jiff::Timestamp,
+        asker: Asker,
+    ) -> Answering<'a, Result<Value, ArchiveError>> {
+        Box::pin(async move {
+            Ok(match asker {
+                Asker::Exact => json!({ "visitors": 3 }),
+                Asker::Guarded => json!({ "visitors": "<10" }),
+            })
+        })
     }
 
     fn refusals<'a>(
