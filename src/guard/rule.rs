@@ -22,8 +22,6 @@ pub enum Rule {
     Range,
     /// Days, weeks and months are looked at together.
     Calendar,
-    /// No more than so many filters.
-    Filters,
     /// No free text.
     FreeText,
     /// Counts are rounded.
@@ -62,7 +60,7 @@ pub enum Refused {
 // === impl Rule ===
 
 impl Rule {
-    pub const ALL: [Rule; 14] = [
+    pub const ALL: [Rule; 13] = [
         Rule::Set,
         Rule::Complement,
         Rule::Swallow,
@@ -71,7 +69,6 @@ impl Rule {
         Rule::Values,
         Rule::Range,
         Rule::Calendar,
-        Rule::Filters,
         Rule::FreeText,
         Rule::Rounding,
         Rule::Counts,
