@@ -153,6 +153,8 @@ pub fn compare(shown: &mut Shown, earlier: &Shown, asked: &Asked<'_>, labels: &[
             }
         }
         let metrics = match known.get(&then) {
+            // What was merged then is not what is merged now.
+            _ if then.iter().any(|value| value == OTHER) => nothing(asked),
             Some(found) => found.metrics.clone(),
             // Nobody was there, where nothing was merged: counts are nought.
             None => {

@@ -16,9 +16,10 @@
 //! the days of its piece for siblings ([`super::calendar`]).
 //!
 //! Each table of counts is asked of storage once in a question. A breakdown by one property
-//! over a month takes 2 questions beside its own; each filter adds 2, a day or a week
-//! adds 2 or 3, each of several values 1; conditions that change nothing add those of the
-//! question without them. [`MAX_QUESTIONS`] bounds them all.
+//! over a month takes 2 questions beside its own and 2 for what is merged; a filter adds 3
+//! and as many for what is merged, a day or a week adds 2 or 3, each of several values 1;
+//! conditions that change nothing add those of the question without them.
+//! [`MAX_QUESTIONS`] bounds them all.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -56,6 +56,8 @@ struct Fact {
     of: String,
     bits: Bits,
     shown: u64,
+    /// Whether it may be known to be apart from others: somebody sees many pages.
+    is_apart: bool,
     /// Numbers of one family are the rows of one answer, or answers to questions of one kind.
     family: usize,
 }
@@ -78,6 +80,8 @@ pub struct Found {
     pub kinds: BTreeMap<&'static str, (usize, usize)>,
     pub numbers: usize,
     pub combinations: usize,
+    /// Different questions that the guard put to storage.
+    pub asked: usize,
     pub hits: Vec<String>,
 }
 
@@ -168,11 +172,13 @@ impl Attacker<'_> {
     ) {
         let groups = self.world.groups(question);
         let keys: Vec<Vec<String>> = rows.iter().map(|row| texts(&row["dimensions"])).collect();
+        let is_page = question.get("pagination").is_some();
         let names = texts(&question["metrics"]);
         for (row, key) in rows.iter().zip(&keys) {
             let group = match key.iter().any(|value| value == OTHER) {
                 false => groups.get(key).cloned().unwrap_or_default(),
-                true if key.len() == 1 => {
+                // Of a page it is not known here what is on the others.
+                true if key.len() == 1 && !is_page => {
                     let kept: Vec<&String> = keys.iter().flatten().filter(|name| *name != OTHER).collect();
                     let mut other = question.clone();
                     let named = &question["dimensions"][0];
@@ -210,7 +216,8 @@ impl Attacker<'_> {
         match name {
             "visitors" => {
                 let shown = shown.as_u64().expect("a count");
-                facts.push(Fact { of: of.to_owned(), bits: group.people.clone(), shown, family });
+                let is_apart = !of.contains("event:page");
+                facts.push(Fact { of: of.to_owned(), bits: group.people.clone(), shown, is_apart, family });
             }
             "visits" | "pageviews" => {
                 let bits = if name == "visits" { &group.visits } else { &group.views };
@@ -255,6 +262,7 @@ impl Attacker<'_> {
                     ));
                 }
             }
+            let inside: Vec<usize> = inside.into_iter().filter(|b| facts[*b].is_apart).collect();
             if facts.len() <= MAX_TRIPLES {
                 for (at, b) in inside.iter().enumerate() {
                     for c in inside[at + 1..].iter().filter(|c| !meet(&facts[*b].bits, &facts[**c].bits)) {

@@ -1,7 +1,9 @@
 //! The guard of small counts: over a population with a thousand unique patients, nothing
 //! that a viewer can compute is about fewer than ten of them; and each rule of it is needed.
 //!
-//! `METKA_SOAK=1` asks a hundred thousand times, else two thousand.
+//! `METKA_SOAK=1` attacks a hundred thousand times, else two thousand. Most of it asks the
+//! population of the test, which answers as storage does (that is tested too) and faster; a
+//! fiftieth is put to the engine.
 
 mod agree;
 mod attacker;
@@ -47,9 +49,9 @@ fn attacks() -> usize {
     if std::env::var_os("METKA_SOAK").is_some_and(|value| value == "1") { 100_000 } else { 2_000 }
 }
 
-/// Storage, asked each question once: nothing changes in it here.
+/// Asked each question once: nothing changes here.
 struct Remembered<'a> {
-    stored: Stored<'a>,
+    exact: &'a dyn Exact,
     known: Mutex<HashMap<String, Value>>,
 }
 
@@ -64,9 +66,33 @@ impl Exact for Remembered<'_> {
             if let Some(known) = self.known.lock().expect("free").get(&name) {
                 return Ok(known.clone());
             }
-            let answer = self.stored.answer(question).await?;
+            let answer = self.exact.answer(question).await?;
             self.known.lock().expect("free").insert(name, answer.clone());
             Ok(answer)
+        })
+    }
+}
+
+/// Storage of a busy machine: what took too long is asked again.
+struct Patient<'a>(Stored<'a>);
+
+/// A question that took too long so often has another reason.
+const MAX_TRIES: usize = 10;
+
+impl Exact for Patient<'_> {
+    fn understood(&self, question: &Value) -> Result<Value, QueryError> {
+        Ok(question.clone())
+    }
+
+    fn answer<'a>(&'a self, question: &'a Value) -> Answering<'a, Result<Value, QueryError>> {
+        Box::pin(async move {
+            let mut tries = 1;
+            loop {
+                match self.0.answer(question).await {
+                    Err(QueryError::TooExpensive | QueryError::Storage(_)) if tries < MAX_TRIES => tries += 1,
+                    answered => return answered,
+                }
+            }
         })
     }
 }
@@ -84,9 +110,10 @@ async fn store(storage: &Storage, world: &World) {
 
 fn printed(what: &str, found: &Found) {
     println!(
-        "{what}: {} attacks, {} questions, {} numbers shown, {} sums and differences, {} hits",
+        "{what}: {} attacks, {} questions (storage: {}), {} numbers shown, {} sums and differences, {} hits",
         found.attacks,
         found.questions,
+        found.asked,
         found.numbers,
         found.combinations,
         found.hits.len()
@@ -106,7 +133,8 @@ async fn the_population_of_the_test_is_counted_as_storage_counts_it() {
     let world = World::new(SEED);
     store(&storage, &world).await;
     let (site, settings) = (attacker::site(), attacker::settings());
-    let stored = Stored { storage: &storage, site: &site, settings: &settings, now: population::now() };
+    let stored =
+        Patient(Stored { storage: &storage, site: &site, settings: &settings, now: population::now() });
     let metrics = json!(["visitors", "visits", "pageviews", "bounce_rate"]);
     let mut compared = 0;
     for range in [["2026-03-01", "2026-03-31"], ["2026-03-30", "2026-04-05"], ["2026-03-11", "2026-03-11"]] {
@@ -144,27 +172,23 @@ async fn the_population_of_the_test_is_counted_as_storage_counts_it() {
     println!("{compared} questions are answered alike");
 }
 
-#[tokio::test]
-async fn nothing_that_a_viewer_can_compute_is_about_fewer_than_ten() {
-    let storage = storage::fresh().await;
-    let world = World::new(SEED);
-    store(&storage, &world).await;
-    let (site, settings) = (attacker::site(), attacker::settings());
-    let stored = Stored { storage: &storage, site: &site, settings: &settings, now: population::now() };
-    let remembered = Remembered { stored, known: Mutex::default() };
-    let mut attacker = Attacker {
-        world: &world,
-        exact: &remembered,
-        rules: Rules::default(),
-        random: Random(1),
-        found: Found::default(),
-    };
-    for _ in 0..attacks() {
+/// Attacks until there is a hit, or enough of them.
+async fn attacked(world: &World, exact: &dyn Exact, rules: Rules, seed: u64, most: usize) -> Found {
+    let remembered = Remembered { exact, known: Mutex::default() };
+    let mut attacker =
+        Attacker { world, exact: &remembered, rules, random: Random(seed), found: Found::default() };
+    while attacker.found.attacks < most && attacker.found.hits.is_empty() {
         attacker.attack().await;
     }
-    let found = attacker.found;
-    printed("on the engine", &found);
-    println!("  storage was asked {} different questions", remembered.known.lock().expect("free").len());
+    let asked = remembered.known.lock().expect("free").len();
+    Found { asked, ..attacker.found }
+}
+
+#[tokio::test]
+async fn nothing_that_a_viewer_can_compute_is_about_fewer_than_ten() {
+    let world = World::new(SEED);
+    let found = attacked(&world, &world, Rules::default(), SEED, attacks()).await;
+    printed("a thousand patients", &found);
     assert!(found.hits.is_empty(), "{:#?}", found.hits);
     // It would be easy to be safe by saying nothing.
     for kind in KINDS {
@@ -177,35 +201,39 @@ async fn nothing_that_a_viewer_can_compute_is_about_fewer_than_ten() {
 }
 
 #[tokio::test]
+async fn nor_is_it_where_the_engine_answers() {
+    let storage = storage::fresh().await;
+    let world = World::new(SEED);
+    store(&storage, &world).await;
+    let (site, settings) = (attacker::site(), attacker::settings());
+    let stored =
+        Patient(Stored { storage: &storage, site: &site, settings: &settings, now: population::now() });
+    let found = attacked(&world, &stored, Rules::default(), 1, attacks() / 50).await;
+    printed("the same on the engine", &found);
+    assert!(found.hits.is_empty(), "{:#?}", found.hits);
+    assert!(found.numbers > 0);
+}
+
+#[tokio::test]
 async fn each_rule_stands_against_an_attack_that_succeeds_without_it() {
     let mut missing = Vec::new();
+    let worlds: Vec<World> = (SEED..SEED + 3).map(World::new).collect();
     for rule in Rule::ALL {
-        let mut tried = 0;
-        let mut found = Vec::new();
+        let (mut tried, mut hit) = (0, None);
         // Some populations have no example of a rare one.
-        for seed in SEED..SEED + 4 {
-            let world = World::new(seed);
-            let mut attacker = Attacker {
-                world: &world,
-                exact: &world,
-                rules: Rules::without(rule),
-                random: Random(seed),
-                found: Found::default(),
-            };
-            for _ in 0..attacks().min(2_000) {
-                attacker.attack().await;
-                if !attacker.found.hits.is_empty() {
-                    break;
-                }
-            }
-            tried += attacker.found.attacks;
-            found = attacker.found.hits;
-            if !found.is_empty() {
+        for (seed, world) in (SEED..).zip(&worlds) {
+            let found = attacked(world, world, Rules::without(rule), seed, 1_000).await;
+            tried += found.attacks;
+            if let Some(first) = found.hits.into_iter().next() {
+                // It is the rule that stands against it: with all of them there is nothing so far.
+                let guarded = attacked(world, world, Rules::default(), seed, found.attacks).await;
+                assert!(guarded.hits.is_empty(), "{:#?}", guarded.hits);
+                hit = Some(first);
                 break;
             }
         }
-        println!("without {rule:?}: {:?} after {tried} attacks", found.first());
-        if found.is_empty() {
+        println!("without {rule:?}: {hit:?} after {tried} attacks");
+        if hit.is_none() {
             missing.push(rule);
         }
     }

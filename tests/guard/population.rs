@@ -1,6 +1,7 @@
 //! A thousand patients with many small attributes, and the sets that questions are about,
 //! by definition: bit sets of people, which know nothing of the guard.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::civil::{Date, date};
@@ -248,7 +249,8 @@ impl World {
             question["date_range"][index].as_str().expect("a day").parse().expect("a day")
         };
         let (first, last) = (day(0), day(1));
-        let filters: Vec<Value> = question["filters"].as_array().cloned().unwrap_or_default();
+        let filters: Vec<Filter> =
+            question["filters"].as_array().into_iter().flatten().map(Filter::of).collect();
         let dimensions: Vec<&str> =
             question["dimensions"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let about_pages =
@@ -261,18 +263,22 @@ impl World {
             self.visits.iter().enumerate().filter(|(_, visit)| first <= visit.day && visit.day <= last)
         {
             for (number, (page, is_event)) in visit.hits.iter().enumerate() {
-                if !filters.iter().all(|filter| holds(filter, visit, page)) {
+                if !filters.iter().all(|filter| filter.holds(visit, page)) {
                     continue;
                 }
-                let key: Vec<String> = dimensions.iter().map(|name| value(name, visit, page)).collect();
+                let key: Vec<String> =
+                    dimensions.iter().map(|name| value(name, visit, page).into_owned()).collect();
                 let group = groups.entry(key.clone()).or_default();
                 put(&mut group.people, visit.person);
                 put(&mut group.visits, index);
                 put(if *is_event { &mut group.events } else { &mut group.views }, visit.first_hit + number);
                 let entry = &visit.hits[0].0;
                 let entered = !about_pages
-                    || (filters.iter().all(|filter| holds(filter, visit, entry))
-                        && dimensions.iter().map(|name| value(name, visit, entry)).eq(key.iter().cloned()));
+                    || (filters.iter().all(|filter| filter.holds(visit, entry))
+                        && dimensions
+                            .iter()
+                            .map(|name| value(name, visit, entry).into_owned())
+                            .eq(key.iter().cloned()));
                 if entered {
                     put(&mut group.entered, index);
                     if visit.hits.len() == 1 {
@@ -285,30 +291,48 @@ impl World {
     }
 }
 
-fn value(name: &str, visit: &Visit, page: &str) -> String {
+fn value<'a>(name: &str, visit: &'a Visit, page: &'a str) -> Cow<'a, str> {
     match name {
-        "event:page" => page.to_owned(),
-        "visit:entry_page" => visit.hits[0].0.clone(),
-        "time:hour" => format!("{} {:02}:00:00", visit.day, visit.hour),
-        "time:day" => visit.day.to_string(),
-        "time:week" => metka::guard::calendar::monday(visit.day).expect("a day").to_string(),
-        "time:month" => visit.day.first_of_month().to_string(),
-        name => visit.values[name].clone(),
+        "event:page" => Cow::Borrowed(page),
+        "visit:entry_page" => Cow::Borrowed(&visit.hits[0].0),
+        "time:hour" => Cow::Owned(format!("{} {:02}:00:00", visit.day, visit.hour)),
+        "time:day" => Cow::Owned(visit.day.to_string()),
+        "time:week" => Cow::Owned(metka::guard::calendar::monday(visit.day).expect("a day").to_string()),
+        "time:month" => Cow::Owned(visit.day.first_of_month().to_string()),
+        name => Cow::Borrowed(&visit.values[name]),
     }
 }
 
-fn holds(filter: &Value, visit: &Visit, page: &str) -> bool {
-    if filter[0] == "not" {
-        return !holds(&filter[1], visit, page);
+/// A filter that was read.
+struct Filter {
+    negated: bool,
+    contains: bool,
+    dimension: String,
+    values: Vec<String>,
+}
+
+impl Filter {
+    fn of(filter: &Value) -> Filter {
+        if filter[0] == "not" {
+            let inner = Filter::of(&filter[1]);
+            return Filter { negated: !inner.negated, ..inner };
+        }
+        let operator = filter[0].as_str().expect("an operator");
+        assert!(["is", "is_not", "contains"].contains(&operator), "{operator} is not known here");
+        let values = filter[2].as_array().expect("values").iter();
+        Filter {
+            negated: operator == "is_not",
+            contains: operator == "contains",
+            dimension: filter[1].as_str().expect("a dimension").to_owned(),
+            values: values.map(|value| value.as_str().expect("text").to_owned()).collect(),
+        }
     }
-    let value = value(filter[1].as_str().expect("a dimension"), visit, page);
-    let values = filter[2].as_array().expect("values");
-    let is = || values.iter().any(|wanted| *wanted == value);
-    match filter[0].as_str().expect("an operator") {
-        "is" => is(),
-        "is_not" => !is(),
-        "contains" => values.iter().any(|wanted| value.contains(wanted.as_str().expect("text"))),
-        other => panic!("{other} is not known here"),
+
+    fn holds(&self, visit: &Visit, page: &str) -> bool {
+        let value = value(&self.dimension, visit, page);
+        let fits =
+            |wanted: &String| if self.contains { value.contains(wanted.as_str()) } else { *wanted == value };
+        self.values.iter().any(fits) != self.negated
     }
 }
 
@@ -329,23 +353,27 @@ impl Exact for World {
 fn exactly(groups: BTreeMap<Vec<String>, Group>, question: &Value) -> Value {
     let metrics: Vec<&str> =
         question["metrics"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let mut rows: Vec<(Vec<String>, Vec<Value>)> = groups
-        .into_iter()
-        .map(|(key, group)| {
-            let number = |metric: &&str| match *metric {
-                "visitors" => json!(count(&group.people)),
-                "visits" => json!(count(&group.visits)),
-                "pageviews" => json!(count(&group.views)),
-                "events" => json!(count(&group.views) + count(&group.events)),
-                "bounce_rate" => match count(&group.entered) {
-                    0 => Value::Null,
-                    entered => json!((count(&group.bounced) as f64 * 100.0 / entered as f64).round() as u64),
-                },
-                other => panic!("{other} is not known here"),
-            };
-            (key, metrics.iter().map(number).collect())
-        })
-        .collect();
+    let mut rows: Vec<(Vec<String>, Vec<Value>)> =
+        groups
+            .into_iter()
+            .map(|(key, group)| {
+                let number = |metric: &&str| match *metric {
+                    "visitors" => json!(count(&group.people)),
+                    "visits" => json!(count(&group.visits)),
+                    "pageviews" => json!(count(&group.views)),
+                    "events" => json!(count(&group.views) + count(&group.events)),
+                    "bounce_rate" => match count(&group.entered) {
+                        0 => Value::Null,
+                        entered => {
+                            json!((count(&group.bounced) as f64 * 100.0 / entered as f64).round_ties_even()
+                                as u64)
+                        }
+                    },
+                    other => panic!("{other} is not known here"),
+                };
+                (key, metrics.iter().map(number).collect())
+            })
+            .collect();
     let by_time = question["dimensions"][0].as_str().is_some_and(|name| name.starts_with("time"));
     if !by_time {
         rows.sort_by_key(|(_, metrics)| std::cmp::Reverse(metrics[0].as_u64()));
