@@ -68,6 +68,7 @@ pub mod engine;
 pub mod enrich;
 pub mod event;
 pub mod export;
+pub mod guard;
 pub mod headers;
 pub mod html;
 pub mod identify;

@@ -23,6 +23,7 @@ use metka::config::Site;
 use metka::event::Kind;
 use metka::refusals::Refused;
 use metka::reject::Reason;
+use metka::settings::Settings;
 use metka::spool::Subject;
 use metka::store::row::{COLUMNS, HitId};
 use metka::store::{Block, Limits, List, Storage, refusals};
@@ -304,7 +305,7 @@ async fn api(
         "site_id": site.id, "metrics": metrics, "dimensions": dimensions,
         "date_range": [iso(shown.0), iso(shown.1)],
     });
-    let answer = metka::query::run(storage, site, &question, Timestamp::UNIX_EPOCH)
+    let answer = metka::query::run(storage, site, &Settings::default(), &question, Timestamp::UNIX_EPOCH)
         .await
         .unwrap_or_else(|error| panic!("{question}: {error}"));
     answer["results"]

@@ -100,7 +100,11 @@ fn history(random: &mut Random, zone: &TimeZone, now: i64) -> Vec<Hit> {
                 city: random.pick(&["", "Moscow", "Yaroslavl"]),
                 browser: random.pick(&["", "Firefox"]),
                 name: if kind == Kind::Event { random.pick(&["zapis", "call", "pageview"]) } else { "" },
-                ad: if matches!(kind, Kind::AdView | Kind::AdClick) { random.pick(&["banner", ""]) } else { "" },
+                ad: if matches!(kind, Kind::AdView | Kind::AdClick) {
+                    random.pick(&["banner", ""])
+                } else {
+                    ""
+                },
                 bot: if random.chance(5) { "crawler" } else { "" },
             });
             if minted != 0 && keeps {
@@ -126,7 +130,9 @@ fn midnight_near(zone: &TimeZone, time: i64) -> i64 {
 fn hashes(zone: &TimeZone, shared: u64, time: i64) -> (u64, u64) {
     let day = |time: i64| {
         let date = Timestamp::from_millisecond(time).expect("in range").to_zoned(zone.clone()).date();
-        1_000_000 + jiff::civil::date(2026, 1, 1).until(date).expect("in range").get_days() as u64 * 1000 + shared
+        1_000_000
+            + jiff::civil::date(2026, 1, 1).until(date).expect("in range").get_days() as u64 * 1000
+            + shared
     };
     let (today, then) = (day(time), day(time - 30 * MINUTE));
     (today, if then == today { 0 } else { then })
@@ -205,8 +211,22 @@ fn question(random: &mut Random, site: &str) -> Value {
     let date = |random: &mut Random| 4 + random.below(9);
     let (a, b) = (date(random), date(random));
     let dimensions = random.pick(&[
-        "", "", "time:day", "time:week", "time:month", "event:page", "event:name", "event:ad", "visit:source",
-        "visit:channel", "visit:city", "visit:entry_page", "visit:exit_page", "visit:browser", "two", "three",
+        "",
+        "",
+        "time:day",
+        "time:week",
+        "time:month",
+        "event:page",
+        "event:name",
+        "event:ad",
+        "visit:source",
+        "visit:channel",
+        "visit:city",
+        "visit:entry_page",
+        "visit:exit_page",
+        "visit:browser",
+        "two",
+        "three",
     ]);
     let dimensions: Vec<&str> = match dimensions {
         "" => vec![],
@@ -217,7 +237,15 @@ fn question(random: &mut Random, site: &str) -> Value {
     let mut metrics: Vec<&str> = match dimensions.first() {
         Some(&"event:ad") => vec!["ad_views", "ad_clicks", "ad_ctr"],
         Some(&"event:name") => vec!["visitors", "events", "visits", "pageviews"],
-        _ => vec!["visitors", "visits", "pageviews", "events", "views_per_visit", "bounce_rate", "visit_duration"],
+        _ => vec![
+            "visitors",
+            "visits",
+            "pageviews",
+            "events",
+            "views_per_visit",
+            "bounce_rate",
+            "visit_duration",
+        ],
     };
     if !dimensions.is_empty() && dimensions[0] != "event:ad" && random.chance(30) {
         metrics.push("percentage");
@@ -272,7 +300,8 @@ impl World<'_> {
             let question = question(random, &self.site.id);
             let query = parse(&question, &self.site, &Settings::default(), self.now).expect("a question");
             let cover = self.rollups.cover(&self.site.id, &query.range).await.expect("looked up");
-            let statements = cover.as_ref().and_then(|cover| quick::compile(&query, cover, self.storage.database()));
+            let statements =
+                cover.as_ref().and_then(|cover| quick::compile(&query, cover, self.storage.database()));
             let Some(quick) = statements else {
                 let empty = cover.is_none() && self.is_empty(&query.range).await;
                 assert!(!settled || empty, "{step}: {question} is not answered from rollups");
@@ -338,8 +367,13 @@ async fn every_answer_from_rollups_is_the_answer_from_hits() {
         let id = format!("site{seed}");
         let site = Site { timezone: timezone.to_owned(), ..Site::with_defaults(&id, &["clinic.example"]) };
         let hits = history(&mut random, &zone, now.as_millisecond());
-        let mut world =
-            World { storage: &storage, rollups: Rollups::new(storage.clone(), clock), site, now, did: Did::default() };
+        let mut world = World {
+            storage: &storage,
+            rollups: Rollups::new(storage.clone(), clock),
+            site,
+            now,
+            did: Did::default(),
+        };
         // Half comes at once, a part late, a part of today's after the first answers.
         let is_today = |hit: &Hit| hit.time > now.as_millisecond() - 6 * HOUR;
         let (mut first, mut late, mut today) = (Vec::new(), Vec::new(), Vec::new());
@@ -379,12 +413,18 @@ async fn every_answer_from_rollups_is_the_answer_from_hits() {
         let erased = everybody[random.below(everybody.len())];
         delete(&storage, &id, &format!("visitor = {erased} OR minted = {erased}")).await;
         world.rollups.settle(&world.site, false).await.expect("settled");
-        let left = format!("SELECT count() FROM {}.visits WHERE site = '{id}' AND person = {erased}", storage.database());
+        let left = format!(
+            "SELECT count() FROM {}.visits WHERE site = '{id}' AND person = {erased}",
+            storage.database()
+        );
         assert_eq!(storage.number(&left, &[]).await.expect("counted"), 0, "an erased person is in no table");
         world.tend().await;
         world.compare(&mut random, "erased", true).await;
 
-        let sql = format!("ALTER TABLE {}.hits UPDATE city = 'Ufa' WHERE site = '{id}' AND city = 'Moscow'", storage.database());
+        let sql = format!(
+            "ALTER TABLE {}.hits UPDATE city = 'Ufa' WHERE site = '{id}' AND city = 'Moscow'",
+            storage.database()
+        );
         storage.execute(&sql, &[]).await.expect("corrected");
         world.rollups.settle(&world.site, true).await.expect("settled");
         world.compare(&mut random, "corrected, before the days are made again", false).await;
@@ -409,6 +449,7 @@ async fn every_answer_from_rollups_is_the_answer_from_hits() {
 }
 
 async fn delete(storage: &Storage, site: &str, condition: &str) {
-    let sql = format!("ALTER TABLE {}.hits DELETE WHERE site = '{site}' AND ({condition})", storage.database());
+    let sql =
+        format!("ALTER TABLE {}.hits DELETE WHERE site = '{site}' AND ({condition})", storage.database());
     storage.execute(&sql, &[]).await.expect("deleted");
 }

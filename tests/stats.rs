@@ -60,8 +60,15 @@ const METRICS: &[&str] = &[
 const COUNTS: &[&str] =
     &["visitors", "visits", "pageviews", "events", "ad_views", "ad_viewable", "ad_clicks"];
 /// Shares in percent, which change by points.
-const SHARES: &[&str] =
-    &["bounce_rate", "percentage", "ad_ctr", "ad_viewable_rate", "conversion_rate", "group_conversion_rate", "exit_rate"];
+const SHARES: &[&str] = &[
+    "bounce_rate",
+    "percentage",
+    "ad_ctr",
+    "ad_viewable_rate",
+    "conversion_rate",
+    "group_conversion_rate",
+    "exit_rate",
+];
 /// How often a question is put that took too long.
 const MAX_TRIES: usize = 20;
 const MINUTE: i64 = 60_000;

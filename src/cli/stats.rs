@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::control;
 use crate::demo;
 use crate::export;
+use crate::guard::Asker;
 use crate::serve::Questions;
 use crate::web::running::ArchiveError;
 
@@ -28,6 +29,9 @@ pub struct StatsArgs {
     /// How the answer is printed
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
+    /// As whom: viewer sees what the guard of small counts leaves; without this, numbers are exact
+    #[arg(long = "as", value_name = "ROLE")]
+    as_role: Option<As>,
 }
 
 /// Forms of an answer.
@@ -39,13 +43,23 @@ enum Format {
     Csv,
 }
 
+/// Who is not shown exact numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum As {
+    Viewer,
+}
+
 pub fn run(args: &StatsArgs, context: &Context) -> Outcome {
     let question = read(args)?;
     let config = context.config()?;
+    let (path, asker) = match args.as_role {
+        Some(As::Viewer) => ("/stats?as=viewer", Asker::Guarded),
+        None => ("/stats", Asker::Exact),
+    };
     let answer = context.block_on(async {
         match context.server(&config)? {
-            Some(server) => Ok(server.call(Method::POST, "/stats", Some(&question)).await?),
-            None => offline(&config, &question).await,
+            Some(server) => Ok(server.call(Method::POST, path, Some(&question)).await?),
+            None => offline(&config, &question, asker).await,
         }
     })?;
     let lines = match args.format {
@@ -55,13 +69,13 @@ pub fn run(args: &StatsArgs, context: &Context) -> Outcome {
     context.print(&answer, [lines])
 }
 
-async fn offline(config: &Config, question: &Value) -> Result<Value, Failure> {
+async fn offline(config: &Config, question: &Value, asker: Asker) -> Result<Value, Failure> {
     let opened = storage::open(config).await?;
     let archive = Questions::beside(opened.storage.clone(), config);
     let mut config = config.clone();
     // The demo's rows may be there from an earlier serve --demo.
     demo::add_site(&mut config);
-    let answer = control::ask(&archive, &config, question, jiff::Timestamp::now()).await;
+    let answer = control::ask(&archive, &config, question, jiff::Timestamp::now(), asker).await;
     opened.close().await;
     answer.map_err(|error| match error {
         ArchiveError::Question(_) => Failure::usage(error),

@@ -5,7 +5,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /status` | what `metka status --json` prints |
-//! | `POST /stats` | a stats question, as `/api/v2/query` answers it; with `"report":"funnel"` (`journeys`, `retention`, `live`) as those do |
+//! | `POST /stats` | a stats question, as `/api/v2/query` answers it; with `"report":"funnel"` (`journeys`, `retention`, `live`) as those do; with `?as=viewer`, as a viewer gets it |
 //! | `POST /reload` | configuration and geo data are read again: `{"changed":[…]}` |
 //! | `POST /flush` | returns once storage has all that waited when it was asked |
 //! | `POST /spool/replay` | `{"id": HEX or null}`: dead letters are sent again: `{"replayed":n,"dead":[…]}` |
@@ -47,9 +47,10 @@ use tokio::sync::Semaphore;
 
 use crate::audit::{Action, Actor, Entry, legible};
 use crate::count::SiteCounts;
-use crate::report;
+use crate::guard::Asker;
 use crate::query::Report;
 use crate::query::filter::short;
+use crate::report;
 use crate::retention::Mode;
 use crate::spool::Backlog;
 use crate::subject::SubjectError;
@@ -129,7 +130,10 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
     let done = match (&parts.method, parts.uri.path()) {
         (&Method::GET, "/status") => Ok(status(state)),
         (&Method::POST, "/stats") => match read(body).await {
-            Ok(question) => stats(state, &question).await,
+            Ok(question) => match asker(parts.uri.query()) {
+                Ok(asker) => stats(state, &question, asker).await,
+                Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+            },
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
         (&Method::POST, "/reload") => match note(Action::ConfigurationReloaded, None).await {
@@ -259,10 +263,19 @@ pub fn described(
     json!({ "sites": sites, "backlog": backlog, "engine": engine, "jobs": jobs })
 }
 
-async fn stats(state: &State, question: &Value) -> Result<Value, (StatusCode, String)> {
+/// As whom a stats question is put: who may open the socket sees exact numbers.
+fn asker(query: Option<&str>) -> Result<Asker, String> {
+    match query {
+        None => Ok(Asker::Exact),
+        Some("as=viewer") => Ok(Asker::Guarded),
+        Some(other) => Err(format!("{other:?}: expected as=viewer or nothing")),
+    }
+}
+
+async fn stats(state: &State, question: &Value, asker: Asker) -> Result<Value, (StatusCode, String)> {
     let archive = state.archive().ok_or_else(not_ready)?;
     let config = state.config.load_full();
-    ask(&**archive, &config, question, state.timestamp()).await.map_err(refused)
+    ask(&**archive, &config, question, state.timestamp(), asker).await.map_err(refused)
 }
 
 /// Puts a stats question about any configured site.
@@ -271,6 +284,7 @@ pub async fn ask(
     config: &crate::config::Config,
     question: &Value,
     now: jiff::Timestamp,
+    asker: Asker,
 ) -> Result<Value, ArchiveError> {
     let id = question.get("site_id").and_then(Value::as_str);
     let id =
@@ -278,7 +292,7 @@ pub async fn ask(
     let site = config
         .site(id)
         .ok_or_else(|| ArchiveError::Question(vec![format!("#/site_id: no site {id:?} is configured")]))?;
-    let Some(name) = question.get("report") else { return archive.query(site, question, now).await };
+    let Some(name) = question.get("report") else { return archive.query(site, question, now, asker).await };
     let report = name.as_str().and_then(Report::parse).ok_or_else(|| {
         let names = Report::ALL.map(Report::name).join(", ");
         ArchiveError::Question(vec![format!("#/report: expected one of {names}, not {}", short(name))])
@@ -287,7 +301,7 @@ pub async fn ask(
     if let Some(object) = question.as_object_mut() {
         object.remove("report");
     }
-    archive.report(report, site, &question, now).await
+    archive.report(report, site, &question, now, asker).await
 }
 
 async fn report(state: &State, asked: &report::Asked, by: Actor) -> Result<Value, (StatusCode, String)> {

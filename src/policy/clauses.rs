@@ -74,8 +74,8 @@ pub(super) static CLAUSES: &[Words] = &[
             "information is stored safely and not disclosed, sold or published",
         ],
         [
-            "вход по паролю и по токену, роли; страницы ничего не загружают с чужих сайтов",
-            "sign-in by password and token, roles; pages load nothing from elsewhere",
+            "вход по паролю и по токену, роли; защита малых чисел для роли viewer; страницы ничего не загружают с чужих сайтов",
+            "sign-in by password and token, roles; the guard of small counts for viewers; pages load nothing from elsewhere",
         ],
     ),
     words(

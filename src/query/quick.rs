@@ -23,10 +23,15 @@ use crate::store::Param;
 /// Whether rollups could answer a question, if they have its days.
 pub fn is_of_whole_days(query: &Query) -> bool {
     let known = query.dimensions.iter().all(|dimension| {
-        is_of_visits_table(dimension) || matches!(dimension, Dimension::Event(EventField::Name | EventField::Ad))
+        is_of_visits_table(dimension)
+            || matches!(dimension, Dimension::Event(EventField::Name | EventField::Ad))
     });
     let metrics = query.metrics.iter().all(|metric| metric.is_of_ads() || is_of_people(*metric));
-    known && metrics && query.only.is_none() && query.bots() == Bots::LeftOut && query.filters.iter().all(filter_is_known)
+    known
+        && metrics
+        && query.only.is_none()
+        && query.bots() == Bots::LeftOut
+        && query.filters.iter().all(filter_is_known)
 }
 
 /// The statements for a question, if rollups can answer it.
@@ -35,7 +40,8 @@ pub fn compile(query: &Query, cover: &Cover, database: &str) -> Option<Statement
         return None;
     }
     let form = Form::of(query, cover)?;
-    let whole = Query { dimensions: Vec::new(), order: Vec::new(), metrics: vec![Metric::Visitors], ..query.clone() };
+    let whole =
+        Query { dimensions: Vec::new(), order: Vec::new(), metrics: vec![Metric::Visitors], ..query.clone() };
     let rows = |query: &Query, page| {
         let mut builder = Builder { query, cover, database, params: params(query, cover) };
         let sql = match form {
@@ -149,7 +155,8 @@ impl Builder<'_> {
             _ => "value".to_owned(),
         };
         let start = self.start();
-        let dimension = if self.query.dimensions.is_empty() { String::new() } else { format!("{value} AS d0, ") };
+        let dimension =
+            if self.query.dimensions.is_empty() { String::new() } else { format!("{value} AS d0, ") };
         let group = if self.query.dimensions.is_empty() { "" } else { "\nGROUP BY d0" };
         let net = |name: &str| format!("sum({name}) - sumIf({name}_again, day > {start}) AS {name}_");
         let condition = format!("{} AND property = {{property:String}}", self.condition());
@@ -177,10 +184,23 @@ FROM {}{group}",
                 &condition
             )
         ));
-        let names = ["people", "visits_", "views_", "counted_", "own_", "bounced_", "lasted_", "ad_views_", "ad_viewable_", "ad_clicks_"];
-        let sums: Vec<String> = names.iter().map(|name| format!("sum({name}) AS {}", name.trim_end_matches('_'))).collect();
+        let names = [
+            "people",
+            "visits_",
+            "views_",
+            "counted_",
+            "own_",
+            "bounced_",
+            "lasted_",
+            "ad_views_",
+            "ad_viewable_",
+            "ad_clicks_",
+        ];
+        let sums: Vec<String> =
+            names.iter().map(|name| format!("sum({name}) AS {}", name.trim_end_matches('_'))).collect();
         let dimension = if self.query.dimensions.is_empty() { "" } else { "d0, " };
-        let mut sql = format!("SELECT {dimension}{}\nFROM\n(\n{}\n)", sums.join(", "), parts.join("\nUNION ALL\n"));
+        let mut sql =
+            format!("SELECT {dimension}{}\nFROM\n(\n{}\n)", sums.join(", "), parts.join("\nUNION ALL\n"));
         if !self.query.dimensions.is_empty() {
             let ads = "ad_views + ad_viewable + ad_clicks > 0";
             let of_ads = self.query.metrics.iter().any(|metric| metric.is_of_ads());
@@ -289,7 +309,11 @@ WHERE {wanted}",
         let keys: Vec<String> = (0..self.query.dimensions.len()).map(|index| format!("d{index}")).collect();
         let mut columns: Vec<String> = keys.iter().map(|key| format!("toString({key}) AS {key}")).collect();
         columns.extend(
-            self.query.metrics.iter().enumerate().map(|(index, metric)| format!("{} AS m{index}", number(*metric))),
+            self.query
+                .metrics
+                .iter()
+                .enumerate()
+                .map(|(index, metric)| format!("{} AS m{index}", number(*metric))),
         );
         let mut sql = format!("SELECT {}\nFROM\n(\n{sql}\n)", columns.join(", "));
         if let Some((limit, offset)) = page {
@@ -321,7 +345,9 @@ WHERE {wanted}",
         let made = format!("SELECT {columns} FROM {database}.{table} WHERE {condition}");
         match self.cover.open_from {
             None => format!("({made})"),
-            Some(_) => format!("({made} UNION ALL SELECT {columns} FROM {database}.{table}_today WHERE {condition})"),
+            Some(_) => {
+                format!("({made} UNION ALL SELECT {columns} FROM {database}.{table}_today WHERE {condition})")
+            }
         }
     }
 
@@ -370,7 +396,9 @@ WHERE {wanted}",
             if condition.case_sensitive { list } else { format!("arrayMap(w -> lowerUTF8(w), {list})") }
         };
         let sql = match condition.operator {
-            Operator::Is => format!("has({}, {folded})", list(&self.param(Param::Texts(condition.values.clone())))),
+            Operator::Is => {
+                format!("has({}, {folded})", list(&self.param(Param::Texts(condition.values.clone()))))
+            }
             Operator::Contains => {
                 let name = self.param(Param::Texts(condition.values.clone()));
                 format!("arrayExists(w -> position({folded}, w) > 0, {})", list(&name))
@@ -399,9 +427,13 @@ WHERE {wanted}",
 }
 
 fn params(query: &Query, cover: &Cover) -> Vec<(String, Param)> {
-    [("site", query.site.clone()), ("first", cover.days.first.to_string()), ("last", cover.days.last.to_string())]
-        .map(|(name, value)| (name.to_owned(), Param::Text(value)))
-        .to_vec()
+    [
+        ("site", query.site.clone()),
+        ("first", cover.days.first.to_string()),
+        ("last", cover.days.last.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), Param::Text(value)))
+    .to_vec()
 }
 
 /// A number of the answer from the aggregated ones; in the words of `compile`.

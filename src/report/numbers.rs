@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::period::Period;
 use crate::config::Site;
+use crate::guard::Asker;
 use crate::settings::Settings;
 use crate::web::running::{Archive, ArchiveError};
 
@@ -119,7 +120,7 @@ async fn ask(
     question: &Value,
     now: Timestamp,
 ) -> Result<Value, ArchiveError> {
-    archive.query(site, question, now).await
+    archive.query(site, question, now, Asker::Guarded).await
 }
 
 fn name(value: &Value) -> String {

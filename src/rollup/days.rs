@@ -75,7 +75,8 @@ impl DayRange {
 
     /// The days between two instants, if these are midnights of the site.
     pub fn whole(zone: &TimeZone, from: i64, to: i64) -> Option<DayRange> {
-        let date = |ms: i64| Some(Zoned::new(jiff::Timestamp::from_millisecond(ms).ok()?, zone.clone()).date());
+        let date =
+            |ms: i64| Some(Zoned::new(jiff::Timestamp::from_millisecond(ms).ok()?, zone.clone()).date());
         let days = DayRange::new(zone, date(from)?, previous(date(to)?))?;
         (days.from == from && days.to == to).then_some(days)
     }
@@ -88,7 +89,8 @@ impl Days {
     /// from, with their neighbours, which visits over midnight join to them.
     pub fn recounted(&mut self, counted: BTreeMap<Date, Seen>) -> Vec<Date> {
         self.counted = counted;
-        let changed = self.made.iter().filter(|(day, made)| made.seen != self.seen(**day)).map(|(day, _)| *day);
+        let changed =
+            self.made.iter().filter(|(day, made)| made.seen != self.seen(**day)).map(|(day, _)| *day);
         with_neighbours(changed.collect::<Vec<_>>(), |day| self.made.contains_key(&day))
     }
 
@@ -210,9 +212,19 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_made_in_runs_of_neighbours_up_to_a_size() {
-        let site = days(&[("2026-01-01", 5), ("2026-01-02", 5), ("2026-01-04", 1), ("2026-01-05", 20), ("2026-01-06", 1)], &["2026-01-04"]);
+        let site = days(
+            &[("2026-01-01", 5), ("2026-01-02", 5), ("2026-01-04", 1), ("2026-01-05", 20), ("2026-01-06", 1)],
+            &["2026-01-04"],
+        );
         let run = |from: &str, to: &str| (day(from), day(to));
-        assert_eq!(site.missing(day("2026-01-06"), 10), [run("2026-01-01", "2026-01-02"), run("2026-01-05", "2026-01-05"), run("2026-01-06", "2026-01-06")]);
+        assert_eq!(
+            site.missing(day("2026-01-06"), 10),
+            [
+                run("2026-01-01", "2026-01-02"),
+                run("2026-01-05", "2026-01-05"),
+                run("2026-01-06", "2026-01-06")
+            ]
+        );
         assert_eq!(site.missing(day("2026-01-01"), 10), [run("2026-01-01", "2026-01-01")]);
         assert!(!site.covers(day("2026-01-03"), day("2026-01-05")));
         assert!(site.covers(day("2026-01-03"), day("2026-01-04")), "a day without hits needs nothing");
@@ -220,13 +232,19 @@ mod tests {
 
     #[test]
     fn a_day_that_changed_takes_its_neighbours_and_all_later_numbers_with_it() {
-        let mut site = days(&[("2026-01-01", 5), ("2026-01-02", 5), ("2026-01-03", 5), ("2026-01-05", 5)], &["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-05"]);
+        let mut site = days(
+            &[("2026-01-01", 5), ("2026-01-02", 5), ("2026-01-03", 5), ("2026-01-05", 5)],
+            &["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-05"],
+        );
         let mut counted = site.counted.clone();
         counted.insert(day("2026-01-02"), Seen { hits: 6, cities: 0 });
         let changed = site.recounted(counted);
         assert_eq!(changed, [day("2026-01-01"), day("2026-01-02"), day("2026-01-03")]);
         site.forget(&changed);
-        assert!(!site.covers(day("2026-01-01"), day("2026-01-01")) && site.covers(day("2026-01-05"), day("2026-01-05")));
+        assert!(
+            !site.covers(day("2026-01-01"), day("2026-01-01"))
+                && site.covers(day("2026-01-05"), day("2026-01-05"))
+        );
         assert!(!site.has_numbers());
     }
 

@@ -33,7 +33,9 @@ pub const FIELDS: &[(VisitField, &str, &str)] = &[
 /// A value of a hit as an answer shows it.
 pub fn shown(field: VisitField, value: &str) -> String {
     match (field, field.label_of_empty()) {
-        (VisitField::Channel, label) => format!("if({value} IN ('', 'direct'), '{label}', toString({value}))"),
+        (VisitField::Channel, label) => {
+            format!("if({value} IN ('', 'direct'), '{label}', toString({value}))")
+        }
         (_, "") => format!("toString({value})"),
         (_, label) => format!("if({value} = '', '{label}', toString({value}))"),
     }
@@ -48,6 +50,8 @@ pub fn column(field: VisitField) -> Option<&'static str> {
 /// their columns; the first is "all".
 pub fn properties() -> Vec<(String, String)> {
     let all = (String::new(), "''".to_owned());
-    let each = FIELDS.iter().map(|(field, column, _)| (Dimension::Visit(*field).name(), format!("toString({column})")));
+    let each = FIELDS
+        .iter()
+        .map(|(field, column, _)| (Dimension::Visit(*field).name(), format!("toString({column})")));
     std::iter::once(all).chain(each).collect()
 }

@@ -66,12 +66,7 @@ impl Rollups {
     }
 
     /// Counts hits by day if that is due, and forgets the days that changed.
-    async fn recount(
-        &self,
-        site: &Site,
-        zone: &TimeZone,
-        kept: &Arc<Kept>,
-    ) -> Result<(), StorageError> {
+    async fn recount(&self, site: &Site, zone: &TimeZone, kept: &Arc<Kept>) -> Result<(), StorageError> {
         let changes = self.changes.load(Relaxed);
         let late = kept.take_late();
         let name = zone.iana_name().unwrap_or("UTC");
@@ -196,7 +191,12 @@ impl Rollups {
     }
 
     /// Whether a visit of the last of these days may still get a hit.
-    async fn goes_on(&self, site: &str, range: &DayRange, now: jiff::Timestamp) -> Result<bool, StorageError> {
+    async fn goes_on(
+        &self,
+        site: &str,
+        range: &DayRange,
+        now: jiff::Timestamp,
+    ) -> Result<bool, StorageError> {
         let sql = format!(
             "SELECT toUInt64(max(begin + lasted)) FROM {}.visits WHERE site = {{site:String}} AND day = toDate({{last:String}})",
             self.storage.database()
@@ -206,7 +206,12 @@ impl Rollups {
     }
 
     /// Makes the numbers that are missing.
-    async fn make_numbers(&self, site: &Site, zone: &TimeZone, kept: &Arc<Kept>) -> Result<bool, StorageError> {
+    async fn make_numbers(
+        &self,
+        site: &Site,
+        zone: &TimeZone,
+        kept: &Arc<Kept>,
+    ) -> Result<bool, StorageError> {
         let name = zone.iana_name().unwrap_or("UTC");
         let changes = self.changes.load(Relaxed);
         let visible = self.visible(&site.id).await?;
@@ -215,7 +220,9 @@ impl Rollups {
             let missing = known.days.made.iter().filter(|(_, made)| !made.numbers);
             missing.map(|(day, _)| *day).collect()
         };
-        let (Some(first), Some(last)) = (missing.first().copied(), missing.last().copied()) else { return Ok(false) };
+        let (Some(first), Some(last)) = (missing.first().copied(), missing.last().copied()) else {
+            return Ok(false);
+        };
         let all = {
             let known = kept.days.read().await;
             let all = known.days.made.first_key_value().map_or(first, |(day, _)| *day);
@@ -250,14 +257,19 @@ impl Rollups {
                 let least = slice * width;
                 let most = if slice + 1 == slices { u64::MAX } else { least + width - 1 };
                 let mut params = params.clone();
-                params.extend([("least", least), ("most", most)].map(|(name, value)| (name.to_owned(), Param::Text(value.to_string()))));
+                params.extend(
+                    [("least", least), ("most", most)]
+                        .map(|(name, value)| (name.to_owned(), Param::Text(value.to_string()))),
+                );
                 storage.execute(&numbers::visitors(MADE[1], MADE[0], Past::Slice, database), &params).await?;
             }
         } else {
             for day in missing.iter().copied() {
                 let Some(one) = DayRange::new(zone, day, day) else { continue };
                 let params = visits::params(&site.id, &one);
-                storage.execute(&numbers::visitors(MADE[1], MADE[0], Past::Of(MADE[0]), database), &params).await?;
+                storage
+                    .execute(&numbers::visitors(MADE[1], MADE[0], Past::Of(MADE[0]), database), &params)
+                    .await?;
             }
         }
         storage.execute(&numbers::visits(MADE[2], MADE[0], database), &params).await?;
@@ -317,7 +329,8 @@ FROM {database}.hits WHERE site = {{site:String}} AND bot = '' AND time >= fromU
         visible.condition()
     );
     let rows = storage.json(&sql, &visits::params(site, days), &Limits::default()).await?;
-    let number = |index: usize| rows.first().and_then(|row| row.get(index)).and_then(Value::as_u64).unwrap_or(0);
+    let number =
+        |index: usize| rows.first().and_then(|row| row.get(index)).and_then(Value::as_u64).unwrap_or(0);
     Ok((Seen { hits: number(0), cities: number(1) }, number(2)))
 }
 
@@ -334,7 +347,8 @@ WHERE site = {{site:String}} AND bot = ''{} GROUP BY day",
         storage.database(),
         visible.condition()
     );
-    let params = [("site", site), ("zone", zone)].map(|(name, value)| (name.to_owned(), Param::Text(value.to_owned())));
+    let params = [("site", site), ("zone", zone)]
+        .map(|(name, value)| (name.to_owned(), Param::Text(value.to_owned())));
     let limits = Limits { time: COUNT_TIME, ..Limits::default() };
     let rows = storage.json(&sql, &params, &limits).await?;
     let day = |row: &Vec<Value>| {
@@ -345,7 +359,12 @@ WHERE site = {{site:String}} AND bot = ''{} GROUP BY day",
 }
 
 /// Deletes the rows of some days, for good, when this returns.
-async fn delete(storage: &Storage, table: &str, site: &str, (first, last): (Date, Date)) -> Result<(), StorageError> {
+async fn delete(
+    storage: &Storage,
+    table: &str,
+    site: &str,
+    (first, last): (Date, Date),
+) -> Result<(), StorageError> {
     let params = [("site", site.to_owned()), ("first", first.to_string()), ("last", last.to_string())]
         .map(|(name, value)| (name.to_owned(), Param::Text(value)));
     let here = "site = {site:String} AND day >= toDate({first:String}) AND day <= toDate({last:String})";
@@ -369,7 +388,8 @@ async fn clear(
     let params = [("site".to_owned(), Param::Text(site.to_owned())), ("days".to_owned(), Param::Texts(days))];
     let here = "site = {site:String} AND NOT has({days:Array(String)}, toString(day))";
     for table in tables {
-        if storage.number(&format!("SELECT count() FROM {database}.{table} WHERE {here}"), &params).await? > 0 {
+        if storage.number(&format!("SELECT count() FROM {database}.{table} WHERE {here}"), &params).await? > 0
+        {
             storage.execute(&format!("ALTER TABLE {database}.{table} DELETE WHERE {here}"), &params).await?;
         }
     }

@@ -133,7 +133,10 @@ impl Rollups {
         let known = kept.days.clone().read_owned().await;
         let due = last_due(&zone, now);
         let until = known.days.made_until(due);
-        if known.counted_at != Some(changes) || known.zone != asked.zone || kept.has_late(asked.last.min(until)) {
+        if known.counted_at != Some(changes)
+            || known.zone != asked.zone
+            || kept.has_late(asked.last.min(until))
+        {
             return Ok(None);
         }
         let Some(first) = known.days.first() else { return Ok(None) };
@@ -158,9 +161,11 @@ impl Rollups {
         drop(known);
         let mut known = kept.days.clone().write_owned().await;
         // What was true before the lock may not be any more: then hits answer.
-        let still = known.counted_at == Some(self.changes.load(Relaxed))
-            && known.days.made_until(due) == until;
-        let Some(open_days) = DayRange::new(&zone, open_first, today).filter(|_| still) else { return Ok(None) };
+        let still =
+            known.counted_at == Some(self.changes.load(Relaxed)) && known.days.made_until(due) == until;
+        let Some(open_days) = DayRange::new(&zone, open_first, today).filter(|_| still) else {
+            return Ok(None);
+        };
         if !self.open_is_fresh(site, visible, known.days.open.as_ref(), open_first, today).await? {
             let numbers = known.days.has_numbers();
             known.days.open = None;

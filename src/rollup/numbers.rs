@@ -25,7 +25,9 @@ pub fn visitors(table: &str, now: &str, past: Past<'_>, database: &str) -> Strin
     let here = "site = {site:String} AND day >= toDate({first:String}) AND day <= toDate({last:String})";
     let names = names();
     let (condition, join) = match past {
-        Past::Slice => (format!("{here} AND person >= {{least:UInt64}} AND person <= {{most:UInt64}}"), String::new()),
+        Past::Slice => {
+            (format!("{here} AND person >= {{least:UInt64}} AND person <= {{most:UInt64}}"), String::new())
+        }
         Past::Of(past) => (
             here.to_owned(),
             format!(
@@ -81,7 +83,9 @@ pub fn visits(table: &str, now: &str, database: &str) -> String {
     let whole: Vec<String> = properties()
         .iter()
         .enumerate()
-        .map(|(index, (_, value))| format!("(toUInt8({}), {value}, toUInt32(views), toUInt32(counted), true, earlier)", index + 1))
+        .map(|(index, (_, value))| {
+            format!("(toUInt8({}), {value}, toUInt32(views), toUInt32(counted), true, earlier)", index + 1)
+        })
         .collect();
     let (page, name) = (properties().len() + 1, properties().len() + 2);
     format!(
@@ -140,8 +144,7 @@ pub fn entered_at(page: &str) -> String {
 }
 
 /// The names of events of a row, a page view being one.
-const EVENT_NAMES: &str =
-    "arrayDistinct(if(views > 0, arrayPushBack(arrayMap(n -> toString(n), names), 'pageview'), arrayMap(n -> toString(n), names)))";
+const EVENT_NAMES: &str = "arrayDistinct(if(views > 0, arrayPushBack(arrayMap(n -> toString(n), names), 'pageview'), arrayMap(n -> toString(n), names)))";
 
 /// Property (its place among the [`names`]) and value, for each that a row of `visits` has.
 fn pairs() -> String {

@@ -58,7 +58,8 @@ WHERE site = {{site:String}} AND bot = '' AND time < fromUnixTimestamp64Milli({{
     }
     let mut split = Vec::new();
     for row in rows {
-        let (Some(day), Some(cookie)) = (row[0].as_str().and_then(|day| day.parse().ok()), row[1].as_u64()) else {
+        let (Some(day), Some(cookie)) = (row[0].as_str().and_then(|day| day.parse().ok()), row[1].as_u64())
+        else {
             continue;
         };
         if known.made.contains_key(&day) && found.insert((day, cookie)) {

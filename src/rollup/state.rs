@@ -37,9 +37,8 @@ pub async fn save(
         return Ok(());
     }
     let mut params = params(site, zone);
-    let numbers = |of: fn(Made) -> u64| -> Vec<u64> {
-        days.iter().map(|(_, made)| made.map_or(0, of)).collect()
-    };
+    let numbers =
+        |of: fn(Made) -> u64| -> Vec<u64> { days.iter().map(|(_, made)| made.map_or(0, of)).collect() };
     params.push(("days".to_owned(), Param::Texts(days.iter().map(|(day, _)| day.to_string()).collect())));
     let built = days.iter().map(|(_, made)| u64::from(made.is_some())).collect();
     for (name, values) in [

@@ -51,7 +51,8 @@ pub fn insert(table: &str, stored: &str, visible: Visible<'_>) -> String {
     let database = visible.database;
     let condition = condition(visible);
     let of_first = || FIELDS.iter().filter(|(field, ..)| *field != VisitField::ExitPage);
-    let each = |form: fn(&(VisitField, &str, &str)) -> String| of_first().map(form).collect::<Vec<_>>().join(", ");
+    let each =
+        |form: fn(&(VisitField, &str, &str)) -> String| of_first().map(form).collect::<Vec<_>>().join(", ");
     let names = each(|(_, column, _)| (*column).to_owned());
     let first = each(|(_, column, _)| format!("first_{column}"));
     let attributes = each(|(field, column, sql)| format!("{} AS first_{column}", shown(*field, sql)));

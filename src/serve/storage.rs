@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{self, Config, Site};
 use crate::engine::{State as EngineState, Supervisor};
+use crate::guard::{self, Asker};
 use crate::query::{self, QueryError};
 use crate::settings::{self, Settings};
 use crate::ship::{self, Found, ShipMetrics, Sink, SinkError};
@@ -275,8 +276,12 @@ impl Archive for Questions {
         site: &'a Site,
         question: &'a Value,
         now: jiff::Timestamp,
+        asker: Asker,
     ) -> Answering<'a, Result<Value, ArchiveError>> {
-        Box::pin(async move { Ok(query::run(&self.store, site, &*self.settings(&site.id)?, question, now).await?) })
+        Box::pin(async move {
+            let settings = self.settings(&site.id)?;
+            Ok(guard::query(&self.store, site, &settings, question, now, asker).await?)
+        })
     }
 
     fn report<'a>(
@@ -285,10 +290,11 @@ impl Archive for Questions {
         site: &'a Site,
         question: &'a Value,
         now: jiff::Timestamp,
+        asker: Asker,
     ) -> Answering<'a, Result<Value, ArchiveError>> {
         Box::pin(async move {
             let settings = self.settings(&site.id)?;
-            Ok(query::report::run(report, &self.store, site, &settings, question, now).await?)
+            Ok(guard::report(report, &self.store, site, &settings, question, now, asker).await?)
         })
     }
 

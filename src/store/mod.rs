@@ -43,6 +43,8 @@ pub use correct::Change;
 pub use erase::Alike;
 pub use error::StorageError;
 
+use crate::rollup::Rollups;
+
 /// The settings of every insert. One batch is one block is one part, so that
 /// the token stands for exactly these rows (see `schema/README.md`).
 pub const INSERT_SETTINGS: &[(&str, &str)] = &[
@@ -113,6 +115,7 @@ pub struct Storage {
     client: Client,
     database: String,
     answers: Arc<Answers>,
+    rollups: Option<Arc<Rollups>>,
 }
 
 // === impl Limits ===
@@ -140,7 +143,17 @@ impl Storage {
             .with_compression(clickhouse::Compression::None)
             .with_product_info("metka", env!("CARGO_PKG_VERSION"));
         let answers = Arc::new(Answers::new(matches!(endpoint, Endpoint::Unix { .. })));
-        Storage { client, database: database.to_owned(), answers }
+        Storage { client, database: database.to_owned(), answers, rollups: None }
+    }
+
+    /// The same storage, whose questions may be answered from rollups.
+    pub fn with_rollups(self, rollups: Arc<Rollups>) -> Storage {
+        Storage { rollups: Some(rollups), ..self }
+    }
+
+    /// Its rollups, if it is asked with them.
+    pub fn rollups(&self) -> Option<&Arc<Rollups>> {
+        self.rollups.as_ref()
     }
 
     /// How often something was changed through this storage. To be asked before a question

@@ -30,6 +30,7 @@ use super::failures::{Due, Which};
 use super::first::FIRST_LOGIN;
 use super::password::PasswordError;
 use super::people::{PeopleError, Person};
+use super::role::Role;
 use super::routes::Asked;
 use crate::audit::{Action, Actor, Entry};
 use crate::parse::client::client;
@@ -81,7 +82,7 @@ pub async fn who(asked: Asked) -> Answer {
         Err(error) => return Trouble::People(error).answer(),
     };
     let has_second_factor = people.person(&principal.name).is_some_and(Person::has_second_factor);
-    let described = described(&principal.name, principal.role.name(), complete, has_second_factor);
+    let described = described(&principal.name, principal.role, complete, has_second_factor);
     answer::json(StatusCode::OK, &described)
 }
 
@@ -284,7 +285,7 @@ pub(super) async fn begin(asked: &Asked, person: Person) -> Answer {
     let state = &asked.state;
     let old = access::session_id(state, &asked.headers);
     let described =
-        described(&person.login, person.role.name(), person.password.is_some(), person.has_second_factor());
+        described(&person.login, person.role, person.password.is_some(), person.has_second_factor());
     let begun = on_disk(state, move |state| {
         let now = state.now();
         if let Some(old) = old {
@@ -310,10 +311,11 @@ pub(super) async fn on_disk<T: Send + 'static>(
 }
 
 /// The first owner has no login to show until one is chosen.
-fn described(login: &str, role: &str, complete: bool, has_second_factor: bool) -> serde_json::Value {
+fn described(login: &str, role: Role, complete: bool, has_second_factor: bool) -> serde_json::Value {
     json!({
         "login": complete.then_some(login),
-        "role": role,
+        "role": role.name(),
+        "guarded": !role.sees_exact_numbers(),
         "needs_password": !complete,
         "totp": has_second_factor,
     })

@@ -104,5 +104,10 @@ async fn one(
         ));
     }
     let left = QUERY_TIMEOUT.saturating_sub(begun.elapsed());
-    put(&asked.state, archive.query(site, &question, asked.state.timestamp()), left).await
+    put(
+        &asked.state,
+        archive.query(site, &question, asked.state.timestamp(), asked.principal().role.asker()),
+        left,
+    )
+    .await
 }

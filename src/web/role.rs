@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::guard::Asker;
+
 /// A role, as stored and as named on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -39,6 +41,11 @@ impl Role {
     /// Whether numbers are shown as they are, without the small-count guard.
     pub fn sees_exact_numbers(self) -> bool {
         self != Role::Viewer
+    }
+
+    /// As whom this role asks for numbers.
+    pub fn asker(self) -> Asker {
+        if self.sees_exact_numbers() { Asker::Exact } else { Asker::Guarded }
     }
 }
 

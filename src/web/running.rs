@@ -15,6 +15,7 @@ use crate::audit::Actor;
 use crate::config::Site;
 use crate::disclosure::{self, DisclosureError};
 use crate::enrich::Attribution;
+use crate::guard::Asker;
 use crate::incident::{self, IncidentError};
 use crate::policy::Report;
 use crate::query;
@@ -29,12 +30,13 @@ pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Storage, once it is there.
 pub trait Archive: Send + Sync {
-    /// Answers a stats question about one site.
+    /// Answers a stats question about one site, as `asker` may see it.
     fn query<'a>(
         &'a self,
         site: &'a Site,
         question: &'a Value,
         now: jiff::Timestamp,
+        asker: Asker,
     ) -> Answering<'a, Result<Value, ArchiveError>>;
     /// Answers a question about whole visits of one site, or about who is there now.
     fn report<'a>(
@@ -43,6 +45,7 @@ pub trait Archive: Send + Sync {
         site: &'a Site,
         question: &'a Value,
         now: jiff::Timestamp,
+        asker: Asker,
     ) -> Answering<'a, Result<Value, ArchiveError>>;
     /// How many hits were refused on a site (empty: on none that is known), by hour
     /// and reason.

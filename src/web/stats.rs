@@ -48,7 +48,7 @@ pub async fn query(asked: Asked) -> Answer {
         );
     }
     let Some(archive) = asked.state.archive() else { return not_ready() };
-    let question = archive.query(site, &asked.body, asked.state.timestamp());
+    let question = archive.query(site, &asked.body, asked.state.timestamp(), asked.principal().role.asker());
     match in_turn(&asked.state, question).await {
         Ok(value) => answer::table_or_json(&asked.headers, &value),
         Err(refused) => refused,
@@ -90,7 +90,8 @@ async fn report(asked: &Asked, report: Report, question: &Value) -> Answer {
         return answer::unauthorized();
     };
     let Some(archive) = asked.state.archive() else { return not_ready() };
-    let question = archive.report(report, site, question, asked.state.timestamp());
+    let (now, asker) = (asked.state.timestamp(), asked.principal().role.asker());
+    let question = archive.report(report, site, question, now, asker);
     match in_turn(&asked.state, question).await {
         Ok(value) => answer::json(StatusCode::OK, &value),
         Err(refused) => refused,

@@ -37,7 +37,7 @@ async fn the_first_owner_signs_in_with_the_code_and_chooses_a_password() {
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
     assert_eq!(
         reply.json(),
-        json!({ "login": null, "role": "owner", "needs_password": true, "totp": false })
+        json!({ "login": null, "role": "owner", "guarded": false, "needs_password": true, "totp": false })
     );
     assert!(!path.exists());
     let again = server.post("/api/v1/session", &[], &json!({ "code": code.trim() })).await;
@@ -55,7 +55,7 @@ async fn the_first_owner_signs_in_with_the_code_and_chooses_a_password() {
         .await;
     assert_eq!(
         chosen.json(),
-        json!({ "login": "olga", "role": "owner", "needs_password": false, "totp": false })
+        json!({ "login": "olga", "role": "owner", "guarded": false, "needs_password": false, "totp": false })
     );
     assert_ne!(chosen.cookie(), cookie);
     assert_eq!(server.get("/api/v1/session", &[("cookie", &cookie)]).await.status, StatusCode::UNAUTHORIZED);
@@ -436,7 +436,7 @@ async fn questions_reach_storage_and_its_mistakes_come_back_line_by_line() {
     let live = server.get("/api/v1/live?site_id=clinic", &headers).await;
     assert_eq!(
         live.json(),
-        json!({ "report": "live", "site": "clinic", "question": { "site_id": "clinic" } })
+        json!({ "report": "live", "site": "clinic", "question": { "site_id": "clinic" }, "guarded": true })
     );
 }
 
@@ -450,7 +450,10 @@ async fn questions_about_whole_visits_reach_storage_for_every_role_and_steps_for
             let path = format!("/api/v2/{name}");
             let body = json!({ "site_id": "clinic", "date_range": "7d", "funnel": "f1" });
             let reply = server.post(&path, &headers, &body).await;
-            assert_eq!(reply.json(), json!({ "report": name, "site": "clinic", "question": body }));
+            assert_eq!(
+                reply.json(),
+                json!({ "report": name, "site": "clinic", "question": body, "guarded": role == Role::Viewer })
+            );
             for (body, expected) in [
                 (json!({ "site_id": "shop" }), 401),
                 (json!({ "site_id": "nowhere" }), 401),

@@ -14,6 +14,7 @@ use metka::audit::Trail;
 use metka::config::{Config, Keys, Site};
 use metka::count::Counters;
 use metka::enrich::Attribution;
+use metka::guard::Asker;
 use metka::privacy::keys::KeyRing;
 use metka::spool::Backlog;
 use metka::web::people::Roster;
@@ -175,6 +176,7 @@ impl Archive for Echo {
         site: &'a Site,
         question: &'a Value,
         _: jiff::Timestamp,
+        _: Asker,
     ) -> Answering<'a, Result<Value, ArchiveError>> {
         Box::pin(async move {
             match question["metrics"].as_array() {
@@ -192,11 +194,15 @@ impl Archive for Echo {
         site: &'a Site,
         question: &'a Value,
         _: jiff::Timestamp,
+        asker: Asker,
     ) -> Answering<'a, Result<Value, ArchiveError>> {
         Box::pin(async move {
             match question["limit"].as_u64() {
                 Some(0) => Err(ArchiveError::Question(vec!["#/limit: is wrong".to_owned()])),
-                _ => Ok(json!({ "report": report.name(), "site": site.id, "question": question })),
+                _ => Ok(json!({
+                    "report": report.name(), "site": site.id, "question": question,
+                    "guarded": asker == Asker::Guarded,
+                })),
             }
         })
     }
