@@ -64,7 +64,7 @@ impl MailServer {
 
 fn talk(stream: TcpStream, refusing: &AtomicU32, refused: &AtomicU32) -> Option<Mail> {
     let mut lines = BufReader::new(stream.try_clone().ok()?);
-    let mut answer = |text: &str| (&stream).write_all(format!("{text}\r\n").as_bytes()).ok();
+    let answer = |text: &str| (&stream).write_all(format!("{text}\r\n").as_bytes()).ok();
     let mut mail = Mail { from: String::new(), to: Vec::new(), data: String::new() };
     let mut whole = None;
     answer("220 mail.example ready")?;
