@@ -64,13 +64,13 @@ fn the_api_and_the_command_show_a_viewer_the_same_and_others_the_exact_numbers()
         ),
         (
             json!([]),
-            json!([["is", "event:page", ["/hiv"]]]),
-            json!(["2026-03-09", "2026-03-09"]),
+            json!([["is", "visit:browser", ["Chromium"]]]),
+            json!(["2026-03-01", "2026-03-31"]),
             json!("set_too_small"),
         ),
         (
             json!([]),
-            json!([["is_not", "visit:device", ["tv"]]]),
+            json!([["is_not", "visit:browser", ["Chromium"]]]),
             json!(["2026-03-01", "2026-03-31"]),
             json!("complement_too_small"),
         ),
@@ -112,7 +112,7 @@ fn the_api_and_the_command_show_a_viewer_the_same_and_others_the_exact_numbers()
     let wrong = json!({ "site_id": "clinic", "metrics": ["foo"], "date_range": "day" });
     assert_eq!(post(&viewer, &wrong), post(&security, &wrong));
     assert!(
-        place.refused(&["stats", "-", "--as", "viewer"], &wrong.to_string(), 1).contains("Invalid metric")
+        place.refused(&["stats", "-", "--as", "viewer"], &wrong.to_string(), 2).contains("Invalid metric")
     );
 
     assert_eq!(live(&viewer).json()["visitors"], "<10");
