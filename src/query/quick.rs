@@ -134,7 +134,9 @@ fn filter_is_known(filter: &Filter) -> bool {
         Filter::And(children) | Filter::Or(children) => children.iter().all(filter_is_known),
         Filter::Not(child) => filter_is_known(child),
         Filter::Is(condition) => {
-            !matches!(condition.dimension, Dimension::Time(_)) && is_of_visits_table(&condition.dimension)
+            condition.operator != Operator::Wildcard
+                && !matches!(condition.dimension, Dimension::Time(_))
+                && is_of_visits_table(&condition.dimension)
         }
         Filter::Goals(_) | Filter::Done(_) => false,
     }
@@ -403,6 +405,8 @@ WHERE {wanted}",
                 let name = self.param(Param::Texts(condition.values.clone()));
                 format!("arrayExists(w -> position({folded}, w) > 0, {})", list(&name))
             }
+            // Refused by `filter_is_known`: patterns of pages are rare in filters.
+            Operator::Wildcard => "0".to_owned(),
             Operator::Matches => {
                 let patterns: Vec<String> = condition
                     .values

@@ -113,7 +113,7 @@ impl Common {
         if !keys.contains(&"date_range") {
             plain.insert("date_range".to_owned(), json!("day"));
         }
-        let query = read(&plain.into(), site, settings, now).map_err(|lines| mistakes.extend(lines)).ok();
+        let query = parse(&plain.into(), site, settings, now).map_err(|lines| mistakes.extend(lines)).ok();
         let marketing = match object.get("include").filter(|_| keys.contains(&"include")) {
             None => false,
             Some(value) => marketing(value, mistakes),
@@ -159,11 +159,6 @@ impl Common {
         map.insert("include".to_owned(), json!({ "marketing": self.marketing }));
         map
     }
-}
-
-/// The one place where a question of this kind meets the language of filters and ranges.
-fn read(plain: &Value, site: &Site, _settings: &Settings, now: Timestamp) -> Result<Query, Vec<String>> {
-    parse(plain, site, now)
 }
 
 fn marketing(value: &Value, mistakes: &mut Vec<String>) -> bool {

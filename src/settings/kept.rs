@@ -179,12 +179,12 @@ impl Kept for Segment {
         None
     }
 
-    fn check(&mut self, _: &Settings, _: i64) -> Result<(), SettingsError> {
+    fn check(&mut self, settings: &Settings, _: i64) -> Result<(), SettingsError> {
         tidy("segment.name", &mut self.name, MAX_NAME_CHARS)?;
         if self.filters.as_array().is_some_and(Vec::is_empty) {
             return wrong("segment.filters", "expected at least one");
         }
-        check_filters("segment.filters", &self.filters)
+        check_filters("segment.filters", &self.filters, settings)
     }
 
     fn told(&self) -> Value {
@@ -233,12 +233,12 @@ impl Kept for Link {
         None
     }
 
-    fn check(&mut self, _: &Settings, now: i64) -> Result<(), SettingsError> {
+    fn check(&mut self, settings: &Settings, now: i64) -> Result<(), SettingsError> {
         tidy("link.name", &mut self.name, MAX_NAME_CHARS)?;
         if self.expires.is_some_and(|expires| expires <= now) {
             return wrong("link.expires", "that moment has passed");
         }
-        check_filters("link.filters", &self.filters)
+        check_filters("link.filters", &self.filters, settings)
     }
 
     fn told(&self) -> Value {
@@ -369,7 +369,7 @@ fn check_pattern(value: &str) -> Result<(), SettingsError> {
 }
 
 /// The one place that says which filters a segment or a link may have.
-fn check_filters(field: &str, filters: &Value) -> Result<(), SettingsError> {
+fn check_filters(field: &str, filters: &Value, settings: &Settings) -> Result<(), SettingsError> {
     let bytes = filters.to_string().len();
     if bytes > MAX_FILTER_BYTES {
         return wrong(field, format_args!("{bytes} bytes, at most {MAX_FILTER_BYTES} are allowed"));
@@ -378,7 +378,7 @@ fn check_filters(field: &str, filters: &Value) -> Result<(), SettingsError> {
         return wrong(field, "segments cannot be named here");
     }
     let mut mistakes = Vec::new();
-    Filter::parse_all(filters, &mut mistakes);
+    Filter::parse_all(filters, settings, &mut mistakes);
     match mistakes.is_empty() {
         true => Ok(()),
         false => wrong(field, mistakes.join("; ")),

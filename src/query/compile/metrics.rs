@@ -239,7 +239,8 @@ impl Builder<'_> {
     /// The groups of another question, with the values of this one.
     fn others(&mut self, query: &Query) -> String {
         let params = std::mem::take(&mut self.params);
-        let mut other = Builder { query, visible: self.visible, fields: Vec::new(), params };
+        let mut other =
+            Builder { query, visible: self.visible, fields: Vec::new(), narrowed: self.narrowed, params };
         let keys: Vec<String> = (0..query.dimensions.len()).map(|index| format!("d{index}")).collect();
         let sql = other.groups(&keys);
         self.params = other.params;
