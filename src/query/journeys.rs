@@ -1,7 +1,7 @@
 //! Journeys: from which page people went on to which.
 //!
 //! In: `{"site_id","date_range","filters","include","from":null|"/path","limit":20}`. Out:
-//! `results`, rows of `{"from","to","visits"}`, and in `meta` the `entries` and `exits`, rows of
+//! `results`, rows of `{"from","to","visits","visitors"}`, and in `meta` the `entries` and `exits`, rows of
 //! `{"page","visits"}`.
 //!
 //! Definitions:
@@ -64,7 +64,7 @@ pub async fn run(
     let list = |wanted: u64, shape: fn(&[Value]) -> Value| -> Vec<Value> {
         rows.iter().filter(|row| row.first() == Some(&json!(wanted))).map(|row| shape(row)).collect()
     };
-    let step = |row: &[Value]| json!({ "from": row[1], "to": row[2], "visits": row[3] });
+    let step = |row: &[Value]| json!({ "from": row[1], "to": row[2], "visits": row[3], "visitors": row[4] });
     let mut meta = json!({
         "entries": list(ENTRY, |row| json!({ "page": row[1], "visits": row[3] })),
         "exits": list(EXIT, |row| json!({ "page": row[2], "visits": row[3] })),
@@ -123,10 +123,10 @@ pub fn compile(question: &Question, visible: Visible<'_>) -> Statement {
         }
     };
     let sql = format!(
-        "SELECT what, a, b, count() AS visits
+        "SELECT what, a, b, count() AS visits, uniqExact(person) AS visitors
 FROM
 (
-SELECT arrayJoin(arrayDistinct(arrayMap(y -> (y.2, y.3, y.4), arrayFilter(
+SELECT person, arrayJoin(arrayDistinct(arrayMap(y -> (y.2, y.3, y.4), arrayFilter(
     y -> y.1 >= {{from:Int64}} AND y.1 < {{to:Int64}} AND (y.2 != {STEP} OR y.3 != y.4),
     arrayConcat(
         [(views[1].1, toUInt8({ENTRY}), views[1].4, ''), (views[-1].1, toUInt8({EXIT}), '', views[-1].4)],

@@ -225,8 +225,7 @@ impl Rollups {
         };
         let all = {
             let known = kept.days.read().await;
-            let all = known.days.made.first_key_value().map_or(first, |(day, _)| *day);
-            all
+            known.days.made.first_key_value().map_or(first, |(day, _)| *day)
         };
         let together = missing.len() > MAX_APPENDED_DAYS || first == all;
         let begun = if together { all } else { first };

@@ -93,7 +93,7 @@ async fn report(asked: &Asked, report: Report, question: &Value) -> Answer {
     let (now, asker) = (asked.state.timestamp(), asked.principal().role.asker());
     let question = archive.report(report, site, question, now, asker);
     match in_turn(&asked.state, question).await {
-        Ok(value) => answer::json(StatusCode::OK, &value),
+        Ok(value) => answer::table_or_json(&asked.headers, &value),
         Err(refused) => refused,
     }
 }

@@ -214,7 +214,7 @@ async fn journeys_are_of_page_views_that_follow_each_other() {
             json!([["/b", "/a", 1]]),
             json!({
                 "entries": [], "exits": [{ "page": "/b", "visits": 2 }],
-                "before": [{ "from": "/a", "to": "/b", "visits": 2 }],
+                "before": [{ "from": "/a", "to": "/b", "visits": 2, "visitors": 2 }],
             }),
         ),
         (
