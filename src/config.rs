@@ -150,6 +150,8 @@ pub struct Storage {
     pub user: String,
     pub password_file: Option<PathBuf>,
     pub database: String,
+    /// Whether this process keeps rollups: one of those that share a storage may.
+    pub rollups: bool,
 }
 
 /// `[ship]`: from the spool to storage.
@@ -479,6 +481,7 @@ impl Config {
             user: section.string("user", "default"),
             password_file: section.path("password_file", None),
             database: section.identifier("database", "metka"),
+            rollups: section.flag("rollups", false),
         };
         section.finish(&mut mistakes);
 

@@ -5,6 +5,8 @@
 //! A panel that the table below does not know fails the test, and so does a row that the
 //! API answers otherwise.
 
+#[path = "support/goal.rs"]
+mod goal;
 #[path = "support/random.rs"]
 mod random;
 #[allow(dead_code, reason = "the answers here are compared with the API's, which has the slow reference")]
@@ -235,6 +237,7 @@ fn case(seed: u64) -> Case {
                 props: Vec::new(),
                 engaged_ms: 0,
                 scroll: 255,
+                consent: metka::event::ConsentState::Unstated,
             };
             hits.push((hit, user_key));
         }

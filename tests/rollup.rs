@@ -393,7 +393,7 @@ async fn every_answer_from_rollups_is_the_answer_from_hits() {
 
         if let Some(oldest) = late.iter().map(|hit| hit.time).min() {
             store(&storage, &id, &late, 3).await;
-            world.rollups.shipped(&world.site, oldest);
+            world.rollups.shipped(&world.site.id, oldest);
         }
         world.compare(&mut random, "late hits, before the days are made again", false).await;
         world.tend().await;
@@ -403,16 +403,16 @@ async fn every_answer_from_rollups_is_the_answer_from_hits() {
         let subject = Subject::Visitor(everybody[random.below(everybody.len())]);
         let block = [Block { site: id.clone(), subject }];
         storage.enlist(List::Blocked, &block, 0).await.expect("blocked");
-        world.rollups.settle(&world.site, false).await.expect("settled");
+        world.rollups.settle_all(false).await.expect("settled");
         world.compare(&mut random, "blocked, before the days are made again", false).await;
         world.tend().await;
         world.compare(&mut random, "blocked", true).await;
         storage.delist(List::Blocked, &block).await.expect("no longer blocked");
-        world.rollups.settle(&world.site, false).await.expect("settled");
+        world.rollups.settle_all(false).await.expect("settled");
 
         let erased = everybody[random.below(everybody.len())];
         delete(&storage, &id, &format!("visitor = {erased} OR minted = {erased}")).await;
-        world.rollups.settle(&world.site, false).await.expect("settled");
+        world.rollups.settle_all(false).await.expect("settled");
         let left = format!(
             "SELECT count() FROM {}.visits WHERE site = '{id}' AND person = {erased}",
             storage.database()
@@ -426,7 +426,7 @@ async fn every_answer_from_rollups_is_the_answer_from_hits() {
             storage.database()
         );
         storage.execute(&sql, &[]).await.expect("corrected");
-        world.rollups.settle(&world.site, true).await.expect("settled");
+        world.rollups.settle_all(true).await.expect("settled");
         world.compare(&mut random, "corrected, before the days are made again", false).await;
         world.tend().await;
         world.compare(&mut random, "corrected", true).await;

@@ -233,6 +233,8 @@ impl Dashboard {
                 return;
             };
             let site = metka::config::Site::with_defaults("clinic", &["clinic.example"]);
+            let settings = metka::settings::Settings::default();
+            let mut limits = (1..=10_000).cycle();
             while !stopped.load(Relaxed) {
                 for dimensions in [
                     serde_json::json!([]),
@@ -242,14 +244,11 @@ impl Dashboard {
                     let question = serde_json::json!({
                         "site_id": "clinic", "metrics": ["visitors", "visits", "pageviews", "bounce_rate"],
                         "date_range": "day", "dimensions": dimensions,
+                        // Another question each time: an answer that is remembered asks nothing.
+                        "pagination": { "limit": limits.next() },
                     });
-                    let answer = metka::query::run(
-                        &storage,
-                        &site,
-                        &metka::settings::Settings::default(),
-                        &question,
-                        jiff::Timestamp::now(),
-                    );
+                    let answer =
+                        metka::query::run(&storage, &site, &settings, &question, jiff::Timestamp::now());
                     if runtime.block_on(answer).is_ok() {
                         count.fetch_add(1, Relaxed);
                     }

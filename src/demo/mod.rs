@@ -65,7 +65,9 @@ pub async fn remove(storage: &Storage) -> Result<u64, StorageError> {
     let _alone = crate::store::parts::alone().await;
     let before = storage.number(&count, &[]).await?;
     if before > 0 {
+        storage.rows_will_change();
         storage.execute(&format!("ALTER TABLE {database}.hits DELETE WHERE {made_up}"), &[]).await?;
+        storage.rows_have_changed(false).await?;
     }
     match storage.number(&count, &[]).await? {
         0 => Ok(before),

@@ -14,6 +14,7 @@
 
 mod hits;
 mod others;
+mod rollups;
 
 /// Where a field is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,7 +110,7 @@ pub struct Field {
 
 /// All fields, those of `hits` first.
 pub fn all() -> impl Iterator<Item = &'static Field> {
-    hits::FIELDS.iter().chain(others::FIELDS)
+    hits::FIELDS.iter().chain(others::FIELDS).chain(rollups::FIELDS)
 }
 
 /// The fields of one place.
@@ -137,7 +138,7 @@ pub fn field(place: Place, name: &str) -> Option<&'static Field> {
 // === impl Place ===
 
 impl Place {
-    pub const ALL: [Place; 16] = [
+    pub const ALL: [Place; 20] = [
         Place::Table("hits"),
         Place::Table("refusals"),
         Place::Table("erase_queue"),
@@ -145,6 +146,10 @@ impl Place {
         Place::Table("held"),
         Place::Table("corrections"),
         Place::Table("migrations"),
+        Place::Table("visits"),
+        Place::Table("visitors_by_day"),
+        Place::Table("visits_by_day"),
+        Place::Table("rollup_days"),
         Place::Spool,
         Place::KeyRing,
         Place::People,

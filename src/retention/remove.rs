@@ -49,6 +49,7 @@ pub struct Removed {
 /// Removes until nothing is left.
 pub async fn remove(storage: &Storage, table: Table, now_ms: i64) -> Result<Removed, RetentionError> {
     let mut removed = Removed::default();
+    storage.rows_will_change();
     for _ in 0..MAX_PASSES {
         let lines = survey(storage, table, now_ms).await?;
         if !lines.iter().any(|line| is_due(line, table)) {
@@ -58,6 +59,7 @@ pub async fn remove(storage: &Storage, table: Table, now_ms: i64) -> Result<Remo
         delete_rows(storage, table, now_ms, &mut removed).await?;
         wipe_columns(storage, table, now_ms, &mut removed).await?;
     }
+    storage.rows_have_changed(false).await?;
     Ok(removed)
 }
 

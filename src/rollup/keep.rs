@@ -35,7 +35,9 @@ impl Rollups {
     /// whether there is more to do at once.
     pub async fn tend(&self, site: &Site) -> Result<bool, StorageError> {
         let (kept, now) = (self.kept(&site.id), (self.clock)());
-        let zone = TimeZone::get(&site.timezone).unwrap_or(TimeZone::UTC);
+        // The configuration's zone of a site does not change while the server runs.
+        let zone = kept.zone.get_or_init(|| TimeZone::get(&site.timezone).unwrap_or(TimeZone::UTC)).clone();
+        let site = site.id.as_str();
         self.recount(site, &zone, &kept).await?;
         let due = last_due(&zone, now);
         let run = {
@@ -51,22 +53,21 @@ impl Rollups {
 
     /// After a job that changed what there is: what it changed is in no table when this
     /// returns. `values`: it changed what hits say and not how many they are.
-    pub async fn settle(&self, site: &Site, values: bool) -> Result<(), StorageError> {
+    pub async fn settle(&self, site: &str, zone: &TimeZone, values: bool) -> Result<(), StorageError> {
         self.changed();
-        let kept = self.kept(&site.id);
-        let zone = TimeZone::get(&site.timezone).unwrap_or(TimeZone::UTC);
+        let kept = self.kept(site);
         if values {
             let mut known = kept.days.write().await;
             let all: Vec<Date> = known.days.made.keys().copied().collect();
             known.days.open = None;
-            self.forget(site, &mut known.days, &zone, all).await?;
-            clear(&self.storage, &OPEN, &site.id, None).await?;
+            self.forget(site, &mut known.days, zone, all).await?;
+            clear(&self.storage, &OPEN, site, None).await?;
         }
-        self.recount(site, &zone, &kept).await
+        self.recount(site, zone, &kept).await
     }
 
     /// Counts hits by day if that is due, and forgets the days that changed.
-    async fn recount(&self, site: &Site, zone: &TimeZone, kept: &Arc<Kept>) -> Result<(), StorageError> {
+    async fn recount(&self, site: &str, zone: &TimeZone, kept: &Arc<Kept>) -> Result<(), StorageError> {
         let changes = self.changes.load(Relaxed);
         let late = kept.take_late();
         let name = zone.iana_name().unwrap_or("UTC");
@@ -80,16 +81,16 @@ impl Rollups {
             }
         }
         let begun = Instant::now();
-        let visible = self.visible(&site.id).await?;
-        let counted = count(&self.storage, &site.id, name, visible).await?;
+        let visible = self.visible(site).await?;
+        let counted = count(&self.storage, site, name, visible).await?;
         let took = begun.elapsed();
         let mut known = kept.days.write().await;
         if known.zone != name {
-            known.days = Days { made: state::load(&self.storage, &site.id, name).await?, ..Days::default() };
+            known.days = Days { made: state::load(&self.storage, site, name).await?, ..Days::default() };
             name.clone_into(&mut known.zone);
             let kept = known.days.made.keys().map(Date::to_string).collect();
-            clear(&self.storage, &MADE, &site.id, Some(kept)).await?;
-            clear(&self.storage, &OPEN, &site.id, None).await?;
+            clear(&self.storage, &MADE, site, Some(kept)).await?;
+            clear(&self.storage, &OPEN, site, None).await?;
         }
         let mut changed = known.days.recounted(counted);
         changed.extend(late.into_iter().filter(|day| known.days.made.contains_key(day)));
@@ -98,7 +99,7 @@ impl Rollups {
         if known.counted_at != Some(changes) {
             // A job may have changed what is open too.
             known.days.open = None;
-            clear(&self.storage, &OPEN, &site.id, None).await?;
+            clear(&self.storage, &OPEN, site, None).await?;
         }
         self.forget(site, &mut known.days, zone, changed).await?;
         known.counted_at = Some(changes);
@@ -109,7 +110,7 @@ impl Rollups {
     /// Days are made no more: written down, their rows deleted.
     async fn forget(
         &self,
-        site: &Site,
+        site: &str,
         days: &mut Days,
         zone: &TimeZone,
         changed: Vec<Date>,
@@ -119,23 +120,23 @@ impl Rollups {
         let mut lines: Vec<(Date, Option<Made>)> = changed.iter().map(|day| (*day, None)).collect();
         let later = days.made.range(*first..).filter(|(day, made)| made.numbers && !changed.contains(day));
         lines.extend(later.map(|(day, made)| (*day, Some(Made { numbers: false, ..*made }))));
-        state::save(&self.storage, &site.id, name, &lines).await?;
+        state::save(&self.storage, site, name, &lines).await?;
         days.forget(&changed);
         for run in days::runs(&changed) {
-            delete(&self.storage, "visits", &site.id, run).await?;
+            delete(&self.storage, "visits", site, run).await?;
         }
         let last = days.counted.last_key_value().map_or(*first, |(day, _)| *day).max(*first);
         for table in &MADE[1..] {
-            delete(&self.storage, table, &site.id, (*first, last)).await?;
+            delete(&self.storage, table, site, (*first, last)).await?;
         }
-        tracing::info!(site = site.id, days = changed.len(), "days of the rollups are to be made again");
+        tracing::info!(site, days = changed.len(), "days of the rollups are to be made again");
         Ok(())
     }
 
     /// Makes the visits of some days.
     async fn make(
         &self,
-        site: &Site,
+        site: &str,
         zone: &TimeZone,
         kept: &Arc<Kept>,
         (first, last): (Date, Date),
@@ -143,12 +144,12 @@ impl Rollups {
     ) -> Result<bool, StorageError> {
         let name = zone.iana_name().unwrap_or("UTC");
         let Some(range) = DayRange::new(zone, first, last) else { return Ok(false) };
-        let visible = self.visible(&site.id).await?;
+        let visible = self.visible(site).await?;
         let changes = self.changes.load(Relaxed);
         let seen = {
             let mut known = kept.days.write().await;
             let super::Known { days, split, .. } = &mut *known;
-            let split = split::find(&self.storage, &site.id, visible, &range, days, split).await?;
+            let split = split::find(&self.storage, site, visible, &range, days, split).await?;
             if !split.is_empty() {
                 self.forget(site, days, zone, split).await?;
             }
@@ -159,24 +160,24 @@ impl Rollups {
                 .filter(|(_, made)| made.numbers)
                 .map(|(day, made)| (*day, Some(Made { numbers: false, ..*made })))
                 .collect();
-            state::save(&self.storage, &site.id, name, &later).await?;
+            state::save(&self.storage, site, name, &later).await?;
             days.forget_numbers(first);
-            clear(&self.storage, &OPEN, &site.id, None).await?;
+            clear(&self.storage, &OPEN, site, None).await?;
             days.counted.clone()
         };
         // What an attempt that failed has left.
-        delete(&self.storage, MADE[0], &site.id, (first, last)).await?;
-        let params = visits::params(&site.id, &range);
+        delete(&self.storage, MADE[0], site, (first, last)).await?;
+        let params = visits::params(site, &range);
         self.storage.execute(&visits::insert(MADE[0], MADE[0], visible), &params).await?;
-        if self.goes_on(&site.id, &range, now).await? {
-            delete(&self.storage, MADE[0], &site.id, (first, last)).await?;
+        if self.goes_on(site, &range, now).await? {
+            delete(&self.storage, MADE[0], site, (first, last)).await?;
             kept.days.write().await.try_after = Some(Instant::now() + TRY_AGAIN);
             return Ok(false);
         }
         let mut known = kept.days.write().await;
         if self.changes.load(Relaxed) != changes {
             // A job came in between: what was made may hold what it removed.
-            delete(&self.storage, "visits", &site.id, (first, last)).await?;
+            delete(&self.storage, "visits", site, (first, last)).await?;
             return Ok(true);
         }
         let made: Vec<(Date, Made)> = seen
@@ -184,7 +185,7 @@ impl Rollups {
             .map(|(day, seen)| (*day, Made { numbers: false, seen: *seen }))
             .collect();
         let lines: Vec<(Date, Option<Made>)> = made.iter().map(|(day, made)| (*day, Some(*made))).collect();
-        state::save(&self.storage, &site.id, name, &lines).await?;
+        state::save(&self.storage, site, name, &lines).await?;
         known.days.made.extend(made);
         known.days.open = None;
         Ok(true)
@@ -208,13 +209,13 @@ impl Rollups {
     /// Makes the numbers that are missing.
     async fn make_numbers(
         &self,
-        site: &Site,
+        site: &str,
         zone: &TimeZone,
         kept: &Arc<Kept>,
     ) -> Result<bool, StorageError> {
         let name = zone.iana_name().unwrap_or("UTC");
         let changes = self.changes.load(Relaxed);
-        let visible = self.visible(&site.id).await?;
+        let visible = self.visible(site).await?;
         let missing: Vec<Date> = {
             let known = kept.days.read().await;
             let missing = known.days.made.iter().filter(|(_, made)| !made.numbers);
@@ -238,16 +239,16 @@ impl Rollups {
                 .filter(|(_, made)| made.numbers)
                 .map(|(day, made)| (*day, Some(Made { numbers: false, ..*made })))
                 .collect();
-            state::save(&self.storage, &site.id, name, &had).await?;
+            state::save(&self.storage, site, name, &had).await?;
             known.days.forget_numbers(begun);
             known.days.made.range(begun..).map(|(day, _)| *day).collect()
         };
         for table in &MADE[1..] {
-            delete(&self.storage, table, &site.id, (begun, last)).await?;
+            delete(&self.storage, table, site, (begun, last)).await?;
         }
         let Some(range) = DayRange::new(zone, begun, last) else { return Ok(false) };
         let (storage, database) = (&self.storage, self.storage.database());
-        let params = visits::params(&site.id, &range);
+        let params = visits::params(site, &range);
         if together {
             let count = format!("SELECT count() FROM {database}.visits WHERE site = {{site:String}}");
             let slices = storage.number(&count, &params).await?.div_ceil(SLICE_VISITS).max(1);
@@ -265,7 +266,7 @@ impl Rollups {
         } else {
             for day in missing.iter().copied() {
                 let Some(one) = DayRange::new(zone, day, day) else { continue };
-                let params = visits::params(&site.id, &one);
+                let params = visits::params(site, &one);
                 storage
                     .execute(&numbers::visitors(MADE[1], MADE[0], Past::Of(MADE[0]), database), &params)
                     .await?;
@@ -286,7 +287,7 @@ impl Rollups {
             }
         }
         known.days.open = None;
-        state::save(storage, &site.id, name, &lines).await?;
+        state::save(storage, site, name, &lines).await?;
         Ok(false)
     }
 }

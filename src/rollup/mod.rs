@@ -51,7 +51,6 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
-use crate::config::Site;
 use crate::query::Visible;
 use crate::query::range::Range;
 use crate::store::{Storage, StorageError};
@@ -89,6 +88,7 @@ struct Kept {
     days: Arc<RwLock<Known>>,
     /// Days that are made and had a hit shipped since.
     late: std::sync::Mutex<BTreeSet<Date>>,
+    zone: std::sync::OnceLock<TimeZone>,
 }
 
 /// The days of one site, and when that was found out.
@@ -182,20 +182,33 @@ impl Rollups {
     }
 
     /// Hits were stored whose oldest is of this moment (milliseconds).
-    pub fn shipped(&self, site: &Site, oldest: i64) {
-        let zone = TimeZone::get(&site.timezone).unwrap_or(TimeZone::UTC);
+    pub fn shipped(&self, site: &str, oldest: i64) {
+        // Of a site that nobody has looked after nothing is made.
+        let Some(zone) = self.kept(site).zone() else { return };
         let day = |at: Timestamp| at.to_zoned(zone.clone()).date();
         let Ok(oldest) = Timestamp::from_millisecond(oldest.saturating_sub(REACH_MS)) else { return };
         let today = day((self.clock)());
         // What waited in a spool is of the last days.
         let days = std::iter::successors(Some(day(oldest)), |day| Some(days::next(*day)));
-        self.kept(&site.id).add_late(days.take_while(|day| *day <= today).take(MAX_LATE_DAYS));
+        self.kept(site).add_late(days.take_while(|day| *day <= today).take(MAX_LATE_DAYS));
     }
 
     /// Something but a new hit changed what there is of a site: from now on questions are
     /// answered from hits, until [`Rollups::settle`] or the next look has found out what.
     pub fn changed(&self) {
         self.changes.fetch_add(1, Relaxed);
+    }
+
+    /// [`Rollups::settle`] for every site that is looked after.
+    pub async fn settle_all(&self, values: bool) -> Result<(), StorageError> {
+        let sites: Vec<(String, TimeZone)> = {
+            let sites = self.sites.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            sites.iter().filter_map(|(id, kept)| Some((id.clone(), kept.zone()?))).collect()
+        };
+        for (site, zone) in sites {
+            self.settle(&site, &zone, values).await?;
+        }
+        Ok(())
     }
 
     async fn visible(&self, site: &str) -> Result<Visible<'_>, StorageError> {
@@ -237,11 +250,20 @@ fn last_due(zone: &TimeZone, now: Timestamp) -> Date {
 
 impl Default for Kept {
     fn default() -> Kept {
-        Kept { days: Arc::new(RwLock::new(Known::default())), late: std::sync::Mutex::default() }
+        Kept {
+            days: Arc::new(RwLock::new(Known::default())),
+            late: std::sync::Mutex::default(),
+            zone: std::sync::OnceLock::new(),
+        }
     }
 }
 
 impl Kept {
+    /// The site's zone, once it has been looked after.
+    fn zone(&self) -> Option<TimeZone> {
+        self.zone.get().cloned()
+    }
+
     fn has_late(&self, last: Date) -> bool {
         self.late().range(..=last).next().is_some()
     }

@@ -15,6 +15,7 @@ use crate::config::{self, Config, Site};
 use crate::engine::{State as EngineState, Supervisor};
 use crate::guard::{self, Asker};
 use crate::query::{self, QueryError};
+use crate::rollup::Rollups;
 use crate::settings::{self, Settings};
 use crate::ship::{self, Found, ShipMetrics, Sink, SinkError};
 use crate::spool::{Batch, Outlet, Unverified};
@@ -26,6 +27,8 @@ use crate::{demo, web};
 const RETRY: Duration = Duration::from_millis(250);
 /// The wait grows up to this.
 const MAX_RETRY: Duration = Duration::from_secs(5);
+/// How often it is looked whether days have ended or were changed.
+const TEND_EVERY: Duration = Duration::from_secs(5);
 /// After an erasure that could not be carried out at a start.
 const RECHECK_AGAIN: Duration = Duration::from_secs(60);
 /// How much longer than its own drain the shipper may take to end.
@@ -71,6 +74,10 @@ impl Storage {
             (configured(&config.storage)?, None)
         };
         let store = store::Storage::new(&endpoint, &config.storage.database);
+        let store = match config.storage.rollups {
+            true => store.clone().with_rollups(Arc::new(Rollups::new(store, jiff::Timestamp::now))),
+            false => store,
+        };
         let engine = supervisor.as_ref().map(Supervisor::state);
         let view = View { store: store.clone(), engine, ship: Arc::default() };
         Ok(Storage {
@@ -96,9 +103,13 @@ impl Storage {
         let erasures = tokio::spawn(recheck_erasures(state.clone()));
         state
             .set_archive(Box::new(Questions { store: self.store.clone(), settings: state.settings.clone() }));
+        let rollups = self.store.rollups().cloned().map(|rollups| tokio::spawn(tend(rollups, state.clone())));
         let history = state.demo.then(|| tokio::spawn(load_demo(self.store.clone(), state.clone())));
         ship::run(self.outlet.clone(), Inserts(self.store.clone()), self.view.ship.clone(), stopped).await;
         erasures.abort();
+        if let Some(rollups) = rollups {
+            rollups.abort();
+        }
         if let Some(history) = history {
             history.abort();
         }
@@ -170,6 +181,29 @@ async fn recheck_erasures(state: Arc<web::State>) {
     }
 }
 
+/// Looks after the rollups of every site, until the runtime ends.
+async fn tend(rollups: Arc<Rollups>, state: Arc<web::State>) {
+    loop {
+        for site in state.config.load_full().sites.iter() {
+            loop {
+                match rollups.tend(site).await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) if error.is_retryable() => {
+                        tracing::debug!(%error, site = site.id, "storage is not there for the rollups");
+                        break;
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, site = site.id, "rollups could not be made; hits answer");
+                        break;
+                    }
+                }
+            }
+        }
+        tokio::time::sleep(TEND_EVERY).await;
+    }
+}
+
 async fn load_demo(store: store::Storage, state: Arc<web::State>) {
     let config = state.config.load_full();
     let Some(site) = config.site(demo::SITE) else { return };
@@ -222,7 +256,13 @@ impl Sink for Inserts {
             code: 0,
             text: format!("rows of columns version {} are not known", batch.columns_version),
         })?;
-        Ok(self.0.insert(&columns, &batch.token, batch.body()).await?)
+        self.0.insert(&columns, &batch.token, batch.body()).await?;
+        if let Some(rollups) = self.0.rollups() {
+            for (site, oldest) in batch.oldest() {
+                rollups.shipped(&site, oldest);
+            }
+        }
+        Ok(())
     }
 
     async fn count(&self, batches: &[Unverified]) -> Result<BTreeMap<u64, Found>, SinkError> {

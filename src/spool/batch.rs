@@ -184,6 +184,18 @@ impl Batch {
         starts.zip(&self.ends).map(|(from, to)| &self.body[from as usize..*to as usize])
     }
 
+    /// The moment of the oldest row of each site, in milliseconds since 1970.
+    pub fn oldest(&self) -> BTreeMap<String, i64> {
+        let mut oldest: BTreeMap<String, i64> = BTreeMap::new();
+        for head in self.payloads().filter_map(|payload| Head::of(payload, self.columns_version)) {
+            match oldest.get_mut(head.site) {
+                Some(known) => *known = head.time.min(*known),
+                None => drop(oldest.insert(head.site.to_owned(), head.time)),
+            }
+        }
+        oldest
+    }
+
     /// All rows, one behind the other.
     pub fn body(&self) -> Bytes {
         self.body.clone()

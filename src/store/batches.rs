@@ -92,6 +92,7 @@ impl Storage {
 
     /// Removes all rows of a batch, physically, from all replicas.
     pub async fn remove_batch(&self, id: u64) -> Result<(), StorageError> {
+        self.rows_will_change();
         let sql = format!("ALTER TABLE {}.hits DELETE WHERE batch = {{id:UInt64}}", self.database());
         self.execute(&sql, &[("id".to_owned(), Param::Text(id.to_string()))]).await
     }

@@ -96,7 +96,9 @@ impl Storage {
             payload.extend_from_slice(&since_ms.to_le_bytes());
         }
         let token = format!("{}-{}", list.table(), random());
-        self.insert_into(list.table(), &["site", "kind", "subject", "since"], &token, payload.into()).await
+        self.rows_will_change();
+        self.insert_into(list.table(), &["site", "kind", "subject", "since"], &token, payload.into()).await?;
+        self.rows_have_changed(false).await
     }
 
     /// Takes these off a list, and ends the holds that only they gave.
@@ -125,7 +127,9 @@ impl Storage {
             self.set_hold(false, &freed).await
         };
         if !queued.is_empty() {
+            self.rows_will_change();
             queue.with(&queued.iter().collect::<Vec<_>>(), job).await?;
+            self.rows_have_changed(false).await?;
             self.wait_for_old_parts().await?;
         }
         Ok(())

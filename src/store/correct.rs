@@ -120,10 +120,12 @@ impl Storage {
             // What storage says of an error may quote the value.
             self.change_rows(&set, &condition).await.map_err(StorageError::without_text)
         };
+        self.rows_will_change();
         let changed = queue.with(&queued.iter().collect::<Vec<_>>(), job).await;
         // Also after a failure, and only now: a mutation that still runs must find nobody
         // before it finds no value.
         self.empty_corrections().await?;
+        self.rows_have_changed(true).await?;
         self.wait_for_old_parts().await?;
         changed
     }

@@ -37,6 +37,7 @@ impl Storage {
         if tombstones.is_empty() {
             return Ok(0);
         }
+        self.rows_will_change();
         let queue = Queue::open(self).await;
         let mut by_time: BTreeMap<i64, Vec<&Tombstone>> = BTreeMap::new();
         for tombstone in tombstones {
@@ -50,6 +51,7 @@ impl Storage {
             erased += queue.with(&subjects, self.erase_queued(some)).await?;
         }
         self.drop_detached_parts().await?;
+        self.rows_have_changed(false).await?;
         self.wait_for_old_parts().await?;
         Ok(erased)
     }

@@ -156,6 +156,23 @@ impl Storage {
         self.rollups.as_ref()
     }
 
+    /// Stored rows are about to be changed by a job: from now on hits answer, and not what
+    /// rollups held of them.
+    pub(crate) fn rows_will_change(&self) {
+        if let Some(rollups) = &self.rollups {
+            rollups.changed();
+        }
+    }
+
+    /// They are: what has changed is in no rollup when this returns. `values`: not how
+    /// many rows there are, but what they say.
+    pub(crate) async fn rows_have_changed(&self, values: bool) -> Result<(), StorageError> {
+        match &self.rollups {
+            Some(rollups) => rollups.settle_all(values).await,
+            None => Ok(()),
+        }
+    }
+
     /// How often something was changed through this storage. To be asked before a question
     /// is put whose answer is to be [remembered](Storage::remember).
     pub fn changes(&self) -> u64 {

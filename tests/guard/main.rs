@@ -7,6 +7,8 @@
 
 mod agree;
 mod attacker;
+#[path = "../support/goal.rs"]
+mod goal;
 #[path = "../support/http.rs"]
 #[expect(dead_code, reason = "shared with other tests")]
 mod http;

@@ -237,6 +237,7 @@ impl World {
                     props: Vec::new(),
                     engaged_ms: 0,
                     scroll: 255,
+                    consent: metka::event::ConsentState::Unstated,
                 });
             }
         }

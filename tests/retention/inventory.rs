@@ -48,7 +48,11 @@ async fn every_column_is_in_the_inventory_and_nothing_else_is() {
     let engine: BTreeSet<String> = ask(&storage, &sql)
         .await
         .iter()
-        .map(|row| format!("{}.{}", row[0].as_str().expect("a table"), row[1].as_str().expect("a column")))
+        .map(|row| {
+            // The tables in memory have the columns of those on disk.
+            let table = row[0].as_str().expect("a table").trim_end_matches("_today");
+            format!("{table}.{}", row[1].as_str().expect("a column"))
+        })
         .collect();
     let told: BTreeSet<String> = inventory::all()
         .filter_map(|field| match field.place {
