@@ -45,6 +45,7 @@ pub async fn report(
     now: Timestamp,
     asker: Asker,
 ) -> Result<Value, QueryError> {
+    let asker = asker.on(site);
     let ask = |question: Value| -> Answering<'_, Result<Value, QueryError>> {
         Box::pin(async move { query::report::run(report, storage, site, settings, &question, now).await })
     };

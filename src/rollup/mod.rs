@@ -56,18 +56,19 @@ use crate::query::range::Range;
 use crate::store::{Storage, StorageError};
 use days::{DayRange, Days};
 
-/// How long after its midnight a day is made at the earliest: most visits over midnight have
-/// ended by then, and what waited in a spool has come.
-pub const CLOSE_AFTER: Duration = Duration::from_secs(3 * 60 * 60);
+/// How long after its midnight a day is made at the earliest: as far as a question looks
+/// beyond its days (a report of reading may lengthen a visit of the day before), and a little for what
+/// waited in a spool.
+pub const CLOSE_AFTER: Duration = Duration::from_secs(27 * 60 * 60);
 /// How often hits are counted by day for what was not told.
 pub const RECOUNT_EVERY: Duration = Duration::from_secs(60);
 /// The most hits of one build: their arrays take some 500 MB of the engine.
 pub const CHUNK_HITS: u64 = 1_500_000;
 /// The most visits of one slice of numbers: their pairs take some 500 MB of the engine.
 pub const SLICE_VISITS: u64 = 200_000;
-/// How far back a hit reaches: a visit that it goes on with began before it. Less than
-/// [`CLOSE_AFTER`], so that the hits of a morning do not reach into a day that is made.
-const REACH_MS: i64 = 2 * 60 * 60 * 1000;
+/// How far back a hit reaches: a visit that it lengthens had its hits before it. Less than
+/// [`CLOSE_AFTER`], so that the hits of today do not reach into a day that is made.
+const REACH_MS: i64 = 26 * 60 * 60 * 1000;
 /// No spool holds hits for longer.
 const MAX_LATE_DAYS: usize = 400;
 /// Up to so many days that are not over are made anew for a question; with more (a large

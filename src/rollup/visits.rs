@@ -108,30 +108,12 @@ WHERE v[1].4 {counted}
     )
 }
 
-/// The hits that a build looks at: those of its days, and of the day before and after
-/// those of whoever was there within half an hour of the midnight between. A visit over
-/// midnight has a hit on either side of it, and that near.
+/// The hits that a build looks at: as many around its days as a question does.
 pub fn condition(visible: Visible<'_>) -> String {
-    let of_site = format!("site = {{site:String}} AND bot = ''{}", visible.condition());
-    let between = |from: &str, to: &str| {
-        format!("time >= fromUnixTimestamp64Milli({from}) AND time < fromUnixTimestamp64Milli({to})")
-    };
-    let [look_from, from, to, look_to] =
-        ["look_from", "from", "to", "look_to"].map(|name| format!("{{{name}:Int64}}"));
-    let around = |hits: String, midnight: &str| {
-        let near = between(&format!("{midnight} - {TIMEOUT_MS}"), &format!("{midnight} + {TIMEOUT_MS}"));
-        let there = format!(
-            "(SELECT arrayJoin(arrayFilter(one -> one != 0, [visitor, minted, before])) FROM {}.hits WHERE {of_site} AND {near})",
-            visible.database
-        );
-        format!("({hits} AND (visitor IN {there} OR minted IN {there} OR before IN {there}))")
-    };
     format!(
-        "{of_site} AND {} AND (({}) OR {} OR {})",
-        between(&look_from, &look_to),
-        between(&from, &to),
-        around(between(&look_from, &from), &from),
-        around(between(&to, &look_to), &to),
+        "site = {{site:String}} AND bot = '' AND time >= fromUnixTimestamp64Milli({{look_from:Int64}}) \
+         AND time < fromUnixTimestamp64Milli({{look_to:Int64}}){}",
+        visible.condition()
     )
 }
 

@@ -18,6 +18,7 @@ use super::answer::{self, Answer};
 use super::officer::{failed, panicked, wrong};
 use super::role::Role;
 use super::routes::Asked;
+use crate::guard::Asker;
 use crate::settings::{Author, Change, Kind, Put, Remove, SettingsError};
 
 const PART: &str = "the settings of the site";
@@ -60,7 +61,7 @@ fn told(asked: &Asked) -> Result<Answer, Box<Answer>> {
         told["reports"] = json!(settings.reports);
     }
     told["min_group"] = json!(site.min_group);
-    told["guarded"] = json!(!principal.role.sees_exact_numbers());
+    told["guarded"] = json!(principal.role.asker().on(site) == Asker::Guarded);
     told["mail"] = json!(asked.state.config.load().mail.is_some());
     Ok(answer::json(StatusCode::OK, &told))
 }

@@ -32,6 +32,12 @@ const office = place => async page => {
   await page.locator(`[data-section=${section}][data-item="${item}"]`).waitFor();
   await loaded(page);
 };
+const kept = (path, place) => async page => {
+  await page.goto(`${metka.web}${path}?site=${SITE}#${place}`);
+  const [section, item = ''] = place.split('/');
+  await page.locator(`[data-section=${section}][data-item="${item}"]`).waitFor();
+  await loaded(page);
+};
 const privacy = path => async page => {
   await page.goto(metka.collector + path());
 };
@@ -79,6 +85,12 @@ const PAGES = [
     who: 'owner',
     open: office(() => place),
   })),
+  ...['goals', 'goals/new', 'funnels', 'funnels/new', 'segments', 'notes', 'links', 'links/new', 'reports', 'embed'].map(place => ({
+    name: `settings: ${place}`,
+    who: 'owner',
+    open: kept('/settings', place),
+  })),
+  ...['people', 'tokens'].map(place => ({ name: `people: ${place}`, who: 'owner', open: kept('/people', place) })),
   { name: 'officer: a request', who: 'owner', open: office(() => `requests/${made.request}`) },
   { name: 'officer: an incident', who: 'owner', open: office(() => `incidents/${made.incident}`) },
   { name: 'officer: a disclosure', who: 'owner', open: office(() => `disclosures/${made.disclosure}`) },
@@ -132,6 +144,7 @@ const made = {};
 before(async () => {
   metka = await Metka.start({
     site: SITE,
+    demo: true,
     more: 'contact = "privacy@clinic.example"\npolicy_url = "https://clinic.example/policy"\n[[site]]\nid = "empty"\nhosts = ["empty.example"]\n[operator]\nname = "Clinic LLC"\naddress = "1 Example Street"\n',
   });
   for (const role of ['owner', 'viewer']) metka.run(['user', 'add', role, '--role', role, '--password-stdin'], `${PASSWORD}\n`);

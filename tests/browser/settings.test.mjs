@@ -251,7 +251,7 @@ for (const [language, words] of Object.entries(WORDS)) {
     await guest.page.locator(`[data-site=${SITE}]`).waitFor();
     await guest.page.click('.menu .popover-button');
     await guest.page.locator('.menu .popover-panel').waitFor();
-    assert.equal(await guest.page.locator('.menu-links, .menu-who, [data-form=password]').count(), 0);
+    assert.equal(await guest.page.locator('.menu-who, [data-form=password], [data-own-hit-open], [data-second-factor], .menu-links a').count(), 0);
     assert.deepEqual(await guest.context.cookies(metka.web), []);
     await guest.page.setViewportSize({ width: 390, height: 844 });
     await fits(guest.page, 'the shared page');

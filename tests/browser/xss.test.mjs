@@ -249,11 +249,11 @@ test('what people write is stored: requests, disclosures, incidents, an act', as
   // What people keep beside the numbers.
   if (!described.paths['/api/v1/settings']) return;
   for (const number of CHOSEN) {
-    const text = PAYLOADS[number].slice(0, 100);
+    const text = PAYLOADS[number].slice(0, 90);
     const put = thing => posted('/api/v1/settings', { site_id: SITE, put: thing });
     const goal = await put({ goal: { name: text, kind: 'event', value: text } });
-    await put({ goal: { name: `${text} page`, kind: 'page', value: `/${text}` } });
-    await put({ funnel: { name: text, steps: [goal.id] } });
+    const page = await put({ goal: { name: `${text} page`, kind: 'page', value: `/${text}` } });
+    await put({ funnel: { name: text, steps: [goal.id, page.id] } });
     await put({ segment: { name: text, filters: [['is', 'visit:source', [text]]] } });
     await put({ note: { day: from.slice(0, 10), text } });
     shared.push((await put({ link: { name: text, expires: null, filters: [['is', 'visit:source', [text]]] } })).url);

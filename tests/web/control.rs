@@ -88,6 +88,7 @@ async fn stats_asks_the_running_server_and_tells_a_wrong_question_by_its_exit_co
         json(&server, &["stats", &question("report.json", report)]).await,
         json!({
             "report": "funnel", "site": "clinic", "question": { "site_id": "clinic", "steps": ["a", "b"] },
+            "guarded": false,
         })
     );
     for (name, value, expected) in [
