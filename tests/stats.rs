@@ -27,8 +27,8 @@ use serde_json::{Value, json};
 
 /// Random histories that are compared; each is a site of its own. The first is the
 /// size of every run, the second of a long one.
-const HISTORIES: [u64; 2] = [120, 1200];
-/// Questions for each: together every dimension is asked some fifteen times with
+const HISTORIES: [u64; 2] = [50, 1200];
+/// Questions for each: together every dimension is asked some six times with
 /// every metric that goes with it.
 const QUESTIONS: usize = 4;
 

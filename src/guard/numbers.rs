@@ -53,6 +53,7 @@ pub fn needed(asked: &[String]) -> Vec<&'static str> {
             "views_per_visit" => need(&["pageviews", "visits"]),
             "bounce_rate" | "visit_duration" | "exit_rate" => need(&["visits"]),
             "ad_ctr" => need(&["ad_views", "ad_clicks"]),
+            "ad_viewable_rate" => need(&["ad_views", "ad_viewable"]),
             _ => {}
         }
     }
@@ -85,6 +86,7 @@ impl Numbers {
             _ if !self.rules.hold(Rule::Rates) => exact.clone(),
             "views_per_visit" => self.ratio(of("pageviews"), of("visits"), 1, 100),
             "ad_ctr" => self.ratio(of("ad_clicks"), of("ad_views"), 100, 100),
+            "ad_viewable_rate" => self.ratio(of("ad_viewable"), of("ad_views"), 100, 100),
             "percentage" => self.ratio(of("visitors"), group.visitors, 100, 10),
             "conversion_rate" | "group_conversion_rate" => self.part(of("visitors"), exact),
             "exit_rate" => self.part(of("visits"), exact),
@@ -180,6 +182,7 @@ mod tests {
             (json!({ "pageviews": 0, "visits": 0 }), "views_per_visit", None, Value::Null),
             (json!({ "ad_clicks": 11, "ad_views": 402 }), "ad_ctr", None, json!(2.5)),
             (json!({ "ad_clicks": 3, "ad_views": 402 }), "ad_ctr", None, Value::Null),
+            (json!({ "ad_viewable": 201, "ad_views": 402 }), "ad_viewable_rate", None, json!(50.0)),
             (json!({ "visitors": 52 }), "percentage", None, json!(24.4)),
             (json!({ "visitors": 9 }), "percentage", None, Value::Null),
             // 50 of 102, and 50 of 53.

@@ -164,6 +164,7 @@ impl Metric {
             Metric::BounceRate
                 | Metric::Percentage
                 | Metric::AdCtr
+                | Metric::AdViewableRate
                 | Metric::ConversionRate
                 | Metric::GroupConversionRate
                 | Metric::ExitRate

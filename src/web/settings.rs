@@ -61,7 +61,7 @@ fn told(asked: &Asked) -> Result<Answer, Box<Answer>> {
         told["reports"] = json!(settings.reports);
     }
     told["min_group"] = json!(site.min_group);
-    told["guarded"] = json!(principal.role.asker().on(site) == Asker::Guarded);
+    told["guarded"] = json!(principal.role.asker().on(&site) == Asker::Guarded);
     told["mail"] = json!(asked.state.config.load().mail.is_some());
     Ok(answer::json(StatusCode::OK, &told))
 }
