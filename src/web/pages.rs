@@ -223,7 +223,7 @@ fn describe(operation: &mut Value, schemas: schema::Described) {
     if !request.is_null() {
         operation["requestBody"]["content"]["application/json"]["schema"] = request;
     }
-    if let Some(parameter) = operation["parameters"].get_mut(0) {
+    if let Some(parameter) = operation.get_mut("parameters").and_then(|all| all.get_mut(0)) {
         parameter["required"] = json!(true);
     }
 }

@@ -252,7 +252,7 @@ test('what people write is stored: requests, disclosures, incidents, an act', as
     const text = PAYLOADS[number].slice(0, 90);
     const put = thing => posted('/api/v1/settings', { site_id: SITE, put: thing });
     const goal = await put({ goal: { name: text, kind: 'event', value: text } });
-    const page = await put({ goal: { name: `${text} page`, kind: 'page', value: `/${text}` } });
+    const page = await put({ goal: { name: `${text} page`, kind: 'page', value: `/${text.replace(/[?#*\s]/g, '_')}` } });
     await put({ funnel: { name: text, steps: [goal.id, page.id] } });
     await put({ segment: { name: text, filters: [['is', 'visit:source', [text]]] } });
     await put({ note: { day: from.slice(0, 10), text } });
