@@ -19,7 +19,8 @@ import { join } from 'node:path';
 const ROOT = join(import.meta.dirname, '..');
 const TOOK = join(ROOT, 'target/tests-took.json');
 const ALONE = ['faults', 'faults_disk', 'hostile_http'];
-const BUILD = ['--release', '--locked', '--config', 'profile.release.package.metka.opt-level=1'];
+const PACKAGE = 'profile.release.package.metka';
+const BUILD = ['--release', '--locked', '--config', `${PACKAGE}.opt-level=1`, '--config', `${PACKAGE}.debug=0`];
 const lanes = Number(process.argv[2] ?? 2);
 
 /** Runs a command; gives its exit code and what it wrote. */

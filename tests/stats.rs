@@ -827,8 +827,8 @@ async fn every_number_equals_the_recount_by_definition() {
     let some: Vec<&str> = mismatches.iter().take(5).map(String::as_str).collect();
     assert!(mismatches.is_empty(), "{} of {turn} differ:\n{}", mismatches.len(), some.join("\n\n"));
     assert!(with_bots > turn / 4 && with_goals > turn / 10 && with_done > turn / 10 && compared > turn / 4);
-    assert!(names.iter().all(|name| asked.get(name).is_some_and(|count| *count >= 10)), "{asked:?}");
-    assert!(METRICS.iter().all(|name| asked.get(*name).is_some_and(|count| *count >= 5)), "{asked:?}");
+    assert!(names.iter().all(|name| asked.get(name).is_some_and(|count| *count >= 4)), "{asked:?}");
+    assert!(METRICS.iter().all(|name| asked.get(*name).is_some_and(|count| *count >= 2)), "{asked:?}");
 }
 
 /// The questions that a dashboard asks, on half a year of the demo. Their times
