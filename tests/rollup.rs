@@ -32,7 +32,7 @@ use random::Random;
 use serde_json::{Value, json};
 
 /// Histories: of every run, and of a long one.
-const HISTORIES: [u64; 2] = [3, 240];
+const HISTORIES: [u64; 2] = [6, 240];
 /// Questions after each step.
 const QUESTIONS: usize = 12;
 const ZONES: &[&str] = &["Europe/Moscow", "Asia/Kathmandu", "America/St_Johns", "UTC"];

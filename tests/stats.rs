@@ -27,8 +27,8 @@ use serde_json::{Value, json};
 
 /// Random histories that are compared; each is a site of its own. The first is the
 /// size of every run, the second of a long one.
-const HISTORIES: [u64; 2] = [50, 1200];
-/// Questions for each: together every dimension is asked some six times with
+const HISTORIES: [u64; 2] = [120, 1200];
+/// Questions for each: together every dimension is asked some fifteen times with
 /// every metric that goes with it.
 const QUESTIONS: usize = 4;
 
@@ -827,8 +827,8 @@ async fn every_number_equals_the_recount_by_definition() {
     let some: Vec<&str> = mismatches.iter().take(5).map(String::as_str).collect();
     assert!(mismatches.is_empty(), "{} of {turn} differ:\n{}", mismatches.len(), some.join("\n\n"));
     assert!(with_bots > turn / 4 && with_goals > turn / 10 && with_done > turn / 10 && compared > turn / 4);
-    assert!(names.iter().all(|name| asked.get(name).is_some_and(|count| *count >= 4)), "{asked:?}");
-    assert!(METRICS.iter().all(|name| asked.get(*name).is_some_and(|count| *count >= 2)), "{asked:?}");
+    assert!(names.iter().all(|name| asked.get(name).is_some_and(|count| *count >= 10)), "{asked:?}");
+    assert!(METRICS.iter().all(|name| asked.get(*name).is_some_and(|count| *count >= 5)), "{asked:?}");
 }
 
 /// The questions that a dashboard asks, on half a year of the demo. Their times

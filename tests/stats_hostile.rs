@@ -21,7 +21,7 @@ const MARK: &str = "Qzx";
 const NOW: &str = "2026-11-20T10:00:00Z";
 
 /// How many filters go to the engine: in every run, and in a long one.
-const FILTERS: [usize; 2] = [400, 10_000];
+const FILTERS: [usize; 2] = [1500, 10_000];
 /// Stands in each value of the other site's hits.
 const FOREIGN: &str = "foreign";
 

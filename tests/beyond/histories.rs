@@ -17,7 +17,7 @@ use crate::world::{self, DAY, MINUTE, PAGES, World, history};
 
 /// Random histories, each a site of its own, with a question of each kind; the first is the
 /// size of every run, the second of a long one.
-const HISTORIES: [u64; 2] = [80, 3000];
+const HISTORIES: [u64; 2] = [200, 3000];
 /// So many are asked about at once.
 const AT_ONCE: usize = 2;
 /// How often a question is put that took too long, since other tests are on the machine as well.
