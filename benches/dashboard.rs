@@ -87,6 +87,11 @@ fn main() {
     println!("{:<44} {:>9.1}", "bytes on disk per hit, all tables", bytes as f64 / stored as f64);
     let made = server.command(&["token", "create", "--name", "bench", "--role", "owner"]);
     let token = format!("Bearer {}", made["token"].as_str().expect("a token"));
+    // Questions are answered a moment after storage is there.
+    let live = http::get("/api/v1/live?site_id=clinic", &[("Authorization", &token)]);
+    server::wait_for("questions to be answered", || {
+        (http::exchange(server.web, &live).status == 200).then_some(())
+    });
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::get(ZONE).expect("a zone")).date();
     let until = |days: i64| {
         let day = |back: i64| today.checked_sub(back.days()).expect("a day").to_string();
@@ -147,6 +152,7 @@ fn ask(token: &str, server: &Server, range: &Value, filter: &Value, limit: u64) 
     let reply =
         http::exchange(server.web, &http::request("POST", "/api/v2/queries", &headers, body.as_bytes()));
     let took = begun.elapsed().as_secs_f64() * 1000.0;
+    assert_eq!(reply.status, 200, "{}", reply.json());
     let answers = reply.json();
     for (question, answer) in questions.iter().zip(answers["answers"].as_array().expect("answers")) {
         assert!(answer["answer"]["results"].is_array(), "{question}: {answer}");
