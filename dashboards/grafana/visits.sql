@@ -52,28 +52,35 @@ of_persons AS (
         ) AS hit
     FROM countable
 ),
--- A person's hits in their order, cut into visits: one begins with the first page view or event, and with each that comes
--- more than 30 minutes after the hit before it.
+-- A person's hits in their order, cut into visits. A stretch is hits with no gap of more than 30 minutes between them; a visit
+-- begins with the first page view or event of a stretch, and lasts until the last hit of that stretch.
 persons AS (
     SELECT
         person,
         arraySort(groupArray(hit)) AS hits,
         arrayMap(y -> y.at, hits) AS times,
         arrayMap(y -> y.kind <= 2, hits) AS starting,
+        arrayCumSum(arrayMap(
+            (at, previous) -> at - previous > 1800000,
+            times, arrayPushFront(arrayPopBack(times), times[1])
+        )) AS stretches,
+        arrayPushFront(arrayPopBack(arrayFill((stretch, starts) -> starts, stretches, starting)), toUInt64(0)) AS earlier,
         arrayMap(
-            (at, previous, starts, nth) -> starts AND (nth = 1 OR at - previous > 1800000),
-            times, arrayPushFront(arrayPopBack(times), toInt64(0)), starting, arrayCumSum(starting)
+            (starts, nth, stretch, last) -> starts AND (nth = 1 OR stretch != last),
+            starting, arrayCumSum(starting), stretches, earlier
         ) AS begins,
-        arraySplit((y, begin) -> begin, hits, begins) AS visits
+        arraySplit((y, begin) -> begin, hits, begins) AS visits,
+        arraySplit((stretch, begin) -> begin, stretches, begins) AS stretches_of_visits
     FROM of_persons
     GROUP BY person
 ),
 visits AS (
     SELECT
         person, n, visit, visit[1] AS entry, arrayLast(y -> y.kind <= 2, visit) AS last,
-        arrayCount(y -> y.kind <= 2, visit) = 1 AS bounce, visit[-1].at - visit[1].at AS duration_ms
+        arrayCount(y -> y.kind <= 2, visit) = 1 AS bounce,
+        visit[countEqual(numbers, numbers[1])].at - visit[1].at AS duration_ms
     FROM persons
-    ARRAY JOIN visits AS visit, arrayEnumerate(visits) AS n
+    ARRAY JOIN visits AS visit, stretches_of_visits AS numbers, arrayEnumerate(visits) AS n
 ),
 -- The hits (x) of the time shown, each beside the first (entry) and the last page view or event (last) of its visit (n).
 shown AS (

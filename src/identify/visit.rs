@@ -1,7 +1,9 @@
 //! What a visit is, and how a visit without cookies outlives midnight.
 //!
-//! A *visit* is the hits of one person, from a page view or event on, until one
-//! comes more than [`TIMEOUT_MS`] after the hit before it. No collector keeps
+//! A *visit* is the hits of one person, from a page view or event on, until none
+//! comes for more than [`TIMEOUT_MS`]. Hits of other kinds keep it alive and make
+//! it last, but none begins one; what they report after such a gap is still said of
+//! that visit's page and source, and does not lengthen it. No collector keeps
 //! visits, and nothing about them is stored: a row says who and when, and each
 //! question splits the rows that it sees at that moment (`crate::query`). So
 //!

@@ -14,9 +14,9 @@
 //! - *person*: a cookie, or a day's cookieless hash; a hit that was answered
 //!   with a new cookie belongs to that cookie once any hit carries it, and hashes
 //!   whose visit went on over midnight are one person (`crate::identify::visit`);
-//! - *visit*: the hits of a person from a page view or event on, until one
-//!   comes more than 30 minutes after the hit before it; engagement and ad
-//!   blocks lengthen a visit but do not begin one;
+//! - *visit*: the hits of a person from a page view or event on, until none
+//!   comes for more than 30 minutes; engagement and ad blocks lengthen a visit but do
+//!   not begin one;
 //! - `visitors`, `visits`: those with at least one page view or event in the
 //!   group; so visits are never fewer than visitors;
 //! - attributes of a visit are those of its first page view or event;
@@ -69,6 +69,7 @@ pub mod quick;
 pub mod range;
 pub mod report;
 pub mod visible;
+pub(crate) mod visits;
 
 use std::time::Instant;
 

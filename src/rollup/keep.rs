@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::days::{self, DayRange, Days, Made, Open, Seen};
 use super::numbers::{self, Past};
-use super::{CHUNK_HITS, Kept, RECOUNT_EVERY, Rollups, SLICE_VISITS, last_due, split, state, visits};
+use super::{CHUNK_HITS, Kept, LATE_MS, RECOUNT_EVERY, Rollups, SLICE_VISITS, last_due, split, state, visits};
 use crate::config::Site;
 use crate::identify::visit::TIMEOUT_MS;
 use crate::query::Visible;
@@ -203,7 +203,8 @@ impl Rollups {
             self.storage.database()
         );
         let last = self.storage.number(&sql, &visits::params(site, range)).await?;
-        Ok(last.cast_signed() >= range.to && last.cast_signed() + TIMEOUT_MS >= now.as_millisecond())
+        let last = last.cast_signed();
+        Ok(last >= range.to && last + TIMEOUT_MS + LATE_MS >= now.as_millisecond())
     }
 
     /// Makes the numbers that are missing.

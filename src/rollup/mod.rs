@@ -56,19 +56,20 @@ use crate::query::range::Range;
 use crate::store::{Storage, StorageError};
 use days::{DayRange, Days};
 
-/// How long after its midnight a day is made at the earliest: as far as a question looks
-/// beyond its days (a report of reading may lengthen a visit of the day before), and a little for what
-/// waited in a spool.
-pub const CLOSE_AFTER: Duration = Duration::from_secs(27 * 60 * 60);
+/// How long after its midnight a day is made at the earliest.
+pub const CLOSE_AFTER: Duration = Duration::from_secs(3 * 60 * 60);
 /// How often hits are counted by day for what was not told.
 pub const RECOUNT_EVERY: Duration = Duration::from_secs(60);
 /// The most hits of one build: their arrays take some 500 MB of the engine.
 pub const CHUNK_HITS: u64 = 1_500_000;
 /// The most visits of one slice of numbers: their pairs take some 500 MB of the engine.
 pub const SLICE_VISITS: u64 = 200_000;
-/// How far back a hit reaches: a visit that it lengthens had its hits before it. Less than
-/// [`CLOSE_AFTER`], so that the hits of today do not reach into a day that is made.
-const REACH_MS: i64 = 26 * 60 * 60 * 1000;
+/// How old a hit may be when storage has it, and not be late.
+const LATE_MS: i64 = 10 * 60 * 1000;
+/// How far back a late hit reaches: it may join two parts of a visit, the first of which
+/// is as far away as a question looks. What is not late joins nothing to a day that is made:
+/// a day is made when all its visits have ended ([`keep`]).
+const REACH_MS: i64 = visits::LOOK_AROUND_MS;
 /// No spool holds hits for longer.
 const MAX_LATE_DAYS: usize = 400;
 /// Up to so many days that are not over are made anew for a question; with more (a large
@@ -186,9 +187,12 @@ impl Rollups {
     pub fn shipped(&self, site: &str, oldest: i64) {
         // Of a site that nobody has looked after nothing is made.
         let Some(zone) = self.kept(site).zone() else { return };
+        let now = (self.clock)();
+        let is_late = oldest < now.as_millisecond() - LATE_MS;
+        let reached = if is_late { oldest.saturating_sub(REACH_MS) } else { oldest };
         let day = |at: Timestamp| at.to_zoned(zone.clone()).date();
-        let Ok(oldest) = Timestamp::from_millisecond(oldest.saturating_sub(REACH_MS)) else { return };
-        let today = day((self.clock)());
+        let Ok(oldest) = Timestamp::from_millisecond(reached) else { return };
+        let today = day(now);
         // What waited in a spool is of the last days.
         let days = std::iter::successors(Some(day(oldest)), |day| Some(days::next(*day)));
         self.kept(site).add_late(days.take_while(|day| *day <= today).take(MAX_LATE_DAYS));

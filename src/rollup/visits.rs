@@ -4,7 +4,8 @@
 //! what is true of the whole visit (entry, exit, bounce, duration, the attributes of
 //! its first counted hit), and what was seen on that day (`pages`, `kinds`, `names`).
 //! It is computed as [`crate::query::compile`] computes visits for a question, from
-//! the hits of the days and a day around them.
+//! the hits of the days and, of those who were there at the midnights where they begin
+//! and end, a day around them ([`condition`]).
 //!
 //! - *Whose*: `person`, as in [`crate::query::person`], with one other label: somebody
 //!   with a single hit, which was offered a cookie, is named by that cookie, whether or
@@ -24,6 +25,7 @@ use crate::identify::visit::TIMEOUT_MS;
 use crate::query::Visible;
 use crate::query::names::VisitField;
 use crate::query::person::with;
+use crate::query::visits::{DURATION, split};
 use crate::store::Param;
 
 /// How far around its days a build looks.
@@ -71,7 +73,7 @@ SELECT batch, row, {attributes} FROM {database}.hits WHERE {condition} AND kind 
 ) AS h
 INNER JOIN
 (
-SELECT person, v[1].2 AS entry_batch, v[1].3 AS entry_row, v[1].1 AS begin, v[-1].1 - v[1].1 AS lasted,
+SELECT person, v[1].2 AS entry_batch, v[1].3 AS entry_row, v[1].1 AS begin, {DURATION} AS lasted,
     arrayFilter(y -> y.4 {counted}, v) AS seen, length(seen) = 1 AS bounce, {exit} AS exit, day,
     arrayFilter(y -> toDate(fromUnixTimestamp64Milli(y.1, {{zone:String}}), {{zone:String}}) = day, seen) AS mine,
     arrayFilter(y -> toDate(fromUnixTimestamp64Milli(y.1, {{zone:String}}), {{zone:String}}) < day, seen) AS past,
@@ -79,10 +81,7 @@ SELECT person, v[1].2 AS entry_batch, v[1].3 AS entry_row, v[1].1 AS begin, v[-1
 FROM
 (
 SELECT if(length(hits) = 1 AND hits[1].8 != 0, hits[1].8, label) AS person, arraySort(groupArray(hit)) AS hits,
-    hits.1 AS times, arrayMap(y -> y.4 {counted}, hits) AS counted,
-    arrayMap((at, previous, is_counted, nth) -> is_counted AND (nth = 1 OR at - previous > {TIMEOUT_MS}),
-        times, arrayPushFront(arrayPopBack(times), toInt64(0)), counted, arrayCumSum(counted)) AS begins,
-    arraySplit((y, begin) -> begin, hits, begins) AS visits
+    {split}
 FROM
 (
 {with},
@@ -98,22 +97,46 @@ WHERE {condition}
 )
 GROUP BY label
 )
-ARRAY JOIN visits AS v
+ARRAY JOIN visits AS v, stretches_of_visits AS stretches_of_v
 ARRAY JOIN arrayDistinct(arrayMap(y -> toDate(fromUnixTimestamp64Milli(y.1, {{zone:String}}), {{zone:String}}),
     arrayFilter(y -> y.4 {counted} AND y.1 >= {{from:Int64}} AND y.1 < {{to:Int64}}, v))) AS day
 WHERE v[1].4 {counted}
 ) AS v ON h.batch = v.entry_batch AND h.row = v.entry_row",
         with = with(visible, &condition),
+        split = split(&format!("y.4 {counted}")),
         adopted = adopted(visible, &condition),
     )
 }
 
-/// The hits that a build looks at: as many around its days as a question does.
-pub fn condition(visible: Visible<'_>) -> String {
+/// The hits that a build looks at: those of its days, and as many around them as a
+/// question sees, but only of those whose visit may go on over one of the two midnights.
+/// Such a person has hits on both sides of it, at most [`TIMEOUT_MS`] away, and these
+/// share an id: a cookie or a hash, carried, offered, or known from before midnight.
+fn condition(visible: Visible<'_>) -> String {
+    let (database, unblocked) = (visible.database, visible.condition());
+    let near = |side: &str| {
+        format!(
+            "(time >= fromUnixTimestamp64Milli({{{side}:Int64}} - {TIMEOUT_MS}) \
+             AND time < fromUnixTimestamp64Milli({{{side}:Int64}} + {TIMEOUT_MS}))"
+        )
+    };
+    let (from, to) = (near("from"), near("to"));
+    let at_midnight = format!(
+        "FROM {database}.hits WHERE site = {{site:String}} AND bot = '' AND ({from} OR {to}){unblocked}"
+    );
+    let ids = "arrayJoin(arrayFilter(id -> id != 0, [visitor, minted, before])) AS id";
+    let on_both_sides = format!(
+        "SELECT id FROM (SELECT {ids}, {from} AS first, if(first, time >= fromUnixTimestamp64Milli({{from:Int64}}), \
+         time >= fromUnixTimestamp64Milli({{to:Int64}})) AS after {at_midnight}) GROUP BY id, first HAVING uniqExact(after) = 2"
+    );
+    let theirs = format!(
+        "SELECT {ids} {at_midnight} AND (visitor IN ({on_both_sides}) OR minted IN ({on_both_sides}) OR before IN ({on_both_sides}))"
+    );
     format!(
         "site = {{site:String}} AND bot = '' AND time >= fromUnixTimestamp64Milli({{look_from:Int64}}) \
-         AND time < fromUnixTimestamp64Milli({{look_to:Int64}}){}",
-        visible.condition()
+         AND time < fromUnixTimestamp64Milli({{look_to:Int64}}) \
+         AND ((time >= fromUnixTimestamp64Milli({{from:Int64}}) AND time < fromUnixTimestamp64Milli({{to:Int64}})) \
+         OR visitor IN ({theirs}) OR minted IN ({theirs})){unblocked}"
     )
 }
 

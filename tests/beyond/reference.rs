@@ -239,14 +239,14 @@ fn visits(world: &World, from: i64, to: i64) -> Vec<Visit<'_>> {
     for (person, mut hits) in people {
         hits.sort_by_key(|hit| order(hit));
         let mut last: Option<i64> = None;
-        let mut real = false;
+        let mut ended = true;
         for hit in hits {
-            let late = last.is_none_or(|last| hit.time - last > TIMEOUT);
-            let begins = hit.counted() && (!real || late);
+            ended |= last.is_none_or(|last| hit.time - last > TIMEOUT);
+            let begins = hit.counted() && ended;
             if begins || last.is_none() {
                 visits.push(Visit { person, hits: Vec::new(), real: begins });
             }
-            real |= begins;
+            ended &= !begins;
             last = Some(hit.time);
             visits.last_mut().expect("there is one").hits.push(hit);
         }

@@ -107,13 +107,16 @@ impl<'a> People<'a> {
     fn visits(hits: &[&'a Seen], from: i64, to: i64) -> Vec<Vec<&'a Seen>> {
         let mut visits: Vec<Vec<&Seen>> = Vec::new();
         let mut previous = i64::MIN / 2;
+        let mut open = false;
         for hit in hits.iter().filter(|hit| hit.at >= from - AROUND && hit.at < to + AROUND) {
-            if hit.counted && (visits.is_empty() || hit.at - previous > TIMEOUT) {
+            open = open && hit.at - previous <= TIMEOUT;
+            previous = hit.at;
+            if hit.counted && !open {
+                open = true;
                 visits.push(Vec::new());
             }
-            previous = hit.at;
-            // What comes before the first page view is in no visit.
-            if let Some(visit) = visits.last_mut() {
+            // What comes before a page view, or after a gap, is in no visit.
+            if open && let Some(visit) = visits.last_mut() {
                 visit.push(hit);
             }
         }

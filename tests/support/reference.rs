@@ -89,6 +89,8 @@ struct Visit<'a> {
     hits: Vec<&'a Hit>,
     /// Begins with a page view or event.
     real: bool,
+    /// The last hit before the gap that ended it.
+    last: i64,
 }
 
 impl Hit {
@@ -384,8 +386,7 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
                         if visit.hits.iter().filter(|hit| hit.counted()).count() == 1 {
                             bounced += 1.0;
                         }
-                        lasted +=
-                            (visit.hits[visit.hits.len() - 1].time - visit.hits[0].time) as f64 / 1000.0;
+                        lasted += (visit.last - visit.hits[0].time) as f64 / 1000.0;
                     }
                 }
                 let mut time_here = 0.0;
@@ -498,20 +499,25 @@ fn visits(hits: &[Hit], bots: bool, from: i64, to: i64) -> BTreeMap<(u64, usize)
     for (person, mut hits) in people {
         hits.sort_by_key(|hit| (hit.time, hit.id.batch, hit.id.row));
         let mut number = 0;
-        let mut began = false;
-        let mut last = None;
+        let mut last = i64::MIN / 2;
+        // Nothing goes on after a gap, whatever comes then.
+        let mut goes_on = false;
         for hit in hits {
-            let late = last.is_none_or(|last| hit.time - last > MINUTES_30);
-            if hit.counted() && (!began || late) {
-                began = true;
+            goes_on &= hit.time - last <= MINUTES_30;
+            if hit.counted() && !goes_on {
+                goes_on = true;
                 number += 1;
             }
-            last = Some(hit.time);
-            visits
-                .entry((person, number))
-                .or_insert_with(|| Visit { hits: Vec::new(), real: began })
-                .hits
-                .push(hit);
+            last = hit.time;
+            let visit = visits.entry((person, number)).or_insert_with(|| Visit {
+                hits: Vec::new(),
+                real: goes_on,
+                last,
+            });
+            visit.hits.push(hit);
+            if goes_on {
+                visit.last = last;
+            }
         }
     }
     visits

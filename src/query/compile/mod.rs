@@ -8,8 +8,8 @@
 //! 1. the site's hits of the range and a day around it, marked ones left out, each
 //!    with its *person* ([`super::person`]): the minted cookie once any hit carries
 //!    it, else the visitor, over midnights;
-//! 2. per person one sorted array of hits, split into visits where a page view
-//!    or event comes more than 30 minutes after the hit before it;
+//! 2. per person one sorted array of hits, split into visits at the first page view
+//!    or event after a gap of more than 30 minutes ([`split`]);
 //! 3. hits again, each beside its visit's entry (`e`), exit (`l`), bounce and
 //!    duration; only those in the range, of the kinds asked about, and passing
 //!    the filters;
@@ -19,7 +19,9 @@
 //! Step 2 is [`Builder::visits`], what the metrics need of the others is in `metrics`,
 //! values of dimensions in `dimensions`, conditions in `filters`.
 //!
-//! A hit that comes before its person's first page view or event (in the day
+//! A hit of another kind that comes after the gap which ended a visit (a page that was
+//! read for an hour) is listed with that visit, under its attributes, and does not
+//! lengthen it. One that comes before its person's first page view or event (in the day
 //! before the range) is in no visit; it counts for ad blocks and engagement,
 //! under its own attributes.
 
@@ -33,7 +35,7 @@ use super::names::{Dimension, Metric};
 use super::parse::{Column, Direction, Query};
 use super::person::{person, with};
 use super::visible::Visible;
-use crate::identify::visit::TIMEOUT_MS;
+use super::visits::{DURATION, split};
 use crate::store::Param;
 
 /// How far around its range a question looks, so that visits over its edges
@@ -238,13 +240,10 @@ impl<'a> Builder<'a> {
         );
         format!(
             "SELECT person, n, v, v[1] AS e, arrayLast(y -> y.4 <= 2, v) AS l,
-    arrayCount(y -> y.4 <= 2, v) = 1 AS bounce, v[-1].1 - v[1].1 AS duration
+    arrayCount(y -> y.4 <= 2, v) = 1 AS bounce, {duration} AS duration
 FROM
 (
-SELECT person, arraySort(groupArray(hit)) AS hits, hits.1 AS times, arrayMap(y -> y.4 <= 2, hits) AS counted,
-    arrayMap((at, previous, is_counted, nth) -> is_counted AND (nth = 1 OR at - previous > {TIMEOUT_MS}),
-        times, arrayPushFront(arrayPopBack(times), toInt64(0)), counted, arrayCumSum(counted)) AS begins,
-    arraySplit((y, begin) -> begin, hits, begins) AS visits
+SELECT person, arraySort(groupArray(hit)) AS hits, {split}
 FROM
 (
 {with}
@@ -255,8 +254,10 @@ WHERE {condition}{narrowed}
 )
 GROUP BY person
 )
-ARRAY JOIN visits AS v, arrayEnumerate(visits) AS n",
+ARRAY JOIN visits AS v, stretches_of_visits AS stretches_of_v, arrayEnumerate(visits) AS n",
             with = with(self.visible, &condition),
+            split = split("y.4 <= 2"),
+            duration = DURATION,
             person = person(self.visible),
             database = self.visible.database,
             narrowed = self.narrowed,
