@@ -159,7 +159,7 @@ async fn numbers(storage: &Storage, query: &Query, visible: Visible<'_>) -> Resu
         Some(rollups) if quick::is_of_whole_days(query) => rollups.cover(&query.site, &query.range).await?,
         _ => None,
     };
-    let quick = cover.as_ref().and_then(|cover| quick::compile(query, cover, storage.database()));
+    let quick = cover.as_ref().and_then(|cover| quick::compile(query, cover, visible));
     let statements = quick.unwrap_or_else(|| compile(query, visible));
     let rows = ask(storage, &statements.rows).await?;
     let number = async |statement: &Option<Statement>| match statement {

@@ -5,7 +5,8 @@
 //! [`crate::identify::visit`]; here is how it is computed:
 //!
 //! 1. *adopted* hits, those answered with a cookie that any hit of the site ever
-//!    carried, belong to that cookie;
+//!    carried, belong to that cookie; none did before it was offered, so hits before the
+//!    range ([`returned`]) are not looked at;
 //! 2. `near`: the cookieless hits of hashes that are on either side of a midnight;
 //!    `hashes`: those of them that were not adopted, so that their person is their
 //!    hash unless midnight makes it another;
@@ -27,7 +28,7 @@ use crate::identify::visit::TIMEOUT_MS;
 
 /// The `WITH` clause, for hits under `condition`.
 pub fn with(visible: Visible<'_>, condition: &str) -> String {
-    let (database, unblocked) = (visible.database, visible.condition());
+    let (database, returned) = (visible.database, returned(visible));
     format!(
         "WITH RECURSIVE
 near AS (
@@ -37,9 +38,7 @@ near AS (
 ),
 hashes AS (
     SELECT visitor, before, time FROM near
-    WHERE minted = 0 OR minted NOT IN (
-        SELECT visitor FROM {database}.hits
-        WHERE site = {{site:String}} AND identity = 'cookie' AND visitor IN (SELECT minted FROM near){unblocked})
+    WHERE minted = 0 OR minted NOT IN ({returned} AND visitor IN (SELECT minted FROM near))
 ),
 pairs AS (
     SELECT today, argMin(earlier, first) AS earlier
@@ -72,8 +71,16 @@ pub fn person(visible: Visible<'_>) -> String {
 }
 
 fn adopted(visible: Visible<'_>) -> String {
-    let (database, unblocked) = (visible.database, visible.condition());
+    format!("minted != 0 AND minted IN ({})", returned(visible))
+}
+
+/// The cookies that any hit carried, from `{{look_from:Int64}}` on: a cookie that is offered in the range cannot have come
+/// back before, and collectors' clocks differ by less than a question looks around.
+pub fn returned(visible: Visible<'_>) -> String {
     format!(
-        "minted != 0 AND minted IN (SELECT visitor FROM {database}.hits WHERE site = {{site:String}} AND identity = 'cookie'{unblocked})"
+        "SELECT visitor FROM {}.hits WHERE site = {{site:String}} AND identity = 'cookie' \
+         AND time >= fromUnixTimestamp64Milli({{look_from:Int64}}){}",
+        visible.database,
+        visible.condition()
     )
 }

@@ -4,8 +4,9 @@
 //! statements whose rows are those that `compile`'s would be, or `None` for a question of
 //! another shape, which hits answer.
 //!
-//! - *By day*: no filter, and one property or whole days: from `visitors_by_day` and
-//!   `visits_by_day`. Read about as many rows as there are values times days.
+//! - *By day*: no filter, and one property or whole days: from `visits_by_day` and, for more than a month,
+//!   `visitors_by_day`. Read about as many rows as there are values times days, or months where the range
+//!   has whole ones.
 //! - *By visit*: filters and properties of visits and pages: from `visits`, a row per visit
 //!   and day. Read the site's visits of the range.
 //!
@@ -15,9 +16,13 @@ use super::compile::{Bots, Statement, Statements};
 use super::filter::{Condition, Filter, Operator};
 use super::names::{Bucket, Dimension, EventField, Metric};
 use super::parse::{Column, Direction, Query};
+use super::visible::Visible;
 use crate::rollup::Cover;
+use crate::rollup::days;
 use crate::rollup::fields;
-use crate::rollup::numbers::entered_at;
+use crate::rollup::keep;
+use crate::rollup::numbers::{self, NEAR_DAYS, OF_NEAR, OF_PEOPLE, OF_VISITS, Past, entered_at};
+use crate::rollup::visits;
 use crate::store::Param;
 
 /// Whether rollups could answer a question, if they have its days.
@@ -35,7 +40,7 @@ pub fn is_of_whole_days(query: &Query) -> bool {
 }
 
 /// The statements for a question, if rollups can answer it.
-pub fn compile(query: &Query, cover: &Cover, database: &str) -> Option<Statements> {
+pub fn compile(query: &Query, cover: &Cover, visible: Visible<'_>) -> Option<Statements> {
     if !is_of_whole_days(query) {
         return None;
     }
@@ -43,7 +48,7 @@ pub fn compile(query: &Query, cover: &Cover, database: &str) -> Option<Statement
     let whole =
         Query { dimensions: Vec::new(), order: Vec::new(), metrics: vec![Metric::Visitors], ..query.clone() };
     let rows = |query: &Query, page| {
-        let mut builder = Builder { query, cover, database, params: params(query, cover) };
+        let mut builder = Builder { query, cover, visible, params: params(query, cover) };
         let sql = match form {
             Form::ByDay => builder.by_day(),
             Form::ByVisit => builder.by_visit(),
@@ -68,10 +73,17 @@ enum Form {
     ByVisit,
 }
 
+/// Statements that count the numbers of the open days, each a part.
+#[derive(Default)]
+struct OpenNumbers {
+    people: Vec<String>,
+    visits: Vec<String>,
+}
+
 struct Builder<'a> {
     query: &'a Query,
     cover: &'a Cover,
-    database: &'a str,
+    visible: Visible<'a>,
     params: Vec<(String, Param)>,
 }
 
@@ -145,75 +157,138 @@ fn filter_is_known(filter: &Filter) -> bool {
 // === impl Builder ===
 
 impl Builder<'_> {
-    /// The aggregated numbers under the names of [`Builder::metric`], from sums by day.
+    /// The aggregated numbers that the metrics need, from sums by day.
     fn by_day(&mut self) -> String {
+        let bucket = self.bucket();
         let property = match self.query.dimensions.first() {
             Some(Dimension::Time(_)) | None => String::new(),
             Some(dimension) => dimension.name(),
         };
+        let days = &self.cover.days;
+        let length = days
+            .first
+            .until(days.last)
+            .map_or(usize::MAX, |span| span.get_days().unsigned_abs() as usize + 1);
+        let near = self.cover.open.is_none() && (bucket.is_some() || length <= NEAR_DAYS);
+        let of_people = self.query.metrics.iter().any(|metric| is_of_people(*metric));
+        let condition = match near {
+            true => format!("{} AND property = {{property:String}}", self.condition()),
+            false => self.condition_with_months(&property),
+        };
+        let open = self.open_numbers(&property);
         self.params.push(("property".to_owned(), Param::Text(property)));
-        let value = match self.query.dimensions.first() {
-            Some(Dimension::Time(bucket)) => label(*bucket).to_owned(),
-            _ => "value".to_owned(),
+        let (dimension, group) = match (self.query.dimensions.first(), bucket) {
+            (None, _) => (String::new(), ""),
+            (_, Some(bucket)) => (format!("{} AS d0, ", label(bucket)), "\nGROUP BY d0"),
+            _ => ("value AS d0, ".to_owned(), "\nGROUP BY d0"),
         };
         let start = self.start();
-        let dimension =
-            if self.query.dimensions.is_empty() { String::new() } else { format!("{value} AS d0, ") };
-        let group = if self.query.dimensions.is_empty() { "" } else { "\nGROUP BY d0" };
-        let net = |name: &str| format!("sum({name}) - sumIf({name}_again, day > {start}) AS {name}_");
-        let condition = format!("{} AND property = {{property:String}}", self.condition());
-        let mut parts = Vec::new();
-        let of_people = self.query.metrics.iter().any(|metric| is_of_people(*metric));
-        if of_people {
-            parts.push(format!(
-                "SELECT {dimension}sum(visitors) AS people, 0 AS visits_, 0 AS views_, 0 AS counted_, 0 AS own_, 0 AS bounced_, 0 AS lasted_,
-    0 AS ad_views_, 0 AS ad_viewable_, 0 AS ad_clicks_
-FROM {} WHERE previous < {start}{group}",
-                self.from("visitors_by_day", "day, value, previous, visitors", &condition)
-            ));
-        }
-        parts.push(format!(
-            "SELECT {dimension}0 AS people, {}, sum(views) AS views_, sum(counted) AS counted_, {}, {}, {},
-    sum(ad_views) AS ad_views_, sum(ad_viewable) AS ad_viewable_, sum(ad_clicks) AS ad_clicks_
-FROM {}{group}",
-            net("visits"),
-            net("own"),
-            net("bounced"),
-            net("lasted"),
-            self.from(
-                "visits_by_day",
-                "day, value, visits, visits_again, views, counted, own, own_again, bounced, bounced_again, lasted, lasted_again, ad_views, ad_viewable, ad_clicks",
-                &condition
+        let needed = self.needed();
+        let columns = |of: &dyn Fn(&str) -> String| -> String {
+            needed.iter().map(|name| format!("{} AS {name}_", of(name))).collect::<Vec<_>>().join(", ")
+        };
+        let sums = |name: &str, people: &str| match name {
+            "people" => people.to_owned(),
+            "visits" | "own" | "bounced" | "lasted" => {
+                format!("sum({name}) - sumIf({name}_again, day > {start})")
+            }
+            _ => format!("sum({name})"),
+        };
+        let from_visits = |people: &str| {
+            format!(
+                "SELECT {dimension}{}\nFROM {}{group}",
+                columns(&|name| sums(name, people)),
+                self.with_open(
+                    keep::MADE[2],
+                    if near { OF_NEAR } else { OF_VISITS },
+                    &condition,
+                    open.visits.clone()
+                )
             )
-        ));
-        let names = [
-            "people",
-            "visits_",
-            "views_",
-            "counted_",
-            "own_",
-            "bounced_",
-            "lasted_",
-            "ad_views_",
-            "ad_viewable_",
-            "ad_clicks_",
-        ];
-        let sums: Vec<String> =
-            names.iter().map(|name| format!("sum({name}) AS {}", name.trim_end_matches('_'))).collect();
-        let dimension = if self.query.dimensions.is_empty() { "" } else { "d0, " };
-        let mut sql =
-            format!("SELECT {dimension}{}\nFROM\n(\n{}\n)", sums.join(", "), parts.join("\nUNION ALL\n"));
-        if !self.query.dimensions.is_empty() {
-            let ads = "ad_views + ad_viewable + ad_clicks > 0";
+        };
+        let rows = match (near, of_people) {
+            (true, _) => from_visits(&format!("sum(near[toUInt16(day - {start}) + 1])")),
+            (false, false) => from_visits("0"),
+            (false, true) => {
+                let people = format!(
+                    "SELECT {dimension}{}\nFROM {} WHERE previous < {start}{group}",
+                    columns(&|name| if name == "people" { "sum(visitors)" } else { "0" }.to_owned()),
+                    self.with_open(keep::MADE[1], OF_PEOPLE, &condition, open.people)
+                );
+                let all: Vec<String> = needed.iter().map(|name| format!("sum({name}_) AS {name}_")).collect();
+                format!(
+                    "SELECT {d0}{}\nFROM\n(\n{people}\nUNION ALL\n{}\n){group}",
+                    all.join(", "),
+                    from_visits("0"),
+                    d0 = if dimension.is_empty() { "" } else { "d0, " },
+                )
+            }
+        };
+        let d0 = if dimension.is_empty() { "" } else { "d0, " };
+        let names: Vec<String> = needed.iter().map(|name| format!("{name}_ AS {name}")).collect();
+        let mut sql = format!("SELECT {d0}{}\nFROM\n(\n{rows}\n)", names.join(", "));
+        if !dimension.is_empty() {
+            let ads = "ad_views_ + ad_viewable_ + ad_clicks_ > 0";
             let of_ads = self.query.metrics.iter().any(|metric| metric.is_of_ads());
             let there = match (of_people, of_ads) {
-                (true, true) => format!("counted > 0 OR {ads}"),
+                (true, true) => format!("counted_ > 0 OR {ads}"),
                 (false, true) => ads.to_owned(),
-                _ => "counted > 0".to_owned(),
+                _ => "counted_ > 0".to_owned(),
             };
-            sql.push_str(&format!("\nGROUP BY d0\nHAVING {there}"));
+            sql.push_str(&format!("\nWHERE {there}"));
         }
         sql
+    }
+
+    /// The aggregated numbers that [`number`] and the choice of groups name.
+    fn needed(&self) -> Vec<&'static str> {
+        let mut needed = vec!["counted"];
+        for metric in &self.query.metrics {
+            let of_metric: &[&str] = match metric {
+                Metric::Visitors | Metric::Percentage => &["people"],
+                Metric::Visits => &["visits"],
+                Metric::Pageviews => &["views"],
+                Metric::ViewsPerVisit => &["visits", "views"],
+                Metric::BounceRate => &["own", "bounced"],
+                Metric::VisitDuration => &["own", "lasted"],
+                metric if metric.is_of_ads() => &["ad_views", "ad_viewable", "ad_clicks"],
+                _ => &[],
+            };
+            for name in of_metric {
+                if !needed.contains(name) {
+                    needed.push(name);
+                }
+            }
+        }
+        needed
+    }
+
+    fn bucket(&self) -> Option<Bucket> {
+        self.query.dimensions.iter().find_map(|dimension| match dimension {
+            Dimension::Time(bucket) => Some(*bucket),
+            _ => None,
+        })
+    }
+
+    /// The rows by day at both ends of the range, and those by month of the months between.
+    fn condition_with_months(&mut self, property: &str) -> String {
+        let here = self.condition();
+        let days = &self.cover.days;
+        // The month that begins with the range stays apart: of its first day all visits are
+        // new to the range, those from before midnight too.
+        let begin = days::first_of_next_month(days.first);
+        let end = days::next(days.last).first_of_month();
+        if self.bucket().is_some() || begin >= end {
+            return format!("{here} AND property = {{property:String}}");
+        }
+        for (name, day) in [("months_from", begin), ("months_to", end)] {
+            self.params.push((name.to_owned(), Param::Text(day.to_string())));
+        }
+        self.params.push(("months".to_owned(), Param::Text(numbers::by_month(property))));
+        format!(
+            "{here} AND (property = {{property:String}} AND (day < toDate({{months_from:String}}) OR day >= toDate({{months_to:String}})) \
+             OR property = {{months:String}} AND day >= toDate({{months_from:String}}) AND day < toDate({{months_to:String}}))"
+        )
     }
 
     /// The same from visits.
@@ -294,7 +369,7 @@ FROM {}{group}",
 FROM {}{join}
 WHERE {wanted}",
             keys.concat(),
-            self.from("visits", &columns, &self.condition()),
+            self.visits(&columns),
         );
         if !query.dimensions.is_empty() {
             let keys: Vec<String> = (0..query.dimensions.len()).map(|index| format!("d{index}")).collect();
@@ -341,33 +416,53 @@ WHERE {wanted}",
         order
     }
 
-    /// A table of days that are made and, where it is asked about, of those that are open.
-    fn from(&self, table: &str, columns: &str, condition: &str) -> String {
-        let database = self.database;
-        let made = format!("SELECT {columns} FROM {database}.{table} WHERE {condition}");
-        match self.cover.open_from {
-            None => format!("({made})"),
-            Some(_) => {
-                format!("({made} UNION ALL SELECT {columns} FROM {database}.{table}_today WHERE {condition})")
-            }
+    /// The visits of days that are made and, where they are asked about, of those that are open.
+    fn visits(&self, columns: &str) -> String {
+        let (database, condition) = (self.visible.database, self.condition());
+        let of = |table: &str| format!("SELECT {columns} FROM {database}.{table} WHERE {condition}");
+        match self.cover.open {
+            None => format!("({})", of(keep::MADE[0])),
+            Some(_) => format!("({} UNION ALL {})", of(keep::MADE[0]), of(keep::OPEN)),
         }
     }
 
+    /// Numbers of the days that are made, and those of the open ones.
+    fn with_open(&self, table: &str, columns: &str, condition: &str, open: Vec<String>) -> String {
+        let made = format!("SELECT {columns} FROM {}.{table} WHERE {condition}", self.visible.database);
+        let all: Vec<String> = std::iter::once(made)
+            .chain(open.into_iter().map(|rows| format!("SELECT {columns} FROM ({rows})")))
+            .collect();
+        format!("({})", all.join("\nUNION ALL\n"))
+    }
+
+    /// What counts the numbers of the open days, about one property, from their visits.
+    fn open_numbers(&self, property: &str) -> OpenNumbers {
+        let mut open = OpenNumbers::default();
+        if self.cover.open.is_none() {
+            return open;
+        }
+        let database = self.visible.database;
+        if let Some(property) = numbers::properties().into_iter().find(|known| known.name == property) {
+            open.people.push(property.people(keep::OPEN, Past::Of(keep::MADE[0]), database));
+            open.visits.push(property.visits(keep::OPEN, database));
+        }
+        if let Some((_, value)) = numbers::of_ads().into_iter().find(|(known, _)| known == property) {
+            open.visits.push(numbers::ads(value, self.visible));
+        }
+        open
+    }
+
     fn condition(&self) -> String {
-        "site = {site:String} AND day >= toDate({first:String}) AND day <= toDate({last:String})".to_owned()
+        "site = {site:String} AND day >= toDate({since:String}) AND day <= toDate({until:String})".to_owned()
     }
 
     /// The first day that is in one group with a day: that of the range, or of the bucket.
     fn start(&self) -> String {
-        let bucket = self.query.dimensions.iter().find_map(|dimension| match dimension {
-            Dimension::Time(bucket) => Some(*bucket),
-            _ => None,
-        });
-        match bucket {
+        match self.bucket() {
             Some(Bucket::Day) => "day".to_owned(),
-            Some(Bucket::Week) => "greatest(toMonday(day), toDate({first:String}))".to_owned(),
-            Some(Bucket::Month) => "greatest(toStartOfMonth(day), toDate({first:String}))".to_owned(),
-            _ => "toDate({first:String})".to_owned(),
+            Some(Bucket::Week) => "greatest(toMonday(day), toDate({since:String}))".to_owned(),
+            Some(Bucket::Month) => "greatest(toStartOfMonth(day), toDate({since:String}))".to_owned(),
+            _ => "toDate({since:String})".to_owned(),
         }
     }
 
@@ -430,14 +525,14 @@ WHERE {wanted}",
     }
 }
 
+/// The question's days, and beside them what the statements about open days name.
 fn params(query: &Query, cover: &Cover) -> Vec<(String, Param)> {
-    [
-        ("site", query.site.clone()),
-        ("first", cover.days.first.to_string()),
-        ("last", cover.days.last.to_string()),
-    ]
-    .map(|(name, value)| (name.to_owned(), Param::Text(value)))
-    .to_vec()
+    let days = &cover.days;
+    let mut params = visits::params(&query.site, cover.open.as_ref().unwrap_or(days));
+    for (name, day) in [("since", days.first), ("until", days.last)] {
+        params.push((name.to_owned(), Param::Text(day.to_string())));
+    }
+    params
 }
 
 /// A number of the answer from the aggregated ones; in the words of `compile`.

@@ -55,7 +55,6 @@ pub struct Open {
     pub seen: Seen,
     /// How many rows it came to: none are left where the engine was started again.
     pub rows: u64,
-    pub numbers: bool,
 }
 
 // === impl DayRange ===
@@ -105,16 +104,19 @@ impl Days {
     }
 
     /// Days with hits up to `last` that are not made, in runs of at most `most_hits`
-    /// together (a day with more is a run of its own).
+    /// together (a day with more is a run of its own). Days without hits need nothing, so
+    /// a run may go over them.
     pub fn missing(&self, last: Date, most_hits: u64) -> Vec<(Date, Date)> {
         let mut runs: Vec<(Date, Date)> = Vec::new();
         let mut hits = 0;
+        let mut goes_on = false;
         for (&day, seen) in self.counted.range(..=last) {
             if self.made.contains_key(&day) {
+                goes_on = false;
                 continue;
             }
             match runs.last_mut() {
-                Some((_, end)) if next(*end) == day && hits + seen.hits <= most_hits => {
+                Some((_, end)) if goes_on && hits + seen.hits <= most_hits => {
                     *end = day;
                     hits += seen.hits;
                 }
@@ -123,6 +125,7 @@ impl Days {
                     hits = seen.hits;
                 }
             }
+            goes_on = true;
         }
         runs
     }
@@ -187,6 +190,11 @@ pub fn runs(days: &[Date]) -> Vec<(Date, Date)> {
 /// The day after; the last day there is stays.
 pub fn next(day: Date) -> Date {
     day.checked_add(1.days()).unwrap_or(day)
+}
+
+/// The first day of the month after that of a day.
+pub fn first_of_next_month(day: Date) -> Date {
+    next(day.last_of_month())
 }
 
 /// The day before; the first day there is stays.

@@ -2,7 +2,7 @@
 //! visit's hits. Values are kept as answers show them, so that a question groups by the
 //! column itself.
 
-use crate::query::names::{Dimension, VisitField};
+use crate::query::names::VisitField;
 
 /// Properties of a visit, the columns of `visits` that hold them, and the columns of the
 /// hit that has them: the visit's first counted one, but for the exit page.
@@ -44,14 +44,4 @@ pub fn shown(field: VisitField, value: &str) -> String {
 /// The column of `visits` that holds a property of visits.
 pub fn column(field: VisitField) -> Option<&'static str> {
     FIELDS.iter().find(|(known, ..)| *known == field).map(|(_, column, _)| *column)
-}
-
-/// The properties of which there are numbers by day, by their names in questions, with
-/// their columns; the first is "all".
-pub fn properties() -> Vec<(String, String)> {
-    let all = (String::new(), "''".to_owned());
-    let each = FIELDS
-        .iter()
-        .map(|(field, column, _)| (Dimension::Visit(*field).name(), format!("toString({column})")));
-    std::iter::once(all).chain(each).collect()
 }

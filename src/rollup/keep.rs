@@ -9,18 +9,19 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use super::count::Counting;
 use super::days::{self, DayRange, Days, Made, Open, Seen};
-use super::numbers::{self, Past};
-use super::{CHUNK_HITS, Kept, LATE_MS, RECOUNT_EVERY, Rollups, SLICE_VISITS, last_due, split, state, visits};
+use super::numbers;
+use super::{CHUNK_HITS, Kept, LATE_MS, RECOUNT_EVERY, Rollups, last_due, split, state, visits};
 use crate::config::Site;
 use crate::identify::visit::TIMEOUT_MS;
 use crate::query::Visible;
 use crate::store::{Limits, Param, Storage, StorageError};
 
 /// Tables of days that are made.
-const MADE: [&str; 3] = ["visits", "visitors_by_day", "visits_by_day"];
-/// Tables of days that are not over, in the same order.
-const OPEN: [&str; 3] = ["visits_today", "visitors_by_day_today", "visits_by_day_today"];
+pub const MADE: [&str; 3] = ["visits", "visitors_by_day", "visits_by_day"];
+/// The visits of days that are not over.
+pub const OPEN: &str = "visits_today";
 /// Counting is at most one part in so many of the time.
 const RECOUNT_SHARE: u32 = 100;
 /// More days than this whose numbers are missing are made together, from all visits.
@@ -61,7 +62,7 @@ impl Rollups {
             let all: Vec<Date> = known.days.made.keys().copied().collect();
             known.days.open = None;
             self.forget(site, &mut known.days, zone, all).await?;
-            clear(&self.storage, &OPEN, site, None).await?;
+            clear(&self.storage, &[OPEN], site, None).await?;
         }
         self.recount(site, zone, &kept).await
     }
@@ -90,7 +91,7 @@ impl Rollups {
             name.clone_into(&mut known.zone);
             let kept = known.days.made.keys().map(Date::to_string).collect();
             clear(&self.storage, &MADE, site, Some(kept)).await?;
-            clear(&self.storage, &OPEN, site, None).await?;
+            clear(&self.storage, &[OPEN], site, None).await?;
         }
         let mut changed = known.days.recounted(counted);
         changed.extend(late.into_iter().filter(|day| known.days.made.contains_key(day)));
@@ -99,7 +100,7 @@ impl Rollups {
         if known.counted_at != Some(changes) {
             // A job may have changed what is open too.
             known.days.open = None;
-            clear(&self.storage, &OPEN, site, None).await?;
+            clear(&self.storage, &[OPEN], site, None).await?;
         }
         self.forget(site, &mut known.days, zone, changed).await?;
         known.counted_at = Some(changes);
@@ -126,9 +127,7 @@ impl Rollups {
             delete(&self.storage, "visits", site, run).await?;
         }
         let last = days.counted.last_key_value().map_or(*first, |(day, _)| *day).max(*first);
-        for table in &MADE[1..] {
-            delete(&self.storage, table, site, (*first, last)).await?;
-        }
+        delete_numbers(&self.storage, site, (*first, last)).await?;
         tracing::info!(site, days = changed.len(), "days of the rollups are to be made again");
         Ok(())
     }
@@ -162,7 +161,7 @@ impl Rollups {
                 .collect();
             state::save(&self.storage, site, name, &later).await?;
             days.forget_numbers(first);
-            clear(&self.storage, &OPEN, site, None).await?;
+            clear(&self.storage, &[OPEN], site, None).await?;
             days.counted.clone()
         };
         // What an attempt that failed has left.
@@ -244,37 +243,15 @@ impl Rollups {
             known.days.forget_numbers(begun);
             known.days.made.range(begun..).map(|(day, _)| *day).collect()
         };
-        for table in &MADE[1..] {
-            delete(&self.storage, table, site, (begun, last)).await?;
-        }
+        delete_numbers(&self.storage, site, (begun, last)).await?;
         let Some(range) = DayRange::new(zone, begun, last) else { return Ok(false) };
-        let (storage, database) = (&self.storage, self.storage.database());
-        let params = visits::params(site, &range);
-        if together {
-            let count = format!("SELECT count() FROM {database}.visits WHERE site = {{site:String}}");
-            let slices = storage.number(&count, &params).await?.div_ceil(SLICE_VISITS).max(1);
-            let width = u64::MAX / slices;
-            for slice in 0..slices {
-                let least = slice * width;
-                let most = if slice + 1 == slices { u64::MAX } else { least + width - 1 };
-                let mut params = params.clone();
-                params.extend(
-                    [("least", least), ("most", most)]
-                        .map(|(name, value)| (name.to_owned(), Param::Text(value.to_string()))),
-                );
-                storage.execute(&numbers::visitors(MADE[1], MADE[0], Past::Slice, database), &params).await?;
-            }
-        } else {
-            for day in missing.iter().copied() {
-                let Some(one) = DayRange::new(zone, day, day) else { continue };
-                let params = visits::params(site, &one);
-                storage
-                    .execute(&numbers::visitors(MADE[1], MADE[0], Past::Of(MADE[0]), database), &params)
-                    .await?;
-            }
+        let counting = Counting::of(&self.storage, site, &range).await?;
+        match together {
+            true => counting.people().await?,
+            false => counting.people_of(site, zone, &missing).await?,
         }
-        storage.execute(&numbers::visits(MADE[2], MADE[0], database), &params).await?;
-        storage.execute(&numbers::ads(MADE[2], visible), &params).await?;
+        counting.sums(visible).await?;
+        counting.summaries().await?;
         let mut known = kept.days.write().await;
         let still = known.days.made.range(begun..).filter(|(_, made)| !made.numbers).map(|(day, _)| *day);
         if self.changes.load(Relaxed) != changes || !still.eq(missing.iter().copied()) {
@@ -288,7 +265,7 @@ impl Rollups {
             }
         }
         known.days.open = None;
-        state::save(storage, site, name, &lines).await?;
+        state::save(&self.storage, site, name, &lines).await?;
         Ok(false)
     }
 }
@@ -299,19 +276,12 @@ pub async fn open(
     site: &str,
     visible: Visible<'_>,
     days: DayRange,
-    numbers: bool,
 ) -> Result<Open, StorageError> {
-    clear(storage, &OPEN, site, None).await?;
+    clear(storage, &[OPEN], site, None).await?;
     let (seen, _) = look(storage, site, visible, &days).await?;
-    let (params, database) = (visits::params(site, &days), storage.database());
-    storage.execute(&visits::insert(OPEN[0], MADE[0], visible), &params).await?;
-    if numbers {
-        storage.execute(&numbers::visitors(OPEN[1], OPEN[0], Past::Of(MADE[0]), database), &params).await?;
-        storage.execute(&numbers::visits(OPEN[2], OPEN[0], database), &params).await?;
-        storage.execute(&numbers::ads(OPEN[2], visible), &params).await?;
-    }
+    storage.execute(&visits::insert(OPEN, MADE[0], visible), &visits::params(site, &days)).await?;
     let (_, rows) = look(storage, site, visible, &days).await?;
-    Ok(Open { days, seen, rows, numbers })
+    Ok(Open { days, seen, rows })
 }
 
 /// The hits of open days as they are now, and how many rows stand for them.
@@ -326,7 +296,7 @@ pub async fn look(
         "SELECT count(), countIf(city != ''), (SELECT count() FROM {database}.{} WHERE site = {{site:String}})
 FROM {database}.hits WHERE site = {{site:String}} AND bot = '' AND time >= fromUnixTimestamp64Milli({{from:Int64}})
   AND time < fromUnixTimestamp64Milli({{to:Int64}}){}",
-        OPEN[0],
+        OPEN,
         visible.condition()
     );
     let rows = storage.json(&sql, &visits::params(site, days), &Limits::default()).await?;
@@ -360,15 +330,33 @@ WHERE site = {{site:String}} AND bot = ''{} GROUP BY day",
 }
 
 /// Deletes the rows of some days, for good, when this returns.
-async fn delete(
+async fn delete(storage: &Storage, table: &str, site: &str, days: (Date, Date)) -> Result<(), StorageError> {
+    delete_where(storage, table, site, days, "day >= toDate({first:String}) AND day <= toDate({last:String})")
+        .await
+}
+
+/// Deletes the numbers of some days, and those of their months.
+async fn delete_numbers(storage: &Storage, site: &str, days: (Date, Date)) -> Result<(), StorageError> {
+    let by_month = format!("endsWith(property, '{}')", numbers::BY_MONTH);
+    let condition = format!(
+        "day <= toDate({{last:String}}) AND (day >= toDate({{first:String}}) OR {by_month} AND day >= toStartOfMonth(toDate({{first:String}})))"
+    );
+    for table in &MADE[1..] {
+        delete_where(storage, table, site, days, &condition).await?;
+    }
+    Ok(())
+}
+
+async fn delete_where(
     storage: &Storage,
     table: &str,
     site: &str,
     (first, last): (Date, Date),
+    condition: &str,
 ) -> Result<(), StorageError> {
     let params = [("site", site.to_owned()), ("first", first.to_string()), ("last", last.to_string())]
         .map(|(name, value)| (name.to_owned(), Param::Text(value)));
-    let here = "site = {site:String} AND day >= toDate({first:String}) AND day <= toDate({last:String})";
+    let here = format!("site = {{site:String}} AND {condition}");
     let database = storage.database();
     // A mutation is dear where there is nothing to delete.
     if storage.number(&format!("SELECT count() FROM {database}.{table} WHERE {here}"), &params).await? == 0 {

@@ -7,12 +7,13 @@
 //!
 //! ```text
 //! hits ─visits─► visits (a row per visit and day) ─numbers─► visitors_by_day, visits_by_day
-//!                  │ one filter, any visit's property           │ no filter, one property
+//!                  │ filters, any visit's property              │ no filter, one property
 //! ```
 //!
 //! - A day is *made* once it is over: [`CLOSE_AFTER`] after its midnight and when no visit of
-//!   it goes on. Days that are not made yet are *open*: their tables are in the engine's
-//!   memory (`…_today`), made anew before an answer whenever hits came since.
+//!   it goes on. Days that are not made yet are *open*: their visits are in the engine's
+//!   memory (`visits_today`), made anew before an answer whenever hits came since, and
+//!   their numbers are counted from these for the one property that is asked about.
 //! - A day is *forgotten* when what it was made from has changed: a late hit, an erasure, a
 //!   block, a term. Its rows are deleted at once; it is made again in the background, and
 //!   questions about it are answered from hits until then.
@@ -30,12 +31,13 @@
 //! made before its rows are touched, and as made after they are all there; rows of days
 //! that are not made are deleted at the start.
 //!
-//! Bounds: [`CHUNK_HITS`] hits in one build, [`SLICE_VISITS`] visits in one slice of
+//! Bounds: [`CHUNK_HITS`] hits in one build, [`SLICE_VALUES`] values in one slice of
 //! numbers, one build at a time.
 
+mod count;
 pub mod days;
 pub mod fields;
-mod keep;
+pub mod keep;
 pub mod numbers;
 mod split;
 mod state;
@@ -62,8 +64,8 @@ pub const CLOSE_AFTER: Duration = Duration::from_secs(3 * 60 * 60);
 pub const RECOUNT_EVERY: Duration = Duration::from_secs(60);
 /// The most hits of one build: their arrays take some 500 MB of the engine.
 pub const CHUNK_HITS: u64 = 1_500_000;
-/// The most visits of one slice of numbers: their pairs take some 500 MB of the engine.
-pub const SLICE_VISITS: u64 = 200_000;
+/// The most values of visits in one slice of numbers: they take some 500 MB of the engine.
+pub const SLICE_VALUES: u64 = 4_000_000;
 /// How old a hit may be when storage has it, and not be late.
 const LATE_MS: i64 = 10 * 60 * 1000;
 /// How far back a late hit reaches: it may join two parts of a visit, the first of which
@@ -111,9 +113,9 @@ struct Known {
 pub struct Cover {
     /// The days of the question with a day that can have hits.
     pub days: DayRange,
-    /// Days from here on are in the tables in memory; none where none is asked about.
-    pub open_from: Option<Date>,
-    /// Whether the numbers by day are there too.
+    /// Those of them that are not made yet: their visits are in memory.
+    pub open: Option<DayRange>,
+    /// Whether there are numbers by day of those that are made.
     pub numbers: bool,
     _held: OwnedRwLockReadGuard<Known>,
 }
@@ -147,18 +149,18 @@ impl Rollups {
             return Ok(None);
         }
         let Some(days) = DayRange::new(&zone, from, to) else { return Ok(None) };
+        let numbers = known.days.has_numbers();
         if to <= until {
-            let numbers = known.days.has_numbers();
-            return Ok(Some(Cover { days, open_from: None, numbers, _held: known }));
+            return Ok(Some(Cover { days, open: None, numbers, _held: known }));
         }
         let open_first = days::next(until);
         if open_first.until(today).map_or(true, |span| span.get_days() >= MAX_OPEN_DAYS) {
             return Ok(None);
         }
         let visible = self.visible(site).await?;
+        let open = DayRange::new(&zone, open_first.max(from), to);
         if self.open_is_fresh(site, visible, known.days.open.as_ref(), open_first, today).await? {
-            let numbers = known.days.open.as_ref().is_some_and(|open| open.numbers);
-            return Ok(Some(Cover { days, open_from: Some(open_first), numbers, _held: known }));
+            return Ok(Some(Cover { days, open, numbers, _held: known }));
         }
         drop(known);
         let mut known = kept.days.clone().write_owned().await;
@@ -169,7 +171,6 @@ impl Rollups {
             return Ok(None);
         };
         if !self.open_is_fresh(site, visible, known.days.open.as_ref(), open_first, today).await? {
-            let numbers = known.days.has_numbers();
             known.days.open = None;
             let Known { days, split, .. } = &mut *known;
             let split = split::find(&self.storage, site, visible, &open_days, days, split).await?;
@@ -177,10 +178,10 @@ impl Rollups {
                 kept.add_late(split);
                 return Ok(None);
             }
-            known.days.open = Some(keep::open(&self.storage, site, visible, open_days, numbers).await?);
+            known.days.open = Some(keep::open(&self.storage, site, visible, open_days).await?);
         }
-        let numbers = known.days.open.as_ref().is_some_and(|open| open.numbers);
-        Ok(Some(Cover { days, open_from: Some(open_first), numbers, _held: known.downgrade() }))
+        let numbers = known.days.has_numbers();
+        Ok(Some(Cover { days, open, numbers, _held: known.downgrade() }))
     }
 
     /// Hits were stored whose oldest is of this moment (milliseconds).

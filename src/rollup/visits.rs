@@ -24,7 +24,7 @@ use crate::event::Kind;
 use crate::identify::visit::TIMEOUT_MS;
 use crate::query::Visible;
 use crate::query::names::VisitField;
-use crate::query::person::with;
+use crate::query::person::{returned, with};
 use crate::query::visits::{DURATION, split};
 use crate::store::Param;
 
@@ -140,12 +140,11 @@ fn condition(visible: Visible<'_>) -> String {
     )
 }
 
-/// Whether the offered cookie of a hit came back. It cannot have before it was offered.
+/// Whether the offered cookie of a hit came back.
 fn adopted(visible: Visible<'_>, condition: &str) -> String {
-    let (database, unblocked) = (visible.database, visible.condition());
     format!(
-        "minted != 0 AND minted IN (SELECT visitor FROM {database}.hits WHERE site = {{site:String}} AND identity = 'cookie'{unblocked} \
-         AND time >= fromUnixTimestamp64Milli({{look_from:Int64}}) \
-         AND visitor IN (SELECT minted FROM {database}.hits WHERE {condition} AND minted != 0))"
+        "minted != 0 AND minted IN ({} AND visitor IN (SELECT minted FROM {}.hits WHERE {condition} AND minted != 0))",
+        returned(visible),
+        visible.database
     )
 }

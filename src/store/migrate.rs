@@ -19,6 +19,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 6, name: "corrections", text: include_str!("../../schema/0006_corrections.sql") },
     Migration { number: 7, name: "held", text: include_str!("../../schema/0007_held.sql") },
     Migration { number: 8, name: "rollups", text: include_str!("../../schema/0008_rollups.sql") },
+    Migration {
+        number: 9,
+        name: "people_by_previous_day",
+        text: include_str!("../../schema/0009_people_by_previous_day.sql"),
+    },
 ];
 
 /// The number of the last migration.

@@ -101,7 +101,7 @@ pub fn journeys(world: &World, ask: &Ask) -> Journeys {
 
 /// By week: visitors of each week from it on.
 pub fn retention(world: &World, ask: &Ask, now: i64) -> BTreeMap<Date, Vec<u64>> {
-    let cookies = cookies(&world.seen());
+    let cookies = cookies(&world.seen(), i64::MIN);
     let mut begun: BTreeMap<u64, Vec<Visit>> = BTreeMap::new();
     for visit in visits(world, 0, now + 1 + DAY) {
         let counts = visit.real && (!ask.marketing || visit.hits[0].marketing);
@@ -215,14 +215,15 @@ fn asked<'a>(world: &'a World, ask: &Ask) -> Vec<Visit<'a>> {
     visits
 }
 
-fn cookies(hits: &[&Hit]) -> HashSet<u64> {
-    hits.iter().filter(|hit| hit.cookie).map(|hit| hit.visitor).collect()
+/// The cookies that came back; none does before it is offered.
+fn cookies(hits: &[&Hit], from: i64) -> HashSet<u64> {
+    hits.iter().filter(|hit| hit.cookie && hit.time >= from).map(|hit| hit.visitor).collect()
 }
 
 /// All visits of the hits of a time, and what belongs to none.
 fn visits(world: &World, from: i64, to: i64) -> Vec<Visit<'_>> {
     let all = world.seen();
-    let cookies = cookies(&all);
+    let cookies = cookies(&all, from);
     let is_adopted = |hit: &Hit| hit.minted != 0 && cookies.contains(&hit.minted);
     let hits: Vec<&Hit> =
         all.into_iter().filter(|hit| !hit.marked && hit.time >= from && hit.time < to).collect();

@@ -480,7 +480,9 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
 
 /// The visits of all people, by person and number.
 fn visits(hits: &[Hit], bots: bool, from: i64, to: i64) -> BTreeMap<(u64, usize), Visit<'_>> {
-    let cookies: HashSet<u64> = hits.iter().filter(|hit| hit.cookie).map(|hit| hit.visitor).collect();
+    // None comes back before it is offered.
+    let cookies: HashSet<u64> =
+        hits.iter().filter(|hit| hit.cookie && hit.time >= from).map(|hit| hit.visitor).collect();
     let is_adopted = |hit: &Hit| hit.minted != 0 && cookies.contains(&hit.minted);
     let seen: Vec<&Hit> = hits
         .iter()

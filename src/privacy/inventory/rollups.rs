@@ -1,6 +1,6 @@
 //! The columns of the rollups: all made from `hits`, gone or made anew with them.
 //!
-//! The tables `…_today` have the same columns, in the engine's memory.
+//! The table `visits_today` has the columns of `visits`, in the engine's memory.
 
 use super::Personal::{Identifies, Linked, No};
 use super::Source::Computed;
@@ -472,6 +472,14 @@ pub(super) const FIELDS: &[Field] = &[
         (RawDays, Computed("the hits of the day")),
         "A sum over the day.",
         "Сумма за день.",
+    ),
+    at(
+        VISITS_BY_DAY,
+        "near",
+        (No, "3.3"),
+        (RawDays, Computed("the hits of the day")),
+        "How many of the day's people were not there on the days just before it.",
+        "Сколько людей этого дня не было в ближайшие дни до него.",
     ),
     at(ROLLUP_DAYS, "site", (No, "6.2.3"), (RawDays, Computed("the hits of the day")), "The site.", "Сайт."),
     at(ROLLUP_DAYS, "day", (No, "6.2.3"), (RawDays, Computed("the hits of the day")), "The day.", "День."),
