@@ -494,7 +494,12 @@ WHERE {wanted}",
         };
         let sql = match condition.operator {
             Operator::Is => {
-                format!("has({}, {folded})", list(&self.param(Param::Texts(condition.values.clone()))))
+                let name = self.param(Param::Texts(condition.values.clone()));
+                match condition.case_sensitive {
+                    // Looked up once for each different value, not in each row.
+                    true => format!("{value} IN {{{name}:Array(String)}}"),
+                    false => format!("has({}, {folded})", list(&name)),
+                }
             }
             Operator::Contains => {
                 let name = self.param(Param::Texts(condition.values.clone()));
