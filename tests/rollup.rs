@@ -20,7 +20,7 @@ use metka::event::{ConsentState, IdentityKind, Kind};
 use metka::query::{Visible, compile, parse, quick};
 use metka::rollup::Rollups;
 use metka::settings::Settings;
-use metka::spool::Subject;
+use metka::spool::{Subject, Tombstone};
 use metka::store::row::{COLUMNS, HitId, Row};
 use metka::store::{Block, Limits, List, Storage};
 use random::Random;
@@ -468,6 +468,40 @@ async fn every_answer_from_rollups_is_the_answer_from_hits() {
     println!("{all:?}");
     assert!(all.from_rollups > 60 * HISTORIES[usize::from(soak)] as usize, "{all:?}");
     assert!(all.from_hits > 0 && all.rows > all.from_rollups, "{all:?}");
+}
+
+#[tokio::test]
+async fn a_job_while_no_server_runs_leaves_nothing_of_what_was_made() {
+    let storage = storage::fresh().await;
+    let zone = TimeZone::UTC;
+    let site = Site { timezone: "UTC".to_owned(), ..Site::with_defaults("clinic", &["clinic.example"]) };
+    let hits: Vec<Hit> = history(&mut Random(7), &zone, clock().as_millisecond() - 2 * DAY);
+    store(&storage, "clinic", &hits, 1).await;
+    let rollups = Rollups::new(storage.clone(), clock);
+    while rollups.tend(&site).await.expect("tended") {}
+    let count = async |table: &str, condition: &str| {
+        let sql = format!(
+            "SELECT count() FROM {}.{table} WHERE site = 'clinic' AND {condition}",
+            storage.database()
+        );
+        storage.number(&sql, &[]).await.expect("counted")
+    };
+    let person =
+        hits.iter().find(|hit| hit.bot.is_empty() && hit.kind == Kind::Pageview).expect("one").visitor;
+    let theirs = format!("(person = {person} OR hash = {person})");
+    assert!(count("visits", &theirs).await > 0 && count("visitors_by_day", "1").await > 0);
+
+    let before_ms = clock().as_millisecond();
+    let subject = Subject::Visitor(person);
+    let tombstone = Tombstone { site: "clinic".to_owned(), subject, before_ms, made_ms: before_ms };
+    assert!(storage.clone().alone().erase(&[tombstone]).await.expect("erased") > 0);
+    for table in ["visits", "visitors_by_day", "visits_by_day", "rollup_days"] {
+        assert_eq!(count(table, "1").await, 0, "{table}");
+    }
+    let rollups = Rollups::new(storage.clone(), clock);
+    while rollups.tend(&site).await.expect("tended") {}
+    assert!(count("visits", "1").await > 0, "the others are made again");
+    assert_eq!(count("visits", &theirs).await, 0);
 }
 
 async fn delete(storage: &Storage, site: &str, condition: &str) {

@@ -38,6 +38,8 @@ pub async fn open(config: &Config) -> Result<Opened, Failure> {
     if !config.storage.url.is_empty() {
         let endpoint = configured(&config.storage).map_err(Failure::failed)?;
         let storage = Storage::new(&endpoint, database);
+        // The rollups are this server's, which does not run.
+        let storage = if config.storage.rollups { storage.alone() } else { storage };
         storage.ping().await.map_err(Failure::failed)?;
         return Ok(Opened { storage, engine: None });
     }
@@ -50,7 +52,7 @@ pub async fn open(config: &Config) -> Result<Opened, Failure> {
     }
     let exe = std::env::current_exe().map_err(Failure::failed)?;
     let engine = Supervisor::start(config, exe).map_err(Failure::failed)?;
-    let storage = Storage::new(&engine.endpoint(), database);
+    let storage = Storage::new(&engine.endpoint(), database).alone();
     let opened = Opened { storage, engine: Some(engine) };
     match tokio::time::timeout(START_TIMEOUT, answers(&opened.storage)).await {
         Ok(()) => Ok(opened),

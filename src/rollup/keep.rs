@@ -329,6 +329,24 @@ WHERE site = {{site:String}} AND bot = ''{} GROUP BY day",
     Ok(rows.iter().filter_map(day).collect())
 }
 
+/// Deletes all that was made, of every site; nothing of it is left in storage's tables when this returns.
+pub async fn forget_all(storage: &Storage) -> Result<(), StorageError> {
+    let database = storage.database();
+    let tables = ["rollup_days", MADE[0], MADE[1], MADE[2]];
+    let named = tables.map(|table| format!("'{table}'")).join(", ");
+    let there = format!(
+        "SELECT sum(rows) FROM system.parts WHERE database = '{database}' AND active AND table IN ({named})"
+    );
+    if storage.number(&there, &[]).await? == 0 {
+        return Ok(());
+    }
+    // First what says that days are made.
+    for table in tables {
+        storage.execute(&format!("TRUNCATE TABLE {database}.{table}"), &[]).await?;
+    }
+    Ok(())
+}
+
 /// Deletes the rows of some days, for good, when this returns.
 async fn delete(storage: &Storage, table: &str, site: &str, days: (Date, Date)) -> Result<(), StorageError> {
     delete_where(storage, table, site, days, "day >= toDate({first:String}) AND day <= toDate({last:String})")

@@ -25,7 +25,8 @@
 //! - A cookie that comes back after days moves its first hit from a hash to a person. For
 //!   somebody with one hit that changes nothing (`visits`); where more hits share the hash,
 //!   the day is made again ([`split`]).
-//! - One process keeps the rollups of a storage (`storage.rollups`).
+//! - One process keeps the rollups of a storage (`storage.rollups`). A job that is done while no
+//!   server runs takes all of them along ([`forget_all`]).
 //!
 //! Crash: `rollup_days` says which days stand in the tables. A day is written down as not
 //! made before its rows are touched, and as made after they are all there; rows of days
@@ -51,6 +52,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+pub use keep::forget_all;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use crate::query::Visible;

@@ -43,7 +43,7 @@ pub use correct::Change;
 pub use erase::Alike;
 pub use error::StorageError;
 
-use crate::rollup::Rollups;
+use crate::rollup::{self, Rollups};
 
 /// The settings of every insert. One batch is one block is one part, so that
 /// the token stands for exactly these rows (see `schema/README.md`).
@@ -116,6 +116,8 @@ pub struct Storage {
     database: String,
     answers: Arc<Answers>,
     rollups: Option<Arc<Rollups>>,
+    /// No server looks after the rollups meanwhile.
+    alone: bool,
 }
 
 // === impl Limits ===
@@ -143,12 +145,18 @@ impl Storage {
             .with_compression(clickhouse::Compression::None)
             .with_product_info("metka", env!("CARGO_PKG_VERSION"));
         let answers = Arc::new(Answers::new(matches!(endpoint, Endpoint::Unix { .. })));
-        Storage { client, database: database.to_owned(), answers, rollups: None }
+        Storage { client, database: database.to_owned(), answers, rollups: None, alone: false }
     }
 
     /// The same storage, whose questions may be answered from rollups.
     pub fn with_rollups(self, rollups: Arc<Rollups>) -> Storage {
         Storage { rollups: Some(rollups), ..self }
+    }
+
+    /// The same storage, for a job while no server runs: whatever was made of rows goes with any of them, and a
+    /// server makes it again.
+    pub fn alone(self) -> Storage {
+        Storage { alone: true, ..self }
     }
 
     /// Its rollups, if it is asked with them.
@@ -169,6 +177,7 @@ impl Storage {
     pub(crate) async fn rows_have_changed(&self, values: bool) -> Result<(), StorageError> {
         match &self.rollups {
             Some(rollups) => rollups.settle_all(values).await,
+            None if self.alone => rollup::forget_all(self).await,
             None => Ok(()),
         }
     }
