@@ -21,7 +21,7 @@ use crate::rollup::Cover;
 use crate::rollup::days;
 use crate::rollup::fields;
 use crate::rollup::keep;
-use crate::rollup::numbers::{self, NEAR_DAYS, OF_NEAR, OF_PEOPLE, OF_VISITS, Past, entered_at};
+use crate::rollup::numbers::{self, NEAR_DAYS, Past, entered_at};
 use crate::rollup::visits;
 use crate::store::Param;
 
@@ -169,7 +169,7 @@ impl Builder<'_> {
             .first
             .until(days.last)
             .map_or(usize::MAX, |span| span.get_days().unsigned_abs() as usize + 1);
-        let near = self.cover.open.is_none() && (bucket.is_some() || length <= NEAR_DAYS);
+        let near = bucket.is_some() || length <= NEAR_DAYS;
         let of_people = self.query.metrics.iter().any(|metric| is_of_people(*metric));
         let condition = match near {
             true => format!("{} AND property = {{property:String}}", self.condition()),
@@ -182,49 +182,51 @@ impl Builder<'_> {
             (_, Some(bucket)) => (format!("{} AS d0, ", label(bucket)), "\nGROUP BY d0"),
             _ => ("value AS d0, ".to_owned(), "\nGROUP BY d0"),
         };
-        let start = self.start();
-        let needed = self.needed();
-        let columns = |of: &dyn Fn(&str) -> String| -> String {
-            needed.iter().map(|name| format!("{} AS {name}_", of(name))).collect::<Vec<_>>().join(", ")
+        let (start, needed) = (self.start(), self.needed());
+        let select = |from: &str, of: &dyn Fn(&str) -> String| {
+            let columns: Vec<String> = needed.iter().map(|name| format!("{} AS {name}_", of(name))).collect();
+            format!("SELECT {dimension}{}\nFROM {from}{group}", columns.join(", "))
         };
-        let sums = |name: &str, people: &str| match name {
-            "people" => people.to_owned(),
-            "visits" | "own" | "bounced" | "lasted" => {
-                format!("sum({name}) - sumIf({name}_again, day > {start})")
+        let people = |rows: &str| {
+            select(rows, &|name| if name == "people" { "sum(visitors)" } else { "0" }.to_owned())
+        };
+        let visits = |rows: &str, people: &str| {
+            select(rows, &|name| match name {
+                "people" => people.to_owned(),
+                "visits" | "own" | "bounced" | "lasted" => {
+                    format!("sum({name}) - sumIf({name}_again, day > {start})")
+                }
+                _ => format!("sum({name})"),
+            })
+        };
+        let made = |table: &str| format!("{}.{table} WHERE {condition}", self.visible.database);
+        let mut parts = Vec::new();
+        if near {
+            parts.push(visits(&made(keep::MADE[2]), &format!("sum(near[toUInt16(day - {start}) + 1])")));
+        } else {
+            parts.push(visits(&made(keep::MADE[2]), "0"));
+            if of_people {
+                parts.push(people(&format!("{} AND previous < {start}", made(keep::MADE[1]))));
             }
-            _ => format!("sum({name})"),
-        };
-        let from_visits = |people: &str| {
-            format!(
-                "SELECT {dimension}{}\nFROM {}{group}",
-                columns(&|name| sums(name, people)),
-                self.with_open(
-                    keep::MADE[2],
-                    if near { OF_NEAR } else { OF_VISITS },
-                    &condition,
-                    open.visits.clone()
-                )
-            )
-        };
-        let rows = match (near, of_people) {
-            (true, _) => from_visits(&format!("sum(near[toUInt16(day - {start}) + 1])")),
-            (false, false) => from_visits("0"),
-            (false, true) => {
-                let people = format!(
-                    "SELECT {dimension}{}\nFROM {} WHERE previous < {start}{group}",
-                    columns(&|name| if name == "people" { "sum(visitors)" } else { "0" }.to_owned()),
-                    self.with_open(keep::MADE[1], OF_PEOPLE, &condition, open.people)
-                );
-                let all: Vec<String> = needed.iter().map(|name| format!("sum({name}_) AS {name}_")).collect();
-                format!(
-                    "SELECT {d0}{}\nFROM\n(\n{people}\nUNION ALL\n{}\n){group}",
-                    all.join(", "),
-                    from_visits("0"),
-                    d0 = if dimension.is_empty() { "" } else { "d0, " },
-                )
-            }
-        };
+        }
+        parts.extend(open.visits.iter().map(|rows| visits(&format!("({rows})"), "0")));
+        if of_people {
+            parts
+                .extend(open.people.iter().map(|rows| people(&format!("({rows}) WHERE previous < {start}"))));
+        }
         let d0 = if dimension.is_empty() { "" } else { "d0, " };
+        let rows = match parts.as_slice() {
+            [one] => one.clone(),
+            several => {
+                let sums: Vec<String> =
+                    needed.iter().map(|name| format!("sum({name}_) AS {name}_")).collect();
+                format!(
+                    "SELECT {d0}{}\nFROM\n(\n{}\n){group}",
+                    sums.join(", "),
+                    several.join("\nUNION ALL\n")
+                )
+            }
+        };
         let names: Vec<String> = needed.iter().map(|name| format!("{name}_ AS {name}")).collect();
         let mut sql = format!("SELECT {d0}{}\nFROM\n(\n{rows}\n)", names.join(", "));
         if !dimension.is_empty() {
@@ -424,15 +426,6 @@ WHERE {wanted}",
             None => format!("({})", of(keep::MADE[0])),
             Some(_) => format!("({} UNION ALL {})", of(keep::MADE[0]), of(keep::OPEN)),
         }
-    }
-
-    /// Numbers of the days that are made, and those of the open ones.
-    fn with_open(&self, table: &str, columns: &str, condition: &str, open: Vec<String>) -> String {
-        let made = format!("SELECT {columns} FROM {}.{table} WHERE {condition}", self.visible.database);
-        let all: Vec<String> = std::iter::once(made)
-            .chain(open.into_iter().map(|rows| format!("SELECT {columns} FROM ({rows})")))
-            .collect();
-        format!("({})", all.join("\nUNION ALL\n"))
     }
 
     /// What counts the numbers of the open days, about one property, from their visits.

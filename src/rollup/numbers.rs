@@ -35,9 +35,6 @@ pub const OF_VISITS: &str = "day, value, visits, visits_again, views, counted, o
 /// Those of them that are added up.
 pub const SUMS_OF_VISITS: &str = "visits, visits_again, views, counted, own, own_again, bounced, bounced_again, \
      lasted, lasted_again, ad_views, ad_viewable, ad_clicks";
-/// The same with what a short range needs of the people.
-pub const OF_NEAR: &str = "day, value, visits, visits_again, views, counted, own, own_again, bounced, bounced_again, \
-     lasted, lasted_again, ad_views, ad_viewable, ad_clicks, near";
 /// Ranges up to so many days need no more than the list `near`: a month.
 pub const NEAR_DAYS: usize = 31;
 /// Ends the names of properties by month.
