@@ -31,6 +31,8 @@ pub const DEMO_DAYS: i64 = 183;
 pub async fn load(storage: &Storage, site: &Site, now: Timestamp) -> Result<u64, StorageError> {
     let history = History::clinic(site);
     let stored = stored_days(storage, &site.id).await?;
+    // What comes is of days that are over.
+    storage.rows_will_change();
     let today = now.to_zoned(TimeZone::UTC).date();
     let mut loaded = 0;
     // A month is a partition, and an insert holds one partition.
@@ -53,6 +55,7 @@ pub async fn load(storage: &Storage, site: &Site, now: Timestamp) -> Result<u64,
         }
     }
     insert(storage, payload, now).await?;
+    storage.rows_have_changed(false).await?;
     Ok(loaded)
 }
 

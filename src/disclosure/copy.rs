@@ -14,7 +14,7 @@ use super::asked::{Format, Wanted};
 use super::log::Disclosed;
 use super::{DisclosureError, MAX_COPY_BYTES, MAX_ROWS};
 use crate::query::Visible;
-use crate::query::person::{person as person_of, with};
+use crate::query::person::{Since, person as person_of, with};
 use crate::subject::export::{csv, described, objects};
 use crate::subject::find::{COVERED, params};
 use crate::subject::rows::{IN_RANGE, Rows, in_range};
@@ -72,8 +72,8 @@ impl Office {
             params: &params,
             most: MAX_ROWS,
             time: READING,
-            before: &with(visible, &condition),
-            besides: Some(&person_of(visible)),
+            before: &with(visible, &condition, Since::Ever),
+            besides: Some(&person_of(visible, Since::Ever)),
         };
         let mut rows = self.rows(&question).await?;
         let visitors: HashSet<u64> =

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::kinds::KINDS;
 use super::register::{Affected, Held};
 use crate::query::Visible;
-use crate::query::person::{person, with};
+use crate::query::person::{Since, person, with};
 use crate::store::{Limits, StorageError};
 use crate::subject::rows::{IN_RANGE, in_range};
 use crate::subject::{Office, SubjectError};
@@ -29,8 +29,8 @@ impl Office {
              uniqExactIf(user_key, user_key != 0), uniqExactIf((ip, ip_key), ip_key != 0), \
              toUnixTimestamp64Milli(min(time)), toUnixTimestamp64Milli(max(time)){kinds} \
              FROM {database}.hits WHERE {IN_RANGE}",
-            with = with(visible, IN_RANGE),
-            person = person(visible),
+            with = with(visible, IN_RANGE, Since::Ever),
+            person = person(visible, Since::Ever),
             database = visible.database,
         );
         let limits = Limits { time: READING, ..Limits::default() };

@@ -6,7 +6,7 @@
 //!
 //! 1. *adopted* hits, those answered with a cookie that any hit of the site ever
 //!    carried, belong to that cookie; none did before it was offered, so hits before the
-//!    range ([`returned`]) are not looked at;
+//!    range ([`Since`]) need not be looked at;
 //! 2. `near`: the cookieless hits of hashes that are on either side of a midnight;
 //!    `hashes`: those of them that were not adopted, so that their person is their
 //!    hash unless midnight makes it another;
@@ -26,9 +26,19 @@
 use super::visible::Visible;
 use crate::identify::visit::TIMEOUT_MS;
 
+/// From when on it is looked which cookies came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// Among all hits.
+    Ever,
+    /// Among those from `{look_from:Int64}` on: a cookie that is offered in the range cannot have come back
+    /// before, and collectors' clocks differ by less than a question looks around.
+    Look,
+}
+
 /// The `WITH` clause, for hits under `condition`.
-pub fn with(visible: Visible<'_>, condition: &str) -> String {
-    let (database, returned) = (visible.database, returned(visible));
+pub fn with(visible: Visible<'_>, condition: &str, since: Since) -> String {
+    let (database, returned) = (visible.database, returned(visible, since));
     format!(
         "WITH RECURSIVE
 near AS (
@@ -66,20 +76,22 @@ chain AS (
 
 /// The person of a hit, under [`with`]. (`transform` takes no empty array, so the
 /// links end with 0, which is nobody's hash.)
-pub fn person(visible: Visible<'_>) -> String {
-    format!("if({}, minted, transform(visitor, links.1, links.2, visitor))", adopted(visible))
+pub fn person(visible: Visible<'_>, since: Since) -> String {
+    format!("if({}, minted, transform(visitor, links.1, links.2, visitor))", adopted(visible, since))
 }
 
-fn adopted(visible: Visible<'_>) -> String {
-    format!("minted != 0 AND minted IN ({})", returned(visible))
+fn adopted(visible: Visible<'_>, since: Since) -> String {
+    format!("minted != 0 AND minted IN ({})", returned(visible, since))
 }
 
-/// The cookies that any hit carried, from `{{look_from:Int64}}` on: a cookie that is offered in the range cannot have come
-/// back before, and collectors' clocks differ by less than a question looks around.
-pub fn returned(visible: Visible<'_>) -> String {
+/// The cookies that any hit carried.
+pub fn returned(visible: Visible<'_>, since: Since) -> String {
+    let since = match since {
+        Since::Ever => "",
+        Since::Look => " AND time >= fromUnixTimestamp64Milli({look_from:Int64})",
+    };
     format!(
-        "SELECT visitor FROM {}.hits WHERE site = {{site:String}} AND identity = 'cookie' \
-         AND time >= fromUnixTimestamp64Milli({{look_from:Int64}}){}",
+        "SELECT visitor FROM {}.hits WHERE site = {{site:String}} AND identity = 'cookie'{since}{}",
         visible.database,
         visible.condition()
     )

@@ -24,7 +24,7 @@ use crate::event::Kind;
 use crate::identify::visit::TIMEOUT_MS;
 use crate::query::Visible;
 use crate::query::names::VisitField;
-use crate::query::person::{returned, with};
+use crate::query::person::{Since, returned, with};
 use crate::query::visits::{DURATION, split};
 use crate::store::Param;
 
@@ -102,7 +102,7 @@ ARRAY JOIN arrayDistinct(arrayMap(y -> toDate(fromUnixTimestamp64Milli(y.1, {{zo
     arrayFilter(y -> y.4 {counted} AND y.1 >= {{from:Int64}} AND y.1 < {{to:Int64}}, v))) AS day
 WHERE v[1].4 {counted}
 ) AS v ON h.batch = v.entry_batch AND h.row = v.entry_row",
-        with = with(visible, &condition),
+        with = with(visible, &condition, Since::Look),
         split = split(&format!("y.4 {counted}")),
         adopted = adopted(visible, &condition),
     )
@@ -144,7 +144,7 @@ fn condition(visible: Visible<'_>) -> String {
 fn adopted(visible: Visible<'_>, condition: &str) -> String {
     format!(
         "minted != 0 AND minted IN ({} AND visitor IN (SELECT minted FROM {}.hits WHERE {condition} AND minted != 0))",
-        returned(visible),
+        returned(visible, Since::Look),
         visible.database
     )
 }

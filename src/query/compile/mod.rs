@@ -33,7 +33,7 @@ pub(super) use dimensions::Of;
 
 use super::names::{Dimension, Metric};
 use super::parse::{Column, Direction, Query};
-use super::person::{person, with};
+use super::person::{Since, person, with};
 use super::visible::Visible;
 use super::visits::{DURATION, split};
 use crate::store::Param;
@@ -255,10 +255,10 @@ WHERE {condition}{narrowed}
 GROUP BY person
 )
 ARRAY JOIN visits AS v, stretches_of_visits AS stretches_of_v, arrayEnumerate(visits) AS n",
-            with = with(self.visible, &condition),
+            with = with(self.visible, &condition, Since::Look),
             split = split("y.4 <= 2"),
             duration = DURATION,
-            person = person(self.visible),
+            person = person(self.visible, Since::Look),
             database = self.visible.database,
             narrowed = self.narrowed,
         )
