@@ -21,7 +21,7 @@ use serde_json::Value;
 use browser::{Browser, stored};
 use http::Reply;
 use place::Place;
-use server::Server;
+use server::{Server, wait_for};
 
 const CONFIG: &str = r#"
 [collect]
@@ -65,12 +65,20 @@ impl<'a> Asker<'a> {
 
     fn get(&self, target: &str) -> Reply {
         let headers = [("Authorization", self.token.as_str())];
-        http::exchange(self.server.web, &http::get(target, &headers))
+        self.answered(&http::get(target, &headers))
+    }
+
+    /// The answer once storage is ready, which it is a moment after the start.
+    fn answered(&self, request: &[u8]) -> Reply {
+        wait_for("storage to be ready", || {
+            let reply = http::exchange(self.server.web, request);
+            (reply.status != 503).then_some(reply)
+        })
     }
 
     fn post(&self, target: &str, body: &Value) -> Reply {
         let headers = [("Authorization", self.token.as_str()), ("Content-Type", "application/json")];
-        http::exchange(self.server.web, &http::request("POST", target, &headers, body.to_string().as_bytes()))
+        self.answered(&http::request("POST", target, &headers, body.to_string().as_bytes()))
     }
 
     /// The answer to a question that is one.
