@@ -481,10 +481,8 @@ impl Config {
             user: section.string("user", "default"),
             password_file: section.path("password_file", None),
             database: section.identifier("database", "metka"),
-            rollups: false,
+            rollups: section.flag("rollups", false),
         };
-        // Of several collectors on one storage one may keep them; the embedded engine has one.
-        let storage = Storage { rollups: section.flag("rollups", storage.url.is_empty()), ..storage };
         section.finish(&mut mistakes);
 
         let mut section = root.section("ship");
