@@ -323,7 +323,7 @@ for (const language of Object.keys(LANGUAGES)) {
         if (turn + 1 === most || (await more.count()) === 0) break;
         const rows = await list.locator('[data-row]').count();
         await more.click();
-        await until('more rows', async () => (await list.locator('[data-row]').count()) > rows, HISTORY);
+        await until(`more than ${rows} rows of ${id}`, async () => (await list.locator('[data-row]').count()) > rows, HISTORY);
       }
       await page.keyboard.press('Escape');
       await list.waitFor({ state: 'detached' });
