@@ -39,13 +39,15 @@ export function ListDialog({ title, breakdown, view, now, days, visitors, onTogg
 
   useEffect(() => dialog.current?.showModal(), []);
   useEffect(() => {
+    // Nothing else is looked for, as when the list opens: pages that were turned meanwhile stay.
+    if (typed.trim() === search) return undefined;
     const timer = setTimeout(() => {
       setSearch(typed.trim());
       setPage(0);
       setEarlier([]);
     }, TYPING_MS);
     return () => clearTimeout(timer);
-  }, [typed]);
+  }, [typed, search]);
 
   const found = load.answer?.results ?? [];
   const rows = [...earlier, ...found.slice(0, LIST_ROWS)].filter(
