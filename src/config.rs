@@ -476,12 +476,15 @@ impl Config {
         let web = Web { listen, public_url: section.public_url(listen, tls.as_ref()), tls };
         section.finish(&mut mistakes);
         let mut section = root.section("storage");
+        let url = section.optional_http_url("url");
+        // A storage of one's own has nobody else who could keep them.
+        let embedded = url.is_empty();
         let storage = Storage {
-            url: section.optional_http_url("url"),
+            url,
             user: section.string("user", "default"),
             password_file: section.path("password_file", None),
             database: section.identifier("database", "metka"),
-            rollups: section.flag("rollups", false),
+            rollups: section.flag("rollups", embedded),
         };
         section.finish(&mut mistakes);
 

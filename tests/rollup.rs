@@ -3,7 +3,8 @@
 //! Random histories of a week, with a few people in the months before, are stored in the real engine, their days made, and then: hits
 //! come late, hits come today, somebody is blocked and no longer blocked, rows are deleted,
 //! values corrected, the process started again. After each step random questions are compiled
-//! both ways, and each pair of answers is compared to the letter.
+//! both ways, and each pair of answers is compared to the letter; those with a filter are also
+//! read together with others of their range, as a dashboard's are.
 
 #[path = "support/random.rs"]
 mod random;
@@ -17,8 +18,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use metka::config::Site;
 use metka::event::{ConsentState, IdentityKind, Kind};
-use metka::query::{Visible, compile, parse, quick};
-use metka::rollup::Rollups;
+use metka::query::scan::{Plan, SLICE_HITS, Scanned};
+use metka::query::{Numbers, Query, Statements, Visible, compile, parse, quick};
+use metka::rollup::{Cover, Rollups};
 use metka::settings::Settings;
 use metka::spool::{Subject, Tombstone};
 use metka::store::row::{COLUMNS, HitId, Row};
@@ -27,7 +29,7 @@ use random::Random;
 use serde_json::{Value, json};
 
 /// Histories: of every run, and of a long one.
-const HISTORIES: [u64; 2] = [3, 240];
+const HISTORIES: [u64; 2] = [4, 240];
 /// Questions after each step.
 const QUESTIONS: usize = 12;
 /// How far back the oldest hits are.
@@ -275,8 +277,23 @@ fn question(random: &mut Random, site: &str) -> Value {
     if dimensions.is_empty() && filters.is_empty() && random.chance(20) {
         metrics.extend(["ad_views", "ad_viewable", "ad_ctr"]);
     }
+    if dimensions == ["event:page"] && random.chance(60) {
+        metrics = vec!["visitors", "pageviews", "events"];
+    }
+    let mut order = Vec::new();
+    for column in metrics.iter().chain(&dimensions) {
+        if order.len() < 2 && random.chance(20) {
+            order.push(json!([column, random.pick(&["asc", "desc"])]));
+        }
+    }
+    let pagination = match random.chance(30) {
+        true => json!({ "limit": 3, "offset": random.below(3) }),
+        false => json!({ "limit": 1000 }),
+    };
     json!({
         "site_id": site,
+        "order_by": order,
+        "pagination": pagination,
         "metrics": metrics,
         "dimensions": dimensions,
         "date_range": [a.min(b).to_string(), a.max(b).to_string()],
@@ -290,6 +307,8 @@ fn question(random: &mut Random, site: &str) -> Value {
 struct Did {
     from_rollups: usize,
     from_hits: usize,
+    /// Those that were read together with others.
+    together: usize,
     rows: usize,
 }
 
@@ -323,6 +342,8 @@ impl<'a> World<'a> {
             };
             self.did.from_rollups += 1;
             let slow = compile(&query, visible);
+            let cover = cover.expect("what was compiled from");
+            self.compare_together(random, step, &query, &slow, cover, visible).await;
             for (quick, slow) in [
                 (Some(&quick.rows), Some(&slow.rows)),
                 (quick.total_rows.as_ref(), slow.total_rows.as_ref()),
@@ -341,6 +362,39 @@ impl<'a> World<'a> {
                 );
             }
         }
+    }
+
+    /// The same numbers, read together with those of all groups.
+    async fn compare_together(
+        &mut self,
+        random: &mut Random,
+        step: &str,
+        query: &Query,
+        slow: &Statements,
+        mut cover: Cover,
+        visible: Visible<'_>,
+    ) {
+        let all = query.whole();
+        let plans = Plan::all(&[query.clone(), all.clone()]);
+        let Some(plan) = plans.first() else { return };
+        // In one slice of the people or in several.
+        cover.hits = if random.chance(50) { SLICE_HITS * 3 } else { cover.hits };
+        let groups = plan.run(self.storage, &cover, visible).await.expect("read").expect("not too much");
+        let mut scanned = Scanned::default();
+        scanned.add(plan, groups);
+        let Some(numbers) = scanned.numbers(query) else { return };
+        self.did.together += 1;
+        let one = |rows: Vec<Vec<Value>>| rows[0][0].as_u64();
+        let mut expected = Numbers { rows: self.ask(&slow.rows).await, ..Numbers::default() };
+        if let Some(statement) = &slow.total_rows {
+            expected.total_rows = one(self.ask(statement).await);
+        }
+        if let Some(statement) = &slow.total_visitors {
+            expected.total_visitors = one(self.ask(statement).await);
+        }
+        assert_eq!(numbers, expected, "{step}, {}: together left, hits right\n{query:?}", self.site.id);
+        let expected = self.ask(&compile(&all, visible).rows).await;
+        assert_eq!(scanned.numbers(&all).expect("read too").rows, expected, "{step}: {all:?}");
     }
 
     async fn ask(&self, statement: &metka::query::Statement) -> Vec<Vec<Value>> {
@@ -460,14 +514,65 @@ async fn every_answer_from_rollups_is_the_answer_from_hits() {
         world.tend().await;
         assert_eq!(storage.number(&made, &[]).await.expect("counted"), before, "nothing is made again");
         world.compare(&mut random, "started again", true).await;
-        let Did { from_rollups, from_hits, rows } = world.did;
+        let Did { from_rollups, from_hits, together, rows } = world.did;
+        all.together += together;
         all.from_rollups += from_rollups;
         all.from_hits += from_hits;
         all.rows += rows;
     }
     println!("{all:?}");
     assert!(all.from_rollups > 60 * HISTORIES[usize::from(soak)] as usize, "{all:?}");
+    assert!(all.together > 15 * HISTORIES[usize::from(soak)] as usize, "{all:?}");
     assert!(all.from_hits > 0 && all.rows > all.from_rollups, "{all:?}");
+}
+
+#[tokio::test]
+async fn a_month_keeps_its_numbers_when_its_last_day_goes_and_over_a_start() {
+    let storage = storage::fresh().await;
+    let site = Site { timezone: "UTC".to_owned(), ..Site::with_defaults("clinic", &["clinic.example"]) };
+    let hit = |day: &str, visitor| Hit {
+        time: format!("{day}T10:00:00Z").parse::<Timestamp>().expect("an instant").as_millisecond(),
+        kind: Kind::Pageview,
+        visitor,
+        cookie: true,
+        minted: 0,
+        before: 0,
+        path: "/",
+        source: "Yandex",
+        channel: "organic",
+        city: "",
+        browser: "",
+        name: "",
+        ad: "",
+        bot: "",
+    };
+    // No month has a hit on its first day.
+    let days = [("2026-02-10", 1), ("2026-03-03", 2), ("2026-03-20", 3), ("2026-04-05", 4)];
+    let hits: Vec<Hit> = days.map(|(day, visitor)| hit(day, visitor)).to_vec();
+    store(&storage, "clinic", &hits, 1).await;
+    let question = json!({
+        "site_id": "clinic", "metrics": ["visitors", "visits"], "dimensions": ["visit:source"],
+        "date_range": ["2026-02-05", "2026-04-30"],
+    });
+    let query = parse(&question, &site, &Settings::default(), clock()).expect("a question");
+    let ask = async |rollups: &Rollups| {
+        let cover = rollups.cover("clinic", &query.range).await.expect("looked up").expect("made");
+        assert!(cover.numbers);
+        let statements = quick::compile(&query, &cover, Visible::all(storage.database())).expect("answered");
+        storage.json(&statements.rows.sql, &statements.rows.params, &Limits::default()).await.expect("asked")
+    };
+    let rollups = Rollups::new(storage.clone(), clock);
+    while rollups.tend(&site).await.expect("tended") {}
+    assert_eq!(ask(&rollups).await, [[json!("Yandex"), json!(4), json!(4)]]);
+
+    delete(&storage, "clinic", "visitor = 3").await;
+    rollups.settle_all(false).await.expect("settled");
+    while rollups.tend(&site).await.expect("tended") {}
+    assert_eq!(ask(&rollups).await, [[json!("Yandex"), json!(3), json!(3)]]);
+
+    let rollups = Rollups::new(storage.clone(), clock);
+    while rollups.tend(&site).await.expect("tended") {}
+    assert_eq!(ask(&rollups).await, [[json!("Yandex"), json!(3), json!(3)]]);
 }
 
 #[tokio::test]

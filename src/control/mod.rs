@@ -292,7 +292,9 @@ pub async fn ask(
     let site = config
         .site(id)
         .ok_or_else(|| ArchiveError::Question(vec![format!("#/site_id: no site {id:?} is configured")]))?;
-    let Some(name) = question.get("report") else { return archive.query(site, question, now, asker).await };
+    let Some(name) = question.get("report") else {
+        return archive.query(site, question, now, asker, None).await;
+    };
     let report = name.as_str().and_then(Report::parse).ok_or_else(|| {
         let names = Report::ALL.map(Report::name).join(", ");
         ArchiveError::Question(vec![format!("#/report: expected one of {names}, not {}", short(name))])

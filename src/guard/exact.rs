@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::config::Site;
-use crate::query::{self, QueryError};
+use crate::query::{self, QueryError, Together};
 use crate::settings::Settings;
 use crate::store::Storage;
 use crate::web::running::Answering;
@@ -24,6 +24,8 @@ pub struct Stored<'a> {
     pub site: &'a Site,
     pub settings: &'a Settings,
     pub now: Timestamp,
+    /// What was read for this and other questions.
+    pub together: Option<&'a Together>,
 }
 
 // === impl Stored ===
@@ -36,6 +38,6 @@ impl Exact for Stored<'_> {
     }
 
     fn answer<'a>(&'a self, question: &'a Value) -> Answering<'a, Result<Value, QueryError>> {
-        Box::pin(query::run(self.storage, self.site, self.settings, question, self.now))
+        Box::pin(query::run_with(self.storage, self.site, self.settings, question, self.now, self.together))
     }
 }

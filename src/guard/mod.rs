@@ -47,7 +47,7 @@ use self::rule::{Refused, Rule, Rules};
 use crate::config::Site;
 use crate::query::names::Bucket;
 use crate::query::range::Range;
-use crate::query::{self, QueryError};
+use crate::query::{self, QueryError, Together};
 use crate::settings::Settings;
 use crate::store::Storage;
 
@@ -82,8 +82,9 @@ pub async fn query(
     question: &Value,
     now: Timestamp,
     asker: Asker,
+    together: Option<&Together>,
 ) -> Result<Value, QueryError> {
-    let stored = Stored { storage, site, settings, now };
+    let stored = Stored { storage, site, settings, now, together };
     match asker.on(site) {
         Asker::Exact => stored.answer(question).await,
         Asker::Guarded => {

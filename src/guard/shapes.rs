@@ -77,7 +77,7 @@ pub async fn funnel(
     if asker == Asker::Exact {
         return Ok(answer);
     }
-    let stored = Stored { storage, site, settings, now };
+    let stored = Stored { storage, site, settings, now, together: None };
     let guard = Guard { site, settings, now, rules: Rules::default() };
     let mut cells = Cells::new(&stored, &site.id, guard.k(), guard.rules);
     let scope = match guard.scope(question) {
@@ -113,7 +113,7 @@ pub async fn journeys(
     if asker == Asker::Exact {
         return Ok(answer);
     }
-    let stored = Stored { storage, site, settings, now };
+    let stored = Stored { storage, site, settings, now, together: None };
     let guard = Guard { site, settings, now, rules: Rules::default() };
     let mut cells = Cells::new(&stored, &site.id, guard.k(), guard.rules);
     let scope = match guard.scope(question) {
@@ -166,7 +166,7 @@ pub async fn retention(
     if asker == Asker::Exact {
         return Ok(answer);
     }
-    let stored = Stored { storage, site, settings, now };
+    let stored = Stored { storage, site, settings, now, together: None };
     let guard = Guard { site, settings, now, rules: Rules::default() };
     let mut cells = Cells::new(&stored, &site.id, guard.k(), guard.rules);
     let scope = match guard.scope(question) {

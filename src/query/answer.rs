@@ -17,7 +17,7 @@ use super::names::{Bucket, Dimension, Metric};
 use super::parse::{Include, Query};
 use super::range::Range;
 use super::visible::Visible;
-use super::{Numbers, QueryError, numbers};
+use super::{Numbers, QueryError, Together, numbers};
 use crate::store::Storage;
 
 /// The most that the groups of a comparison may take up, in bytes, where the statement
@@ -38,6 +38,7 @@ pub(super) async fn answer(
     storage: &Storage,
     query: &Query,
     visible: Visible<'_>,
+    together: Option<&Together>,
 ) -> Result<Value, QueryError> {
     let bucket = query.dimensions.iter().find_map(bucket);
     let labels = |range: &Range, what: &str| match bucket {
@@ -64,14 +65,14 @@ pub(super) async fn answer(
         }
         None => None,
     };
-    let found = numbers(storage, query, visible).await?;
+    let found = numbers(storage, query, visible, together).await?;
     if let Some(total) = found.total_rows {
         put("total_rows", json!(total));
     }
     let rows = rows(query, found);
     let whole = query.whole();
     let totals = match query.include.totals {
-        true => whole_of(storage, &whole, visible).await?,
+        true => whole_of(storage, &whole, visible, together).await?,
         false => None,
     };
     if let Some(totals) = &totals {
@@ -88,11 +89,11 @@ pub(super) async fn answer(
             let earlier = earlier(query, comparison, &rows);
             let before = match rows.is_empty() && bucket.is_none() {
                 true => Vec::new(),
-                false => self::rows(&earlier, numbers(storage, &earlier, visible).await?),
+                false => self::rows(&earlier, numbers(storage, &earlier, visible, together).await?),
             };
             if query.include.totals {
                 let whole = Query { range: comparison.range.clone(), ..whole };
-                if let Some(totals) = whole_of(storage, &whole, visible).await? {
+                if let Some(totals) = whole_of(storage, &whole, visible, together).await? {
                     put("comparison_totals", json!(totals));
                 }
             }
@@ -107,13 +108,33 @@ pub(super) async fn answer(
     Ok(json!({ "results": results, "meta": meta, "query": query.normalised() }))
 }
 
+/// What [`answer`] will ask about, as far as that is known beforehand: the range before is
+/// asked about for the groups that there are, unless these are buckets or there is but one.
+pub(super) fn parts(query: Query) -> Vec<Query> {
+    let mut parts = Vec::new();
+    if query.include.totals {
+        parts.push(query.whole());
+    }
+    if let Some(comparison) = &query.include.comparisons {
+        if query.dimensions.iter().all(|dimension| bucket(dimension).is_some()) {
+            parts.push(earlier(&query, comparison, &[]));
+        }
+        if query.include.totals {
+            parts.push(Query { range: comparison.range.clone(), ..query.whole() });
+        }
+    }
+    parts.push(query);
+    parts
+}
+
 /// The one row of a question without dimensions.
 async fn whole_of(
     storage: &Storage,
     whole: &Query,
     visible: Visible<'_>,
+    together: Option<&Together>,
 ) -> Result<Option<Vec<Value>>, QueryError> {
-    let found = numbers(storage, whole, visible).await?;
+    let found = numbers(storage, whole, visible, together).await?;
     Ok(rows(whole, found).pop().map(|row| row.metrics))
 }
 

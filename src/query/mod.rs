@@ -10,6 +10,9 @@
 //!                 ╰─ the same of all rows together, and of the range before ─╯
 //! ```
 //!
+//! Where [`crate::rollup`] holds the range, [`quick`] stands in the place of `compile`, and [`scan`] before
+//! both where several questions are asked about one filter.
+//!
 //! Definitions (each number is a recount of the visible raw hits):
 //! - *person*: a cookie, or a day's cookieless hash; a hit that was answered
 //!   with a new cookie belongs to that cookie once any hit carries it, and hashes
@@ -68,6 +71,7 @@ pub(crate) mod person;
 pub mod quick;
 pub mod range;
 pub mod report;
+pub mod scan;
 pub mod visible;
 pub(crate) mod visits;
 
@@ -83,6 +87,7 @@ pub use parse::{Query, parse};
 pub use report::Report;
 pub use visible::Visible;
 
+use self::scan::{Plan, Scanned};
 use crate::config::Site;
 use crate::settings::Settings;
 use crate::store::{Digest, Limits, Storage, StorageError};
@@ -126,6 +131,13 @@ pub struct Numbers {
     pub visitors_before_goals: Option<u64>,
 }
 
+/// What was read for several questions together, and when: see [`scan`].
+pub struct Together {
+    scanned: Scanned,
+    changes: u64,
+    begun: Instant,
+}
+
 /// Answers a question about `site`, for which `settings` hold.
 pub async fn run(
     storage: &Storage,
@@ -134,26 +146,90 @@ pub async fn run(
     question: &Value,
     now: Timestamp,
 ) -> Result<Value, QueryError> {
+    run_with(storage, site, settings, question, now, None).await
+}
+
+/// The same, with what was read for this and other questions.
+pub async fn run_with(
+    storage: &Storage,
+    site: &Site,
+    settings: &Settings,
+    question: &Value,
+    now: Timestamp,
+    together: Option<&Together>,
+) -> Result<Value, QueryError> {
     let mut query = parse(question, site, settings, now).map_err(QueryError::Invalid)?;
-    // All that the answer depends on beside the rows, settings and the day included.
-    let digest: Digest = Sha256::digest(format!("{query:?}")).into();
+    let digest = digest(&query);
     if let Some(answer) = storage.remembered(&digest) {
         return Ok(answer);
     }
-    let (changes, begun) = (storage.changes(), Instant::now());
+    let (changes, begun) = match together {
+        // Numbers of before a change may be in the answer.
+        Some(together) => (together.changes, together.begun),
+        None => (storage.changes(), Instant::now()),
+    };
     let visible = visible(storage, site).await?;
-    if query.range.all
-        && let Some(first) = first_hit(storage, &query, visible).await?
-    {
-        query.begin_with(first);
-    }
-    let answer = answer::answer(storage, &query, visible).await?;
+    begin(storage, &mut query, visible).await?;
+    let answer = answer::answer(storage, &query, visible, together).await?;
     storage.remember(digest, changes, &answer, begun);
     Ok(answer)
 }
 
-/// Asks storage.
-async fn numbers(storage: &Storage, query: &Query, visible: Visible<'_>) -> Result<Numbers, QueryError> {
+/// Reads once what several questions about `site` have in common. What is wrong with one of
+/// them is said when it is answered.
+pub async fn together(
+    storage: &Storage,
+    site: &Site,
+    settings: &Settings,
+    questions: &[Value],
+    now: Timestamp,
+) -> Result<Together, QueryError> {
+    let mut together =
+        Together { scanned: Scanned::default(), changes: storage.changes(), begun: Instant::now() };
+    let Some(rollups) = storage.rollups() else { return Ok(together) };
+    let parsed = questions.iter().filter_map(|question| parse(question, site, settings, now).ok());
+    let visible = visible(storage, site).await?;
+    let mut queries = Vec::new();
+    for mut query in parsed.filter(|query| storage.remembered(&digest(query)).is_none()) {
+        begin(storage, &mut query, visible).await?;
+        queries.extend(answer::parts(query));
+    }
+    for plan in Plan::all(&queries) {
+        let query = plan.query();
+        // Held until the answer is there: what it covers stays as it is.
+        let Some(cover) = rollups.cover(&query.site, &query.range).await? else { continue };
+        if let Some(groups) = plan.run(storage, &cover, visible).await? {
+            together.scanned.add(&plan, groups);
+        }
+    }
+    Ok(together)
+}
+
+/// All that an answer depends on beside the rows, settings and the day included.
+fn digest(query: &Query) -> Digest {
+    Sha256::digest(format!("{query:?}")).into()
+}
+
+/// A question about all time begins with the site's first hit.
+async fn begin(storage: &Storage, query: &mut Query, visible: Visible<'_>) -> Result<(), QueryError> {
+    if query.range.all
+        && let Some(first) = first_hit(storage, query, visible).await?
+    {
+        query.begin_with(first);
+    }
+    Ok(())
+}
+
+/// Asks storage, where it was not asked already.
+async fn numbers(
+    storage: &Storage,
+    query: &Query,
+    visible: Visible<'_>,
+    together: Option<&Together>,
+) -> Result<Numbers, QueryError> {
+    if let Some(numbers) = together.and_then(|together| together.scanned.numbers(query)) {
+        return Ok(numbers);
+    }
     // Held until the answer is there: what it covers stays as it is.
     let cover = match storage.rollups() {
         Some(rollups) if quick::is_of_whole_days(query) => rollups.cover(&query.site, &query.range).await?,
@@ -207,15 +283,18 @@ async fn first_hit(
 }
 
 async fn ask(storage: &Storage, statement: &Statement) -> Result<Vec<Vec<Value>>, QueryError> {
-    storage.json(&statement.sql, &statement.params, &Limits::default()).await.map_err(|error| {
-        match error.code() {
-            Some(code) if BAD_PATTERNS.contains(&code) => {
-                QueryError::Invalid(vec!["#/filters: Invalid regular expression".to_owned()])
-            }
-            Some(code) if TOO_EXPENSIVE.contains(&code) => QueryError::TooExpensive,
-            _ => QueryError::Storage(error),
+    storage.json(&statement.sql, &statement.params, &Limits::default()).await.map_err(refused)
+}
+
+/// What storage's refusal says of the question.
+fn refused(error: StorageError) -> QueryError {
+    match error.code() {
+        Some(code) if BAD_PATTERNS.contains(&code) => {
+            QueryError::Invalid(vec!["#/filters: Invalid regular expression".to_owned()])
         }
-    })
+        Some(code) if TOO_EXPENSIVE.contains(&code) => QueryError::TooExpensive,
+        _ => QueryError::Storage(error),
+    }
 }
 
 fn number(rows: &[Vec<Value>]) -> u64 {

@@ -14,8 +14,9 @@
 
 use super::compile::{Bots, Statement, Statements};
 use super::filter::{Condition, Filter, Operator};
-use super::names::{Bucket, Dimension, EventField, Metric};
+use super::names::{Bucket, Dimension, EventField, Metric, VisitField};
 use super::parse::{Column, Direction, Query};
+use super::scan::tally::{Columns, Measure};
 use super::visible::Visible;
 use crate::rollup::Cover;
 use crate::rollup::days;
@@ -48,7 +49,7 @@ pub fn compile(query: &Query, cover: &Cover, visible: Visible<'_>) -> Option<Sta
     let whole =
         Query { dimensions: Vec::new(), order: Vec::new(), metrics: vec![Metric::Visitors], ..query.clone() };
     let rows = |query: &Query, page| {
-        let mut builder = Builder { query, cover, visible, params: params(query, cover) };
+        let mut builder = Builder { query, cover, visible, params: params(query, cover), sliced: false };
         let sql = match form {
             Form::ByDay => builder.by_day(),
             Form::ByVisit => builder.by_visit(),
@@ -64,6 +65,22 @@ pub fn compile(query: &Query, cover: &Cover, visible: Visible<'_>) -> Option<Sta
         total_visitors: query.metrics.contains(&Metric::Percentage).then(|| rows(&whole, None)),
         visitors_before_goals: None,
     })
+}
+
+/// The visits of a question's filters, for [`super::scan`]: a slice of the people, those between
+/// `{least:UInt64}` and `{most:UInt64}`.
+pub(super) fn visits_of(
+    query: &Query,
+    columns: &Columns,
+    cover: &Cover,
+    visible: Visible<'_>,
+) -> Option<Statement> {
+    if !is_of_whole_days(query) || Form::of(query, cover)? != Form::ByVisit {
+        return None;
+    }
+    let mut builder = Builder { query, cover, visible, params: params(query, cover), sliced: true };
+    let sql = builder.columns_of_visits(columns);
+    Some(Statement { sql, params: builder.params })
 }
 
 /// Which tables answer.
@@ -85,6 +102,22 @@ struct Builder<'a> {
     cover: &'a Cover,
     visible: Visible<'a>,
     params: Vec<(String, Param)>,
+    /// Only the people from `{least:UInt64}` to `{most:UInt64}` are meant.
+    sliced: bool,
+}
+
+/// What a question says of a row of `visits`, where it is about visits and, by a filter,
+/// about some of their pages.
+struct OfVisit {
+    /// Whether it is meant.
+    wanted: String,
+    /// Its counted hits and page views that are meant.
+    present: String,
+    views: String,
+    /// Whether averages are about it.
+    own: String,
+    /// Whether it was meant on the day before.
+    was_there: String,
 }
 
 // === impl Form ===
@@ -298,57 +331,27 @@ impl Builder<'_> {
         let query = self.query;
         let about_page = query.dimensions.contains(&Dimension::Event(EventField::Page));
         let page_filtered = query.filters_name(EventField::Page);
-        let mut columns = vec!["day", "person", "earlier", "bounce", "lasted", "views", "counted"];
-        let mut need = |name: &'static str| {
-            if !columns.contains(&name) {
-                columns.push(name);
-            }
-        };
-        for dimension in &query.dimensions {
-            if let Dimension::Visit(field) = dimension {
-                fields::column(*field).map(&mut need);
-            }
-        }
-        for filter in &query.filters {
-            filter.conditions(&mut |condition| {
-                if let Dimension::Visit(field) = condition.dimension {
-                    fields::column(field).map(&mut need);
-                }
-            });
-        }
-        if about_page || page_filtered {
-            ["pages", "kinds", "entry", "earlier_pages"].into_iter().for_each(&mut need);
-        }
-        let columns = columns.join(", ");
-        let mut filters = |page: &str| {
-            let all: Vec<String> = query.filters.iter().map(|filter| self.filter(filter, page)).collect();
-            if all.is_empty() { "1".to_owned() } else { all.join(" AND ") }
-        };
+        let fields = query.dimensions.iter().filter_map(|dimension| match dimension {
+            Dimension::Visit(field) => Some(*field),
+            _ => None,
+        });
+        let columns = self.columns(fields, about_page || page_filtered);
         // With a page in the group or the filters, `present` hits of the visit are meant.
-        let (join, wanted, present, views, own, was_there) = if about_page {
-            let wanted = filters("page");
+        let (join, OfVisit { wanted, present, views, own, was_there }) = if about_page {
+            let wanted = self.filters("page");
             let entered = entered_at("page");
-            let own = if page_filtered { format!("{entered} AND {}", filters("entry")) } else { entered };
-            (
-                "\nARRAY JOIN arrayDistinct(pages) AS page",
+            let own =
+                if page_filtered { format!("{entered} AND {}", self.filters("entry")) } else { entered };
+            let of_page = OfVisit {
                 wanted,
-                "countEqual(pages, page)".to_owned(),
-                "arrayCount((p, kind) -> p = page AND kind = 1, pages, kinds)".to_owned(),
+                present: "countEqual(pages, page)".to_owned(),
+                views: "arrayCount((p, kind) -> p = page AND kind = 1, pages, kinds)".to_owned(),
                 own,
-                "has(earlier_pages, page)".to_owned(),
-            )
-        } else if page_filtered {
-            let hit = filters("p");
-            (
-                "",
-                format!("arrayExists(p -> {hit}, pages)"),
-                format!("arrayCount(p -> {hit}, pages)"),
-                format!("arrayCount((p, kind) -> kind = 1 AND {hit}, pages, kinds)"),
-                filters("entry"),
-                format!("arrayExists(p -> {hit}, earlier_pages)"),
-            )
+                was_there: "has(earlier_pages, page)".to_owned(),
+            };
+            ("\nARRAY JOIN arrayDistinct(pages) AS page", of_page)
         } else {
-            ("", filters("''"), "counted".to_owned(), "views".to_owned(), "1".to_owned(), "1".to_owned())
+            ("", self.of_visit())
         };
         let start = self.start();
         let keys: Vec<String> = query
@@ -381,6 +384,94 @@ WHERE {wanted}",
         format!(
             "SELECT {keys}people, visits, views_ AS views, counted_ AS counted, own, bounced, lasted_ AS lasted FROM\n(\n{sql}\n)"
         )
+    }
+
+    /// What is true of each visit, in the order of [`Columns`].
+    fn columns_of_visits(&mut self, columns: &Columns) -> String {
+        let OfVisit { wanted, present, views, own, was_there } = self.of_visit();
+        let mut asked = vec!["person".to_owned()];
+        if columns.day {
+            asked.push("toUInt16(day) AS day_".to_owned());
+        }
+        for measure in &columns.measures {
+            let sql = match measure {
+                Measure::Earlier => &format!("earlier AND {was_there}"),
+                Measure::Views => &views,
+                Measure::Counted => &present,
+                Measure::Own => &own,
+                Measure::Bounce => "bounce",
+                Measure::Lasted => "lasted",
+            };
+            asked.push(format!("CAST({sql}, 'UInt32') AS {measure:?}"));
+        }
+        for field in &columns.fields {
+            let column = fields::column(*field).unwrap_or("''");
+            asked.push(format!("CAST({column}, 'LowCardinality(String)') AS {column}_"));
+        }
+        let page_filtered = self.query.filters_name(EventField::Page);
+        if columns.pages {
+            let (mut pages, mut kinds) = ("pages".to_owned(), "kinds".to_owned());
+            if page_filtered {
+                let hit = self.filters("p");
+                pages = format!("arrayFilter(p -> {hit}, pages)");
+                kinds = format!("arrayFilter((kind, p) -> {hit}, kinds, pages)");
+            }
+            asked.push(format!("CAST({pages}, 'Array(LowCardinality(String))') AS pages_"));
+            asked.push(format!("CAST({kinds}, 'Array(UInt8)') AS kinds_"));
+        }
+        let from = self.columns(columns.fields.iter().copied(), columns.pages || page_filtered);
+        format!("SELECT {}\nFROM {}\nWHERE {wanted}", asked.join(", "), self.visits(&from))
+    }
+
+    /// With a page in the filters, the hits of such pages are meant.
+    fn of_visit(&mut self) -> OfVisit {
+        if !self.query.filters_name(EventField::Page) {
+            return OfVisit {
+                wanted: self.filters("''"),
+                present: "counted".to_owned(),
+                views: "views".to_owned(),
+                own: "1".to_owned(),
+                was_there: "1".to_owned(),
+            };
+        }
+        let hit = self.filters("p");
+        OfVisit {
+            wanted: format!("arrayExists(p -> {hit}, pages)"),
+            present: format!("arrayCount(p -> {hit}, pages)"),
+            views: format!("arrayCount((p, kind) -> kind = 1 AND {hit}, pages, kinds)"),
+            own: self.filters("entry"),
+            was_there: format!("arrayExists(p -> {hit}, earlier_pages)"),
+        }
+    }
+
+    /// The columns of `visits` for what is broken down by and filtered.
+    fn columns(&self, of: impl Iterator<Item = VisitField>, pages: bool) -> String {
+        let mut columns = vec!["day", "person", "earlier", "bounce", "lasted", "views", "counted"];
+        let mut need = |name: &'static str| {
+            if !columns.contains(&name) {
+                columns.push(name);
+            }
+        };
+        of.filter_map(fields::column).for_each(&mut need);
+        for filter in &self.query.filters {
+            filter.conditions(&mut |condition| {
+                if let Dimension::Visit(field) = condition.dimension {
+                    fields::column(field).map(&mut need);
+                }
+            });
+        }
+        if pages {
+            ["`seen.page` AS pages", "`seen.kind` AS kinds", "entry", "earlier_pages"]
+                .into_iter()
+                .for_each(&mut need);
+        }
+        columns.join(", ")
+    }
+
+    /// All filters, on a visit and on the page that `page` is.
+    fn filters(&mut self, page: &str) -> String {
+        let all: Vec<String> = self.query.filters.iter().map(|filter| self.filter(filter, page)).collect();
+        if all.is_empty() { "1".to_owned() } else { all.join(" AND ") }
     }
 
     /// The answer's columns from the aggregated numbers `sql`.
@@ -446,7 +537,11 @@ WHERE {wanted}",
     }
 
     fn condition(&self) -> String {
-        "site = {site:String} AND day >= toDate({since:String}) AND day <= toDate({until:String})".to_owned()
+        let slice =
+            if self.sliced { " AND person >= {least:UInt64} AND person <= {most:UInt64}" } else { "" };
+        format!(
+            "site = {{site:String}} AND day >= toDate({{since:String}}) AND day <= toDate({{until:String}}){slice}"
+        )
     }
 
     /// The first day that is in one group with a day: that of the range, or of the bucket.
@@ -486,14 +581,17 @@ WHERE {wanted}",
             if condition.case_sensitive { list } else { format!("arrayMap(w -> lowerUTF8(w), {list})") }
         };
         let sql = match condition.operator {
-            Operator::Is => {
-                let name = self.param(Param::Texts(condition.values.clone()));
-                match condition.case_sensitive {
-                    // Looked up once for each different value, not in each row.
-                    true => format!("{value} IN {{{name}:Array(String)}}"),
-                    false => format!("has({}, {folded})", list(&name)),
+            Operator::Is => match (condition.case_sensitive, condition.values.as_slice()) {
+                // Compared once with each different value, not in each row; one is cheaper than a list of one.
+                (true, [one]) => format!("{value} = {{{}:String}}", self.param(Param::Text(one.clone()))),
+                (true, several) => {
+                    format!("{value} IN {{{}:Array(String)}}", self.param(Param::Texts(several.to_vec())))
                 }
-            }
+                (false, several) => {
+                    let name = self.param(Param::Texts(several.to_vec()));
+                    format!("has({}, {folded})", list(&name))
+                }
+            },
             Operator::Contains => {
                 let name = self.param(Param::Texts(condition.values.clone()));
                 format!("arrayExists(w -> position({folded}, w) > 0, {})", list(&name))

@@ -120,7 +120,7 @@ async fn ask(
     question: &Value,
     now: Timestamp,
 ) -> Result<Value, ArchiveError> {
-    archive.query(site, question, now, Asker::Guarded).await
+    archive.query(site, question, now, Asker::Guarded, None).await
 }
 
 fn name(value: &Value) -> String {

@@ -98,6 +98,11 @@ impl Days {
         self.counted.get(&day).copied().unwrap_or_default()
     }
 
+    /// The hits of some days, as far as they were counted.
+    pub fn hits(&self, days: &DayRange) -> u64 {
+        self.counted.range(days.first..=days.last).map(|(_, seen)| seen.hits).sum()
+    }
+
     /// The first day with a hit.
     pub fn first(&self) -> Option<Date> {
         self.counted.first_key_value().map(|(day, _)| *day)
@@ -153,8 +158,14 @@ impl Days {
             self.made.remove(day);
         }
         if let Some(first) = days.iter().min() {
-            self.forget_numbers(*first);
+            self.forget_numbers(self.numbers_from(*first));
         }
+    }
+
+    /// Where numbers have to be made again when a day changes. Its month's go too, and are made again with
+    /// any day of the month: where the day itself may not come back, with the one before it.
+    pub fn numbers_from(&self, day: Date) -> Date {
+        self.made.range(day.first_of_month()..day).next_back().map_or(day, |(before, _)| *before)
     }
 
     /// The numbers from a day on are no longer what they should be.

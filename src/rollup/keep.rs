@@ -119,7 +119,8 @@ impl Rollups {
         let Some(first) = changed.first() else { return Ok(()) };
         let name = zone.iana_name().unwrap_or("UTC");
         let mut lines: Vec<(Date, Option<Made>)> = changed.iter().map(|day| (*day, None)).collect();
-        let later = days.made.range(*first..).filter(|(day, made)| made.numbers && !changed.contains(day));
+        let later = days.made.range(days.numbers_from(*first)..);
+        let later = later.filter(|(day, made)| made.numbers && !changed.contains(day));
         lines.extend(later.map(|(day, made)| (*day, Some(Made { numbers: false, ..*made }))));
         state::save(&self.storage, site, name, &lines).await?;
         days.forget(&changed);
@@ -383,7 +384,7 @@ async fn delete_where(
     storage.execute(&format!("ALTER TABLE {database}.{table} DELETE WHERE {here}"), &params).await
 }
 
-/// Deletes all rows of a site but those of the days that are named.
+/// Deletes all rows of a site but those of the days that are named, and of their months.
 async fn clear(
     storage: &Storage,
     tables: &[&str],
@@ -393,8 +394,15 @@ async fn clear(
     let database = storage.database();
     let days = but.unwrap_or_default();
     let params = [("site".to_owned(), Param::Text(site.to_owned())), ("days".to_owned(), Param::Texts(days))];
-    let here = "site = {site:String} AND NOT has({days:Array(String)}, toString(day))";
+    let of_day = "has({days:Array(String)}, toString(day))";
+    let of_month = format!(
+        "endsWith(property, '{}') AND has(arrayMap(one -> toStartOfMonth(toDate(one)), {{days:Array(String)}}), day)",
+        numbers::BY_MONTH
+    );
     for table in tables {
+        let kept =
+            if MADE[1..].contains(table) { format!("{of_day} OR {of_month}") } else { of_day.to_owned() };
+        let here = format!("site = {{site:String}} AND NOT ({kept})");
         if storage.number(&format!("SELECT count() FROM {database}.{table} WHERE {here}"), &params).await? > 0
         {
             storage.execute(&format!("ALTER TABLE {database}.{table} DELETE WHERE {here}"), &params).await?;

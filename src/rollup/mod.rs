@@ -119,6 +119,8 @@ pub struct Cover {
     pub open: Option<DayRange>,
     /// Whether there are numbers by day of those that are made.
     pub numbers: bool,
+    /// About how many hits these days have.
+    pub hits: u64,
     _held: OwnedRwLockReadGuard<Known>,
 }
 
@@ -153,7 +155,8 @@ impl Rollups {
         let Some(days) = DayRange::new(&zone, from, to) else { return Ok(None) };
         let numbers = known.days.has_numbers();
         if to <= until {
-            return Ok(Some(Cover { days, open: None, numbers, _held: known }));
+            let hits = known.days.hits(&days);
+            return Ok(Some(Cover { days, open: None, numbers, hits, _held: known }));
         }
         let open_first = days::next(until);
         if open_first.until(today).map_or(true, |span| span.get_days() >= MAX_OPEN_DAYS) {
@@ -162,7 +165,8 @@ impl Rollups {
         let visible = self.visible(site).await?;
         let open = DayRange::new(&zone, open_first.max(from), to);
         if self.open_is_fresh(site, visible, known.days.open.as_ref(), open_first, today).await? {
-            return Ok(Some(Cover { days, open, numbers, _held: known }));
+            let hits = known.days.hits(&days);
+            return Ok(Some(Cover { days, open, numbers, hits, _held: known }));
         }
         drop(known);
         let mut known = kept.days.clone().write_owned().await;
@@ -182,8 +186,8 @@ impl Rollups {
             }
             known.days.open = Some(keep::open(&self.storage, site, visible, open_days).await?);
         }
-        let numbers = known.days.has_numbers();
-        Ok(Some(Cover { days, open, numbers, _held: known.downgrade() }))
+        let (numbers, hits) = (known.days.has_numbers(), known.days.hits(&days));
+        Ok(Some(Cover { days, open, numbers, hits, _held: known.downgrade() }))
     }
 
     /// Hits were stored whose oldest is of this moment (milliseconds).

@@ -89,9 +89,9 @@ pub fn properties() -> Vec<Property> {
     all.push(Property {
         name: Dimension::Event(EventField::Page).name(),
         value: "one".to_owned(),
-        list: Some("arrayDistinct(pages)".to_owned()),
-        views: "arrayCount((page, kind) -> page = one AND kind = 1, pages, kinds)".to_owned(),
-        counted: "countEqual(pages, one)".to_owned(),
+        list: Some("arrayDistinct(`seen.page`)".to_owned()),
+        views: "arrayCount((page, kind) -> page = one AND kind = 1, `seen.page`, `seen.kind`)".to_owned(),
+        counted: "countEqual(`seen.page`, one)".to_owned(),
         own: entered_at("one"),
         again: "has(earlier_pages, one)".to_owned(),
     });

@@ -2,7 +2,7 @@
 //!
 //! One row is the part of one visit that falls on one day of the site: whose it is,
 //! what is true of the whole visit (entry, exit, bounce, duration, the attributes of
-//! its first counted hit), and what was seen on that day (`pages`, `kinds`, `names`).
+//! its first counted hit), and what was seen on that day (`seen.page`, `seen.kind`, `names`).
 //! It is computed as [`crate::query::compile`] computes visits for a question, from
 //! the hits of the days and, of those who were there at the midnights where they begin
 //! and end, a day around them ([`condition`]).
@@ -62,7 +62,7 @@ pub fn insert(table: &str, stored: &str, visible: Visible<'_>) -> String {
     let counted = format!("<= {}", Kind::Event as i8);
     format!(
         "INSERT INTO {database}.{table} (site, day, person, hash, begin, lasted, bounce, earlier, views, counted,
-    {names}, exit, pages, kinds, names, earlier_pages, earlier_names)
+    {names}, exit, `seen.page`, `seen.kind`, names, earlier_pages, earlier_names)
 SELECT {{site:String}}, day, person, hash, begin, lasted, bounce, notEmpty(past), countEqual(kinds, 1), length(kinds),
     {first}, exit, arrayMap(y -> y.5, mine), arrayMap(y -> y.4, mine) AS kinds,
     arrayMap(y -> y.6, arrayFilter(y -> y.4 = 2, mine)),

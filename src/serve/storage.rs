@@ -317,10 +317,30 @@ impl Archive for Questions {
         question: &'a Value,
         now: jiff::Timestamp,
         asker: Asker,
+        together: Option<&'a query::Together>,
     ) -> Answering<'a, Result<Value, ArchiveError>> {
         Box::pin(async move {
             let settings = self.settings(&site.id)?;
-            Ok(guard::query(&self.store, site, &settings, question, now, asker).await?)
+            Ok(guard::query(&self.store, site, &settings, question, now, asker, together).await?)
+        })
+    }
+
+    fn together<'a>(
+        &'a self,
+        site: &'a Site,
+        questions: &'a [Value],
+        now: jiff::Timestamp,
+        asker: Asker,
+    ) -> Answering<'a, Result<Option<query::Together>, ArchiveError>> {
+        Box::pin(async move {
+            match asker.on(site) {
+                Asker::Exact => {
+                    let settings = self.settings(&site.id)?;
+                    Ok(Some(query::together(&self.store, site, &settings, questions, now).await?))
+                }
+                // The guard asks questions of its own.
+                Asker::Guarded => Ok(None),
+            }
         })
     }
 

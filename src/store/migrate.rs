@@ -24,6 +24,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "people_by_previous_day",
         text: include_str!("../../schema/0009_people_by_previous_day.sql"),
     },
+    Migration {
+        number: 10,
+        name: "pages_of_visits",
+        text: include_str!("../../schema/0010_pages_of_visits.sql"),
+    },
 ];
 
 /// The number of the last migration.

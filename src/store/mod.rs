@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clickhouse::Client;
+use clickhouse::query::BytesCursor;
 use serde::Serialize;
 
 use answers::Answers;
@@ -259,6 +260,28 @@ impl Storage {
         limits: &Limits,
         settings: &[(&str, &str)],
     ) -> Result<Vec<Vec<serde_json::Value>>, StorageError> {
+        let query = self.reading(sql, params, limits, settings);
+        let answer = async { query.fetch_bytes("JSONCompactEachRow")?.collect().await };
+        let bytes = tokio::time::timeout(limits.time + ANSWER_GRACE, answer)
+            .await
+            .map_err(|_| StorageError::TimedOut { after: limits.time + ANSWER_GRACE })??;
+        bytes
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| {
+                serde_json::from_slice(line).map_err(|error| StorageError::Unreadable(error.to_string()))
+            })
+            .collect()
+    }
+
+    /// A read-only question.
+    fn reading(
+        &self,
+        sql: &str,
+        params: &[(String, Param)],
+        limits: &Limits,
+        settings: &[(&str, &str)],
+    ) -> clickhouse::query::Query {
         let mut query = self
             .client
             .query_raw(sql)
@@ -280,17 +303,19 @@ impl Storage {
         for (name, value) in params {
             query = query.param(name, value);
         }
-        let answer = async { query.fetch_bytes("JSONCompactEachRow")?.collect().await };
-        let bytes = tokio::time::timeout(limits.time + ANSWER_GRACE, answer)
-            .await
-            .map_err(|_| StorageError::TimedOut { after: limits.time + ANSWER_GRACE })??;
-        bytes
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .map(|line| {
-                serde_json::from_slice(line).map_err(|error| StorageError::Unreadable(error.to_string()))
-            })
-            .collect()
+        query
+    }
+
+    /// The blocks of a read-only question in the format `Native`, as they come. The time that it may take is the
+    /// engine's to keep, and the caller's.
+    pub fn native(
+        &self,
+        sql: &str,
+        params: &[(String, Param)],
+        limits: &Limits,
+        settings: &[(&str, &str)],
+    ) -> Result<BytesCursor, StorageError> {
+        Ok(self.reading(sql, params, limits, settings).fetch_bytes("Native")?)
     }
 
     /// The number in the first column of the first row; 0 when there is none.

@@ -30,14 +30,25 @@ pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Storage, once it is there.
 pub trait Archive: Send + Sync {
-    /// Answers a stats question about one site, as `asker` may see it.
+    /// Answers a stats question about one site, as `asker` may see it; from what was read `together` where it
+    /// is there.
     fn query<'a>(
         &'a self,
         site: &'a Site,
         question: &'a Value,
         now: jiff::Timestamp,
         asker: Asker,
+        together: Option<&'a query::Together>,
     ) -> Answering<'a, Result<Value, ArchiveError>>;
+    /// Reads once what several questions about one site have in common, for an asker who sees
+    /// numbers as they are.
+    fn together<'a>(
+        &'a self,
+        site: &'a Site,
+        questions: &'a [Value],
+        now: jiff::Timestamp,
+        asker: Asker,
+    ) -> Answering<'a, Result<Option<query::Together>, ArchiveError>>;
     /// Answers a question about whole visits of one site, or about who is there now.
     fn report<'a>(
         &'a self,

@@ -48,7 +48,8 @@ pub async fn query(asked: Asked) -> Answer {
         );
     }
     let Some(archive) = asked.state.archive() else { return not_ready() };
-    let question = archive.query(site, &asked.body, asked.state.timestamp(), asked.principal().role.asker());
+    let (now, asker) = (asked.state.timestamp(), asked.principal().role.asker());
+    let question = archive.query(site, &asked.body, now, asker, None);
     match in_turn(&asked.state, question).await {
         Ok(value) => answer::table_or_json(&asked.headers, &value),
         Err(refused) => refused,

@@ -135,8 +135,13 @@ async fn the_population_of_the_test_is_counted_as_storage_counts_it() {
     let world = World::new(SEED);
     store(&storage, &world).await;
     let (site, settings) = (attacker::site(), attacker::settings());
-    let stored =
-        Patient(Stored { storage: &storage, site: &site, settings: &settings, now: population::now() });
+    let stored = Patient(Stored {
+        storage: &storage,
+        site: &site,
+        settings: &settings,
+        now: population::now(),
+        together: None,
+    });
     let metrics = json!(["visitors", "visits", "pageviews", "bounce_rate"]);
     let mut compared = 0;
     for range in [["2026-03-01", "2026-03-31"], ["2026-03-30", "2026-04-05"], ["2026-03-11", "2026-03-11"]] {
@@ -208,8 +213,13 @@ async fn nor_is_it_where_the_engine_answers() {
     let world = World::new(SEED);
     store(&storage, &world).await;
     let (site, settings) = (attacker::site(), attacker::settings());
-    let stored =
-        Patient(Stored { storage: &storage, site: &site, settings: &settings, now: population::now() });
+    let stored = Patient(Stored {
+        storage: &storage,
+        site: &site,
+        settings: &settings,
+        now: population::now(),
+        together: None,
+    });
     let found = attacked(&world, &stored, Rules::default(), 1, attacks() / 50).await;
     printed("the same on the engine", &found);
     assert!(found.hits.is_empty(), "{:#?}", found.hits);

@@ -177,6 +177,7 @@ impl Archive for Echo {
         question: &'a Value,
         _: jiff::Timestamp,
         _: Asker,
+        _: Option<&'a metka::query::Together>,
     ) -> Answering<'a, Result<Value, ArchiveError>> {
         Box::pin(async move {
             match question["metrics"].as_array() {
@@ -186,6 +187,16 @@ impl Archive for Echo {
                 }
             }
         })
+    }
+
+    fn together<'a>(
+        &'a self,
+        _: &'a Site,
+        _: &'a [Value],
+        _: jiff::Timestamp,
+        _: Asker,
+    ) -> Answering<'a, Result<Option<metka::query::Together>, ArchiveError>> {
+        Box::pin(async { Ok(None) })
     }
 
     fn report<'a>(

@@ -258,7 +258,7 @@ pub(super) const FIELDS: &[Field] = &[
     ),
     at(
         VISITS,
-        "pages",
+        "seen.page",
         (Linked, "3.3"),
         (RawDays, Computed("the hits of the day")),
         "The pages of that day.",
@@ -266,7 +266,7 @@ pub(super) const FIELDS: &[Field] = &[
     ),
     at(
         VISITS,
-        "kinds",
+        "seen.kind",
         (Linked, "3.3"),
         (RawDays, Computed("the hits of the day")),
         "Whether each was a page view or an event.",
