@@ -117,6 +117,14 @@ pub fn by_month(property: &str) -> String {
     format!("{property}{BY_MONTH}")
 }
 
+/// The property that a name stands for, by day or by month: an expression.
+pub fn property_of(name: &str) -> String {
+    format!(
+        "if(endsWith({name}, '{BY_MONTH}'), substring({name}, 1, length({name}) - {}), {name})",
+        BY_MONTH.len()
+    )
+}
+
 /// The list `near` of the days `{first:String}` to `{last:String}`, for `visits_by_day`: beside the sums, whose rows are added up.
 pub fn near(property: &str, visitors_by_day: &str) -> String {
     format!(

@@ -1,41 +1,33 @@
-//! One reading of `visits` for all questions of a batch that differ only in what they break
-//! down by: the panels of a dashboard under one filter.
+//! One reading of rollups for all questions of a batch that differ only in what they break
+//! down by: the panels of a dashboard.
 //!
 //! In: the questions of a batch. Out: [`Scanned`], which has the [`Numbers`] of those that could be
 //! read together; the others, and whatever goes wrong here, are left to
 //! [`super::quick`] and [`super::compile`], one by one. The numbers are the same ones.
 //!
 //! ```text
-//! questions ─plan─► one filter, columns ─slice of people─► visits ─native─► blocks ─tally─► groups
+//! questions ─plan─┬─ no filter: sums by day ─────────────────native─► groups        (days)
+//!                 ╰─ one filter ─slice of people─► visits ─native─► blocks ─tally─► (visits)
 //! ```
 //!
-//! Why we count here what the engine could: most of such an answer is counting different
-//! people, and an engine's statement does that for each panel anew. Measured on 31 million
-//! visits of a year (one country of ten, two cores): each panel by itself 7.7 s in all, of which a fifth
-//! is reading; see benches/README.md for what this takes.
-//!
-//! - *Slices*: people whose numbers are next to each other lie next to each other in
-//!   `visits`, so a slice of them is read by its own statement, which costs little more (the
-//!   dictionaries of words, 45 ms at that size). As many slices as cores are read at
-//!   once. A slice that turns out to be too large to be held is cut in parts.
-//! - One scan at a time: others wait for their turn, as they would for the cores.
-//! - What is filtered is decided by the engine, in the words of [`super::quick`].
-//!
-//! Bounds: [`SLICE_HITS`], [`MAX_CUTS`], and those of [`tally`] and [`native`].
+//! - [`days`]: without a filter a statement has little to read, and being understood and planned
+//!   takes the engine longer than that. So there are three and not fourteen.
+//! - [`visits`]: under a filter a statement for each panel reads every visit again.
+//! - What is filtered, and what sums mean, is said by [`super::quick`] in its own words.
 
+mod days;
 pub mod native;
 pub mod tally;
+mod visits;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 
-use self::native::Reader;
-use self::tally::{By, Columns, Groups, Measure, Sums, Tally, Uncounted, Wanted};
+use self::tally::{By, Groups, Sums, Uncounted};
+pub use self::visits::SLICE_HITS;
 use super::names::{Bucket, Dimension, EventField, Metric};
 use super::parse::{Column, Direction, Query};
 use super::quick;
@@ -44,30 +36,10 @@ use super::{Numbers, QueryError, Statement};
 use crate::rollup::{Cover, fields};
 use crate::store::{Limits, Param, Storage, StorageError};
 
-/// The hits whose visits a slice has, at first.
-pub const SLICE_HITS: u64 = 25_000_000;
-/// Below it there is nothing to be read by several.
-const MIN_SHARED_HITS: u64 = 1_000_000;
-/// A slice that is too large is cut in so many, and these again up to so often.
-const PARTS: u64 = 4;
-const MAX_CUTS: u32 = 3;
-/// The most slices that are read at once: more would only share the engine's memory.
-const MAX_AT_ONCE: usize = 4;
 /// Questions that are read together are at least so many; one is put by itself.
 const MIN_QUESTIONS: usize = 2;
-/// How many chunks of an answer may wait to be counted.
+/// How many chunks of an answer may wait to be read.
 const CHUNKS_AHEAD: usize = 16;
-/// Of large blocks the engine makes fewer, each with its own words.
-const SETTINGS: &[(&str, &str)] = &[
-    ("max_threads", "1"),
-    ("max_block_size", "1000000"),
-    ("preferred_block_size_bytes", "100000000"),
-    ("wait_end_of_query", "0"),
-    ("max_result_rows", "0"),
-];
-
-/// One scan is under way at a time.
-static TURN: Semaphore = Semaphore::const_new(1);
 
 /// The numbers of the questions that were read together.
 #[derive(Default)]
@@ -81,13 +53,19 @@ struct Key {
     filters: Vec<super::filter::Filter>,
 }
 
-/// What one scan is to read and count.
+/// What is to be read and counted for some questions.
 pub struct Plan {
     key: Key,
     /// Any of the questions: they have their site, range and filters in common.
     query: Query,
-    wanted: Vec<Wanted>,
-    columns: Columns,
+    /// What is asked about the groups of each property.
+    asked: Vec<(By, Vec<Metric>)>,
+}
+
+/// Why a statement was not read.
+enum Failed {
+    Storage(StorageError),
+    Uncounted(Uncounted),
 }
 
 // === impl Scanned ===
@@ -136,23 +114,23 @@ impl Key {
 // === impl Plan ===
 
 impl Plan {
-    /// The scans for these questions, all of one site.
+    /// The plans for these questions, all of one site.
     pub fn all(queries: &[Query]) -> Vec<Plan> {
-        let mut plans: Vec<(Plan, Vec<&Query>)> = Vec::new();
+        let mut plans: Vec<(Plan, usize)> = Vec::new();
         for query in queries {
             let Some(by) = by(query) else { continue };
             let key = Key::of(query);
             let place = plans.iter().position(|(plan, _)| plan.key == key).unwrap_or_else(|| {
-                let wanted = vec![Wanted { by: By::All, measures: Vec::new() }];
-                let plan = Plan { key, query: query.clone(), wanted, columns: Columns::default() };
-                plans.push((plan, Vec::new()));
+                // Who all of them are is asked with any share of them.
+                let asked = vec![(By::All, vec![Metric::Visitors])];
+                plans.push((Plan { key, query: query.clone(), asked }, 0));
                 plans.len() - 1
             });
             let (plan, questions) = &mut plans[place];
-            plan.need(query, by);
-            questions.push(query);
+            plan.ask(by, &query.metrics);
+            *questions += 1;
         }
-        plans.retain(|(_, questions)| questions.len() >= MIN_QUESTIONS);
+        plans.retain(|(_, questions)| *questions >= MIN_QUESTIONS);
         plans.into_iter().map(|(plan, _)| plan).collect()
     }
 
@@ -160,176 +138,64 @@ impl Plan {
         &self.query
     }
 
-    /// Reads and counts. `None` where it is too much.
+    /// Reads and counts. `None` where it is too much, or in no table.
     pub async fn run(
         &self,
         storage: &Storage,
         cover: &Cover,
         visible: Visible<'_>,
     ) -> Result<Option<HashMap<By, Groups>>, QueryError> {
-        let Some(statement) = quick::visits_of(&self.query, &self.columns, cover, visible) else {
-            return Ok(None);
-        };
-        // It is never closed.
-        let Ok(_turn) = TURN.acquire().await else { return Ok(None) };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_AT_ONCE);
-        let slices = match cover.hits {
-            few if few < MIN_SHARED_HITS => 1,
-            many => many.div_ceil(SLICE_HITS).max(cores as u64),
-        };
-        let statement = Arc::new(statement);
-        let mut left = Slice::ALL.parts(slices);
-        let mut under_way = JoinSet::new();
-        let mut all: HashMap<By, Groups> = HashMap::new();
-        loop {
-            while under_way.len() < cores
-                && let Some(slice) = left.pop()
-            {
-                let (storage, statement, columns) =
-                    (storage.clone(), statement.clone(), self.columns.clone());
-                let tally = Tally::new(columns.clone(), &self.wanted, cover.days.first);
-                under_way
-                    .spawn(async move { (slice, read(&storage, &statement, slice, &columns, tally).await) });
-            }
-            let groups = match under_way.join_next().await {
-                None => return Ok(Some(all)),
-                Some(Ok((_, Ok(groups)))) => groups,
-                Some(Ok((slice, Err(Failed::Uncounted(Uncounted::Slice))))) if slice.cuts < MAX_CUTS => {
-                    left.extend(slice.parts(PARTS));
-                    continue;
-                }
-                Some(Ok((_, Err(Failed::Uncounted(Uncounted::Slice | Uncounted::Groups))))) => {
-                    return Ok(None);
-                }
-                Some(Ok((_, Err(Failed::Uncounted(error))))) => {
-                    return Err(StorageError::Unreadable(error.to_string()).into());
-                }
-                Some(Ok((_, Err(Failed::Storage(error))))) => return Err(super::refused(error)),
-                Some(Err(error)) => return Err(StorageError::Unreadable(error.to_string()).into()),
-            };
-            for (by, groups) in groups {
-                let all = all.entry(by).or_default();
-                for (value, sums) in groups {
-                    all.entry(value).or_default().add(&sums);
-                }
-            }
+        match self.key.filters.is_empty() {
+            true => days::run(self, storage, cover, visible).await,
+            false => visits::run(self, storage, cover, visible).await,
         }
     }
 
-    /// Adds what a question needs.
-    fn need(&mut self, query: &Query, by: By) {
-        let place = self.wanted.iter().position(|wanted| wanted.by == by).unwrap_or_else(|| {
-            self.wanted.push(Wanted { by, measures: Vec::new() });
-            self.wanted.len() - 1
+    fn ask(&mut self, by: By, metrics: &[Metric]) {
+        let place = self.asked.iter().position(|(known, _)| *known == by).unwrap_or_else(|| {
+            self.asked.push((by, Vec::new()));
+            self.asked.len() - 1
         });
-        let Columns { day, measures, fields, pages } = &mut self.columns;
-        let own = &mut self.wanted[place].measures;
-        let mut need = |measure| {
-            // Those of pages are in the lists of pages.
-            let lists = if by == By::Page { vec![] } else { vec![&mut *own, &mut *measures] };
-            for list in lists {
-                if !list.contains(&measure) {
-                    list.push(measure);
-                }
+        let (_, asked) = &mut self.asked[place];
+        for metric in metrics {
+            if !asked.contains(metric) {
+                asked.push(*metric);
             }
-        };
-        let mut of_visits = false;
-        for metric in &query.metrics {
-            match metric {
-                Metric::Pageviews => need(Measure::Views),
-                Metric::Events => need(Measure::Counted),
-                Metric::Visits => of_visits = true,
-                Metric::ViewsPerVisit => {
-                    need(Measure::Views);
-                    of_visits = true;
-                }
-                Metric::BounceRate => {
-                    need(Measure::Own);
-                    need(Measure::Bounce);
-                    of_visits = true;
-                }
-                Metric::VisitDuration => {
-                    need(Measure::Own);
-                    need(Measure::Lasted);
-                    of_visits = true;
-                }
-                _ => {}
-            }
-        }
-        if of_visits {
-            need(Measure::Earlier);
-        }
-        *day |= of_visits;
-        match by {
-            By::All => {}
-            By::Time(_) => *day = true,
-            By::Visit(field) => {
-                if !fields.contains(&field) {
-                    fields.push(field);
-                }
-            }
-            By::Page => *pages = true,
         }
     }
 }
 
-/// People whose numbers are between two, both belonging to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Slice {
-    least: u64,
-    most: u64,
-    /// How often it was cut.
-    cuts: u32,
-}
+// === impl Failed ===
 
-// === impl Slice ===
-
-impl Slice {
-    const ALL: Slice = Slice { least: 0, most: u64::MAX, cuts: 0 };
-
-    fn parts(self, many: u64) -> Vec<Slice> {
-        let width = (self.most - self.least) / many;
-        let part = |nth: u64| Slice {
-            least: self.least + nth * width,
-            most: if nth + 1 == many { self.most } else { self.least + (nth + 1) * width - 1 },
-            cuts: self.cuts + 1,
-        };
-        (0..many).map(part).collect()
+impl Failed {
+    /// `None` where it was too much.
+    fn of_query(self) -> Option<QueryError> {
+        match self {
+            Failed::Storage(error) => Some(super::refused(error)),
+            Failed::Uncounted(Uncounted::Slice | Uncounted::Groups) => None,
+            Failed::Uncounted(error @ Uncounted::Broken(_)) => {
+                Some(StorageError::Unreadable(error.to_string()).into())
+            }
+        }
     }
 }
 
-/// Why a slice was not counted.
-enum Failed {
-    Storage(StorageError),
-    Uncounted(Uncounted),
-}
-
-/// Counts one slice: a task brings its bytes, a thread counts them.
-async fn read(
+/// Puts a statement to storage: a task brings its bytes, a thread reads them.
+async fn read<T: Send + 'static>(
     storage: &Storage,
     statement: &Statement,
-    slice: Slice,
-    columns: &Columns,
-    mut tally: Tally,
-) -> Result<HashMap<By, Groups>, Failed> {
-    let bounds = [("least", slice.least), ("most", slice.most)]
-        .map(|(name, value)| (name.to_owned(), Param::Text(value.to_string())));
-    let params = [statement.params.as_slice(), &bounds].concat();
-    let (send, mut receive) = mpsc::channel::<Bytes>(CHUNKS_AHEAD);
-    let types = columns.types();
-    let counting = tokio::task::spawn_blocking(move || {
-        let mut reader = Reader::new(std::iter::from_fn(|| receive.blocking_recv()));
-        while let Some(block) = reader.block(&types).map_err(Uncounted::Broken)? {
-            tally.add(block)?;
-        }
-        tally.end_slice();
-        Ok(tally.groups())
-    });
+    more: &[(String, Param)],
+    settings: &[(&str, &str)],
+    count: impl FnOnce(mpsc::Receiver<Bytes>) -> Result<T, Uncounted> + Send + 'static,
+) -> Result<T, Failed> {
+    let params = [statement.params.as_slice(), more].concat();
+    let (send, receive) = mpsc::channel::<Bytes>(CHUNKS_AHEAD);
+    let counting = tokio::task::spawn_blocking(move || count(receive));
     let brought = async {
-        let mut answer = storage.native(&statement.sql, &params, &Limits::default(), SETTINGS)?;
+        let mut answer = storage.native(&statement.sql, &params, &Limits::default(), settings)?;
         while let Some(chunk) = answer.next().await? {
             if send.send(chunk).await.is_err() {
-                // It has stopped counting, and says why.
+                // Counting has ended, and says why.
                 break;
             }
         }
@@ -345,22 +211,26 @@ async fn read(
     }
 }
 
-/// What a question breaks down by, if a scan can tell.
+/// What a question breaks down by, if this can tell.
 fn by(query: &Query) -> Option<By> {
-    if query.filters.is_empty() || !quick::is_of_whole_days(query) {
+    if !quick::is_of_whole_days(query) {
         return None;
     }
+    let is_filtered = !query.filters.is_empty();
     let by = match query.dimensions.as_slice() {
         [] => By::All,
         [Dimension::Time(bucket @ (Bucket::Day | Bucket::Week | Bucket::Month))] => By::Time(*bucket),
         [Dimension::Visit(field)] if fields::column(*field).is_some() => By::Visit(*field),
         [Dimension::Event(EventField::Page)] => By::Page,
+        [Dimension::Event(EventField::Name)] if !is_filtered => By::Name,
         _ => return None,
     };
     let is_counted = |metric: &Metric| match metric {
         Metric::Visitors | Metric::Pageviews | Metric::Events | Metric::Percentage => true,
         // Of the visits of a page, those over midnight have it in a list of its own.
-        Metric::Visits | Metric::ViewsPerVisit | Metric::BounceRate | Metric::VisitDuration => by != By::Page,
+        Metric::Visits | Metric::ViewsPerVisit | Metric::BounceRate | Metric::VisitDuration => {
+            by != By::Page || !is_filtered
+        }
         _ => false,
     };
     query.metrics.iter().all(is_counted).then_some(by)

@@ -35,6 +35,8 @@ pub enum By {
     Visit(VisitField),
     /// Each page that was seen, however often.
     Page,
+    /// Each name of an event; not of visits under a filter.
+    Name,
 }
 
 /// A number of each visit.
@@ -259,6 +261,8 @@ impl Tally {
                     cut.add(&rows, of, |_| first_number);
                     place += 1;
                 }
+                // Such a question was not taken.
+                By::Name => return Err(misplaced()),
                 By::Page => {
                     let Some((ends, words, kinds)) = &pages else { return Err(misplaced()) };
                     let ours = cut.codes_of(words)?;
