@@ -134,8 +134,18 @@ pub struct Numbers {
 /// What was read for several questions together, and when: see [`scan`].
 pub struct Together {
     scanned: Scanned,
+    /// Whether somebody was blocked then.
+    has_blocks: bool,
     changes: u64,
     begun: Instant,
+}
+
+// === impl Together ===
+
+impl Together {
+    fn visible<'a>(&self, storage: &'a Storage) -> Visible<'a> {
+        visible_with(storage, self.has_blocks)
+    }
 }
 
 /// Answers a question about `site`, for which `settings` hold.
@@ -168,7 +178,10 @@ pub async fn run_with(
         Some(together) => (together.changes, together.begun),
         None => (storage.changes(), Instant::now()),
     };
-    let visible = visible(storage, site).await?;
+    let visible = match together {
+        Some(together) => together.visible(storage),
+        None => visible(storage, site).await?,
+    };
     begin(storage, &mut query, visible).await?;
     let answer = answer::answer(storage, &query, visible, together).await?;
     storage.remember(digest, changes, &answer, begun);
@@ -184,11 +197,12 @@ pub async fn together(
     questions: &[Value],
     now: Timestamp,
 ) -> Result<Together, QueryError> {
-    let mut together =
-        Together { scanned: Scanned::default(), changes: storage.changes(), begun: Instant::now() };
+    let (changes, begun) = (storage.changes(), Instant::now());
+    let has_blocks = storage.has_blocks(&site.id).await?;
+    let mut together = Together { scanned: Scanned::default(), has_blocks, changes, begun };
     let Some(rollups) = storage.rollups() else { return Ok(together) };
     let parsed = questions.iter().filter_map(|question| parse(question, site, settings, now).ok());
-    let visible = visible(storage, site).await?;
+    let visible = together.visible(storage);
     let mut queries = Vec::new();
     for mut query in parsed.filter(|query| storage.remembered(&digest(query)).is_none()) {
         begin(storage, &mut query, visible).await?;
@@ -264,10 +278,14 @@ pub fn asks_for_bots(question: &Value) -> bool {
 
 /// Which rows there are for a question that is asked now.
 async fn visible<'a>(storage: &'a Storage, site: &Site) -> Result<Visible<'a>, QueryError> {
-    Ok(match storage.has_blocks(&site.id).await? {
+    Ok(visible_with(storage, storage.has_blocks(&site.id).await?))
+}
+
+fn visible_with(storage: &Storage, has_blocks: bool) -> Visible<'_> {
+    match has_blocks {
         true => Visible::unblocked(storage.database()),
         false => Visible::all(storage.database()),
-    })
+    }
 }
 
 async fn first_hit(
