@@ -41,9 +41,16 @@ const MIN_QUESTIONS: usize = 2;
 /// How many chunks of an answer may wait to be read.
 const CHUNKS_AHEAD: usize = 16;
 
-/// The numbers of the questions that were read together.
+/// What was read for several questions together.
 #[derive(Default)]
-pub struct Scanned(Vec<(Key, HashMap<By, Groups>)>);
+pub struct Scanned(Vec<Read>);
+
+struct Read {
+    key: Key,
+    /// As [`Plan::asked`]: nothing else is known.
+    asked: Vec<(By, Vec<Metric>)>,
+    groups: HashMap<By, Groups>,
+}
 
 /// What questions have in common that are read together.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,14 +79,18 @@ enum Failed {
 
 impl Scanned {
     pub fn add(&mut self, plan: &Plan, groups: HashMap<By, Groups>) {
-        self.0.push((plan.key.clone(), groups));
+        self.0.push(Read { key: plan.key.clone(), asked: plan.asked.clone(), groups });
     }
 
-    /// The numbers of a question that was read.
+    /// The numbers of a question, if they were read.
     pub fn numbers(&self, query: &Query) -> Option<Numbers> {
         let by = by(query)?;
         let key = Key::of(query);
-        let (_, groups) = self.0.iter().find(|(known, _)| *known == key)?;
+        let Read { asked, groups, .. } = self.0.iter().find(|read| read.key == key)?;
+        let (_, metrics) = asked.iter().find(|(known, _)| *known == by)?;
+        if !query.metrics.iter().all(|metric| metrics.contains(metric)) {
+            return None;
+        }
         let people = groups.get(&By::All)?.values().map(|sums| sums.people).sum();
         let mut rows: Vec<Vec<Value>> = match by {
             // Of all together there is one row, also where nothing was.
@@ -244,11 +255,8 @@ fn row(query: &Query, value: Option<&[u8]>, sums: &Sums) -> Vec<Value> {
 
 /// As `number` in [`super::quick`], in the engine's arithmetic.
 fn number(metric: Metric, sums: &Sums) -> Value {
-    // Halves go to the even neighbour, and a whole number is written without a point.
-    let rounded = |number: f64| {
-        let number = number.round_ties_even();
-        if number.fract() == 0.0 { json!(number as u64) } else { json!(number) }
-    };
+    // Halves go to the even neighbour.
+    let rounded = |number: f64| json!(number.round_ties_even() as u64);
     let ratio = |part: u64, whole: u64| part as f64 / whole as f64;
     match metric {
         Metric::Visitors | Metric::Percentage => json!(sums.people),
@@ -257,6 +265,7 @@ fn number(metric: Metric, sums: &Sums) -> Value {
         Metric::Events => json!(sums.counted),
         Metric::ViewsPerVisit if sums.visits > 0 => {
             let hundredths = (ratio(sums.views, sums.visits) * 100.0).round_ties_even();
+            // A whole number is written without a point.
             if hundredths % 100.0 == 0.0 { rounded(hundredths / 100.0) } else { json!(hundredths / 100.0) }
         }
         Metric::BounceRate if sums.own > 0 => rounded(ratio(100 * sums.bounced, sums.own)),
