@@ -537,6 +537,74 @@ async fn every_answer_from_rollups_is_the_answer_from_hits() {
 }
 
 #[tokio::test]
+async fn a_batch_is_answered_as_its_questions_are_alone() {
+    let storage = storage::fresh().await;
+    let rollups = std::sync::Arc::new(Rollups::new(storage.clone(), clock));
+    let together_storage = storage.clone().with_rollups(rollups.clone());
+    let (now, settings) = (clock(), Settings::default());
+    let zone = TimeZone::get("Europe/Moscow").expect("known");
+    let site =
+        Site { timezone: "Europe/Moscow".to_owned(), ..Site::with_defaults("clinic", &["clinic.example"]) };
+    let mut hits = Vec::new();
+    for seed in 0..40 {
+        for mut hit in history(&mut Random(seed), &zone, now.as_millisecond()) {
+            // No cookie is offered to two people.
+            let own = seed * 10_000_000;
+            hit.visitor += if hit.cookie { own } else { 0 };
+            hit.minted += if hit.minted == 0 { 0 } else { own };
+            hits.push(hit);
+        }
+    }
+    store(&storage, "clinic", &hits, 1).await;
+    while rollups.tend(&site).await.expect("tended") {}
+    let comparison = json!({ "mode": "previous_period" });
+    let mut read_together = 0;
+    for filters in [
+        json!([]),
+        json!([["is", "visit:city", ["Moscow"]]]),
+        json!([["contains", "event:page", ["ceny"], { "case_sensitive": false }]]),
+    ] {
+        let question = |metrics: &[&str], dimension: &str, include: Value| {
+            let dimensions: Vec<&str> = [dimension].into_iter().filter(|name| !name.is_empty()).collect();
+            json!({
+                "site_id": "clinic", "metrics": metrics, "dimensions": dimensions, "filters": filters,
+                "date_range": "28d", "include": include, "pagination": { "limit": 5 },
+            })
+        };
+        let headline =
+            ["visitors", "visits", "pageviews", "views_per_visit", "bounce_rate", "visit_duration"];
+        let questions = [
+            question(&headline, "", json!({ "comparisons": comparison })),
+            question(&["visitors"], "time:day", json!({ "time_labels": true, "comparisons": comparison })),
+            question(&["visitors", "pageviews"], "event:page", json!({ "total_rows": true })),
+            question(&["visitors", "visits"], "visit:entry_page", json!({ "totals": true })),
+            question(&["visitors", "percentage"], "visit:source", json!({ "comparisons": comparison })),
+            question(&["visitors"], "visit:city", json!({})),
+            question(&["events", "visitors"], "event:name", json!({})),
+            // These are put by themselves, or refused.
+            question(&["visitors"], "event:hostname", json!({})),
+            question(&["nobody"], "", json!({})),
+        ];
+        let together = metka::query::together(&together_storage, &site, &settings, &questions, now);
+        let together = together.await.expect("read");
+        read_together += together.len();
+        for question in &questions {
+            let answer = async |storage: &Storage, together| {
+                // No answer is one that was remembered.
+                storage.execute("SELECT 1", &[]).await.expect("done");
+                let answer = metka::query::run_with(storage, &site, &settings, question, now, together).await;
+                answer.map_err(|error| error.to_string())
+            };
+            let alone = answer(&storage, None).await;
+            assert_eq!(answer(&together_storage, Some(&together)).await, alone, "{question}");
+            assert_eq!(alone.is_err(), question["metrics"][0] == "nobody", "{alone:?}");
+        }
+    }
+    // Each of the three, and the range before it.
+    assert_eq!(read_together, 6);
+}
+
+#[tokio::test]
 async fn a_month_keeps_its_numbers_when_its_last_day_goes_and_over_a_start() {
     let storage = storage::fresh().await;
     let site = Site { timezone: "UTC".to_owned(), ..Site::with_defaults("clinic", &["clinic.example"]) };

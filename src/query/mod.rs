@@ -143,6 +143,15 @@ pub struct Together {
 // === impl Together ===
 
 impl Together {
+    /// How many ranges and filters were read.
+    pub fn len(&self) -> usize {
+        self.scanned.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn visible<'a>(&self, storage: &'a Storage) -> Visible<'a> {
         visible_with(storage, self.has_blocks)
     }

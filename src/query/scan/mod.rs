@@ -82,6 +82,10 @@ impl Scanned {
         self.0.push(Read { key: plan.key.clone(), asked: plan.asked.clone(), groups });
     }
 
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The numbers of a question, if they were read.
     pub fn numbers(&self, query: &Query) -> Option<Numbers> {
         let by = by(query)?;
