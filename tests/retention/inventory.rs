@@ -7,7 +7,7 @@ use metka::privacy::inventory::{self, Place};
 use crate::ask;
 use crate::storage::fresh;
 
-/// `table.column` of all `CREATE TABLE` and `ADD COLUMN` in the migrations.
+/// `table.column` of all `CREATE TABLE` and `ADD COLUMN` in the migrations, but those that a later one drops.
 fn in_schema() -> BTreeSet<String> {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema");
     let mut files: Vec<_> =
@@ -34,7 +34,12 @@ fn in_schema() -> BTreeSet<String> {
                 && line.ends_with(|end| end == ',' || end == ')' || char::is_alphanumeric(end));
             let is_type = words.get(1).is_some_and(|word| word.starts_with(char::is_uppercase));
             if let Some(column) = column.or_else(|| (in_body && is_type).then(|| words[0])) {
-                found.insert(format!("{table}.{column}"));
+                let name = format!("{table}.{}", column.trim_matches(['`', ';']));
+                if words.contains(&"DROP") {
+                    found.remove(&name)
+                } else {
+                    found.insert(name)
+                };
             }
         }
     }
