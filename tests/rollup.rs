@@ -29,7 +29,7 @@ use random::Random;
 use serde_json::{Value, json};
 
 /// Histories: of every run, and of a long one.
-const HISTORIES: [u64; 2] = [4, 240];
+const HISTORIES: [u64; 2] = [3, 240];
 /// Questions after each step.
 const QUESTIONS: usize = 12;
 /// How far back the oldest hits are.
@@ -401,8 +401,10 @@ impl<'a> World<'a> {
             expected.total_visitors = one(self.ask(statement).await);
         }
         assert_eq!(numbers, expected, "{step}, {}: together left, hits right\n{query:?}", self.site.id);
-        let expected = self.ask(&compile(&all, visible).rows).await;
-        assert_eq!(scanned.numbers(&all).expect("read too").rows, expected, "{step}: {all:?}");
+        if random.chance(25) {
+            let expected = self.ask(&compile(&all, visible).rows).await;
+            assert_eq!(scanned.numbers(&all).expect("read too").rows, expected, "{step}: {all:?}");
+        }
     }
 
     async fn ask(&self, statement: &metka::query::Statement) -> Vec<Vec<Value>> {
