@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::count::Counting;
 use super::days::{self, DayRange, Days, Made, Open, Seen};
 use super::numbers;
-use super::{CHUNK_HITS, Kept, LATE_MS, RECOUNT_EVERY, Rollups, last_due, split, state, visits};
+use super::{CHUNK_HITS, FirstLook, Kept, LATE_MS, RECOUNT_EVERY, Rollups, last_due, split, state, visits};
 use crate::config::Site;
 use crate::identify::visit::TIMEOUT_MS;
 use crate::query::Visible;
@@ -81,6 +81,8 @@ impl Rollups {
                 return Ok(());
             }
         }
+        let is_first = kept.days.read().await.counted_at.is_none();
+        let _look = is_first.then(|| FirstLook::at(kept));
         let begun = Instant::now();
         let visible = self.visible(site).await?;
         let counted = count(&self.storage, site, name, visible).await?;

@@ -70,6 +70,8 @@ pub const CHUNK_HITS: u64 = 1_500_000;
 pub const SLICE_VALUES: u64 = 4_000_000;
 /// How old a hit may be when storage has it, and not be late.
 const LATE_MS: i64 = 10 * 60 * 1000;
+/// How long a question waits for the first look at its site after a start, which takes seconds on a hundred million hits.
+const FIRST_LOOK_WAIT: Duration = Duration::from_secs(20);
 /// How far back a late hit reaches: it may join two parts of a visit, the first of which
 /// is as far away as a question looks. What is not late joins nothing to a day that is made:
 /// a day is made when all its visits have ended ([`keep`]).
@@ -95,7 +97,12 @@ struct Kept {
     /// Days that are made and had a hit shipped since.
     late: std::sync::Mutex<BTreeSet<Date>>,
     zone: std::sync::OnceLock<TimeZone>,
+    /// Whether the first look at the site is under way.
+    first_look: tokio::sync::watch::Sender<bool>,
 }
+
+/// The first look at a site, until it is dropped.
+struct FirstLook<'a>(&'a Kept);
 
 /// The days of one site, and when that was found out.
 #[derive(Default)]
@@ -137,6 +144,7 @@ impl Rollups {
         let Some(asked) = DayRange::whole(&zone, range.from, range.to) else { return Ok(None) };
         let today = now.to_zoned(zone.clone()).date();
         let kept = self.kept(site);
+        kept.after_first_look().await;
         let changes = self.changes.load(Relaxed);
         let known = kept.days.clone().read_owned().await;
         let due = last_due(&zone, now);
@@ -266,7 +274,23 @@ impl Default for Kept {
             days: Arc::new(RwLock::new(Known::default())),
             late: std::sync::Mutex::default(),
             zone: std::sync::OnceLock::new(),
+            first_look: tokio::sync::watch::Sender::new(false),
         }
+    }
+}
+
+// === impl FirstLook ===
+
+impl<'a> FirstLook<'a> {
+    fn at(kept: &'a Kept) -> FirstLook<'a> {
+        kept.first_look.send_replace(true);
+        FirstLook(kept)
+    }
+}
+
+impl Drop for FirstLook<'_> {
+    fn drop(&mut self) {
+        self.0.first_look.send_replace(false);
     }
 }
 
@@ -274,6 +298,13 @@ impl Kept {
     /// The site's zone, once it has been looked after.
     fn zone(&self) -> Option<TimeZone> {
         self.zone.get().cloned()
+    }
+
+    /// Waits while the site is looked at for the first time. What comes of it says whether hits answer.
+    async fn after_first_look(&self) {
+        let mut under_way = self.first_look.subscribe();
+        let over = under_way.wait_for(|under_way| !under_way);
+        let _in_time_or_not = tokio::time::timeout(FIRST_LOOK_WAIT, over).await;
     }
 
     fn has_late(&self, last: Date) -> bool {

@@ -175,3 +175,21 @@ fn needed(asked: &[(By, Vec<Metric>)]) -> (Columns, Vec<Wanted>) {
     }
     (columns, all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_everybody_and_nobody_twice() {
+        for many in [1, 2, 3, 4, 33] {
+            for whole in [Slice::ALL, Slice { least: 7, most: 1007, cuts: 1 }] {
+                let parts = whole.parts(many);
+                assert_eq!(parts.len() as u64, many);
+                assert_eq!((parts[0].least, parts[parts.len() - 1].most), (whole.least, whole.most));
+                assert!(parts.iter().all(|part| part.least <= part.most && part.cuts == whole.cuts + 1));
+                assert!(parts.windows(2).all(|two| two[0].most + 1 == two[1].least), "{parts:?}");
+            }
+        }
+    }
+}
