@@ -589,7 +589,7 @@ async fn a_batch_is_answered_as_its_questions_are_alone() {
         ];
         let together = metka::query::together(&together_storage, &site, &settings, &questions, now);
         let together = together.await.expect("read");
-        read_together += together.len();
+        read_together += together.readings();
         for question in &questions {
             let answer = async |storage: &Storage, together| {
                 // No answer is one that was remembered.

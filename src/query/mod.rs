@@ -144,12 +144,8 @@ pub struct Together {
 
 impl Together {
     /// How many ranges and filters were read.
-    pub fn len(&self) -> usize {
-        self.scanned.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub fn readings(&self) -> usize {
+        self.scanned.readings()
     }
 
     fn visible<'a>(&self, storage: &'a Storage) -> Visible<'a> {

@@ -82,7 +82,8 @@ impl Scanned {
         self.0.push(Read { key: plan.key.clone(), asked: plan.asked.clone(), groups });
     }
 
-    pub fn len(&self) -> usize {
+    /// How many ranges and filters were read.
+    pub fn readings(&self) -> usize {
         self.0.len()
     }
 
