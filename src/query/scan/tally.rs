@@ -128,10 +128,18 @@ struct Cut {
     by: By,
     measures: Vec<Measure>,
     codes: HashMap<Box<[u8]>, u32>,
-    /// By code.
+    /// By code, without people.
     sums: Vec<Sums>,
-    /// By code: the last of the people who was counted.
-    marks: Vec<u32>,
+    /// By code: apart, since these are looked at for each value of each row.
+    met: Vec<Met>,
+}
+
+/// The people of a group.
+#[derive(Clone, Copy, Default)]
+struct Met {
+    count: u32,
+    /// The last who was counted; the first of the people is 1.
+    last: u32,
 }
 
 /// The rows of a block, as the cuts need them.
@@ -181,7 +189,7 @@ impl Tally {
             measures: wanted.measures.clone(),
             codes: HashMap::new(),
             sums: Vec::new(),
-            marks: Vec::new(),
+            met: Vec::new(),
         };
         let cuts = wanted.iter().map(cut).collect();
         let first_number = u16::try_from(since_1970(first)).unwrap_or(0);
@@ -301,7 +309,7 @@ impl Tally {
                 last = Some(*person);
                 self.people = self.people.wrapping_add(1);
                 if let Some(all) = &mut all {
-                    all.sums[0].people += 1;
+                    all.meet(self.people, 0);
                 }
             }
             let row = *row as usize;
@@ -321,8 +329,8 @@ impl Tally {
     /// The groups so far.
     pub fn groups(self) -> HashMap<By, Groups> {
         let groups = |cut: Cut| {
-            let sums = cut.sums;
-            cut.codes.into_iter().map(|(value, code)| (value, sums[code as usize])).collect()
+            let of = |code: usize| Sums { people: u64::from(cut.met[code].count), ..cut.sums[code] };
+            cut.codes.into_iter().map(|(value, code)| (value, of(code as usize))).collect()
         };
         self.cuts.into_iter().map(|cut| (cut.by, groups(cut))).collect()
     }
@@ -358,8 +366,7 @@ impl Cut {
         let code = self.sums.len() as u32;
         self.codes.insert(value.into(), code);
         self.sums.push(Sums::default());
-        // The first of the people is 1.
-        self.marks.push(0);
+        self.met.push(Met::default());
         Ok(code)
     }
 
@@ -446,10 +453,9 @@ impl Cut {
 
     /// Counts somebody in a group, once.
     fn meet(&mut self, person: u32, code: u32) {
-        let mark = &mut self.marks[code as usize];
-        if *mark != person {
-            *mark = person;
-            self.sums[code as usize].people += 1;
+        let met = &mut self.met[code as usize];
+        if met.last != person {
+            *met = Met { count: met.count + 1, last: person };
         }
     }
 }
