@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use super::answer::{self, Answer};
 use super::role::Role;
 use super::routes::Asked;
-use super::running::Archive;
+use super::running::{Archive, ArchiveError};
 use super::stats::{self, QUERY_TIMEOUT, Refused, put, turns};
 use crate::config::Site;
 use crate::query::parse::key_text;
@@ -85,6 +85,12 @@ pub async fn queries(asked: Asked) -> Answer {
         Ok(Ok(together)) => together,
         // Each question says what is wrong with it, and has what is left of the time.
         Ok(Err(error)) => {
+            if matches!(error, ArchiveError::Failed(_)) {
+                tracing::warn!(
+                    site = site.id,
+                    "what questions have in common could not be read; they are put one by one"
+                );
+            }
             tracing::debug!(%error, "questions are put one by one");
             None
         }

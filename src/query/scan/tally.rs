@@ -20,7 +20,8 @@ use jiff::{ToSpan, Unit};
 use super::native::{Broken, Column, Type, Words};
 use crate::query::names::{Bucket, VisitField};
 
-/// The most values that a slice holds, of 4 bytes each: 64 MiB, and half as much for the order.
+/// The most values that a slice holds, of 4 bytes each: 64 MiB, and 16 bytes for each of its rows, of which there are as
+/// many at most, and a tenth of it where a dashboard asks.
 pub const MAX_VALUES: usize = 16 << 20;
 /// The most groups of one property: more than storage gives in one answer.
 pub const MAX_GROUPS: usize = 200_000;
