@@ -5,8 +5,9 @@
 //! In: `[enrich]` of the configuration. Out: whether a referrer's host or a
 //! network's number is in a list. A host is in it with all hosts below it.
 //!
-//! Networks are looked at only with `enrich.datacentres = "mark"`, since many
-//! people come through rented servers: whoever uses a VPN does.
+//! Hits are marked for their network only with `enrich.datacentres = "mark"`, since
+//! many people come through rented servers: whoever uses a VPN does. What is told
+//! of an address by [`super::place`] has it in either case.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -29,7 +30,13 @@ pub struct Junk {
     /// Whether a contradiction is held against a hit.
     pub marks_contradictions: bool,
     mark_datacentres: bool,
-    added_datacentres: HashSet<u32>,
+    datacentres: Datacentres,
+}
+
+/// Networks of rented servers.
+#[derive(Debug, Default)]
+pub struct Datacentres {
+    added: HashSet<u32>,
 }
 
 // === impl Junk ===
@@ -40,7 +47,7 @@ impl Junk {
             added_spam: config.referrer_spam.iter().cloned().collect(),
             marks_contradictions: config.mark_contradictions,
             mark_datacentres: config.mark_datacentres,
-            added_datacentres: config.datacentre_networks.iter().copied().collect(),
+            datacentres: Datacentres::new(config),
         }
     }
 
@@ -59,9 +66,20 @@ impl Junk {
 
     /// Whether a network is one of rented servers, and such are to be marked.
     pub fn is_datacentre(&self, asn: u32) -> bool {
-        self.mark_datacentres
-            && asn != 0
-            && (DATACENTRES.contains(&asn) || self.added_datacentres.contains(&asn))
+        self.mark_datacentres && self.datacentres.contains(asn)
+    }
+}
+
+// === impl Datacentres ===
+
+impl Datacentres {
+    pub fn new(config: &Enrich) -> Datacentres {
+        Datacentres { added: config.datacentre_networks.iter().copied().collect() }
+    }
+
+    /// Whether a network is in either list; 0 is none.
+    pub fn contains(&self, asn: u32) -> bool {
+        asn != 0 && (DATACENTRES.contains(&asn) || self.added.contains(&asn))
     }
 }
 

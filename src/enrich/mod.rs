@@ -25,7 +25,10 @@ use arc_swap::{ArcSwap, Guard};
 
 pub use client::{language, screen_class};
 use place::GeoError;
-pub use place::{Attribution, Place, Places};
+pub use place::{
+    Attribution, Coordinates, DatabaseInfo, Embedded, Location, NetworkKind, Place, Places, Scope,
+    TimeZoneSource, ZoneOfCountry, zones_of_country,
+};
 use user_agent::UserAgentError;
 pub use user_agent::{Classifier, UserAgent, UserAgentStats};
 
@@ -58,14 +61,15 @@ impl Enricher {
         Ok(Enricher {
             search: search.clone(),
             classifier: ArcSwap::from_pointee(Classifier::open(&config.enrich, search)?),
-            places: ArcSwap::from_pointee(Places::open(&config.geo, search, None)?),
+            places: ArcSwap::from_pointee(Places::open(&config.geo, &config.enrich, search, None)?),
         })
     }
 
     /// Opens the files again. On an error everything stays as it was.
     pub fn reload(&self, config: &Config) -> Result<(), EnrichError> {
         let classifier = Classifier::open(&config.enrich, &self.search)?;
-        let places = Places::open(&config.geo, &self.search, Some(&self.places.load()))?;
+        let before = self.places.load();
+        let places = Places::open(&config.geo, &config.enrich, &self.search, Some(&before))?;
         if !self.classifier.load().is_same(&classifier) {
             self.classifier.store(Arc::new(classifier));
         }

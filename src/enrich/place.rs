@@ -1,42 +1,61 @@
-//! Where an address is: country, region, city, network.
+//! Where an address is: country, region, city, network; and on being asked, more.
 //!
 //! In: databases in MaxMind's format (.mmdb). Three layouts are understood, by
 //! their keys and not by their names: the nested one (`country.iso_code`,
-//! `subdivisions[0].names.en`, `city.names.en`: GeoLite2, GeoIP2, DB-IP), the
-//! flat one (`country_code`, `state1`, `city`: the npm packages of
-//! ip-location-db), and networks (`autonomous_system_number`,
+//! `subdivisions[0].names.en`, `city.names.en`, `location`, `traits`: GeoLite2,
+//! GeoIP2, DB-IP), the flat one (`country_code`, `state1`, `city`, `latitude`: the
+//! npm packages of ip-location-db; `is_anonymous_vpn`, `connection_type`: GeoIP2
+//! Anonymous IP and Connection Type), and networks (`autonomous_system_number`,
 //! `autonomous_system_organization`, or `asn`, `as_name`).
-//! Out: a [`Place`]; country, region and city from the first file that knows
-//! the address's country, the network from the first that knows its number.
+//! Out: a [`Place`], which is stored with a hit; a [`Location`], which is made
+//! when somebody asks and is not stored.
 //!
-//! A database is read into memory whole, not mapped: a mapped file that is
-//! overwritten in place, which is how operators update one, ends the process
-//! with SIGBUS. The two default files take 128 MiB. A reload keeps the files
-//! that have not changed and opens the others one after another, so that it
-//! needs the size of the changed files on top until the last hit is done with
-//! the old ones.
+//! Several databases are merged in the order of `geo.files`:
 //!
-//! Addresses that are not public are not looked up: their place is empty.
+//! - the first that knows the address's country gives country, region, city,
+//!   coordinates, accuracy and time zone, all of them, so that a city is never in
+//!   another database's country;
+//! - the first that knows its autonomous system gives number and name;
+//! - the first that says anything of the kind of network gives it; where none
+//!   does, or it is called an access line, a number in the lists of data centres
+//!   makes it hosting.
+//!
+//! An IPv4 address inside an IPv6 one (6to4, Teredo, NAT64) is looked up in its
+//! place. Addresses that are not public are not looked up: their place is empty.
+//!
+//! The two default files take 128 MiB of memory. A reload keeps the files that
+//! have not changed and opens the others one after another, so that it needs the
+//! size of the changed files on top until the last hit is done with the old ones.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use maxminddb::Reader;
+use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::config::Geo;
+use super::junk::Datacentres;
+use crate::config::{Enrich, Geo};
 use crate::privacy::address::ClientIp;
 use crate::search::{Search, SearchError, Wanted};
 
+mod database;
+mod detail;
+mod embedded;
+mod location;
 mod record;
+mod registry;
+mod zones;
 
+pub use database::{Attribution, DatabaseInfo, STALE_DAYS, STALE_GEOLITE_DAYS};
+use database::{Database, MAX_FILE_BYTES, Stamp};
+use detail::{Detail, Nested};
+pub use embedded::Embedded;
+pub use location::{Coordinates, Location, NetworkKind, TimeZoneSource};
 use record::Record;
+pub use registry::Scope;
+pub use zones::{ZoneOfCountry, zones_of_country};
 
-/// More than this is not an address database: the largest commercial ones have 1.5 GB.
-const MAX_FILE_BYTES: u64 = 4 << 30;
 /// The longest name kept, in bytes; a longer one is cut at a character. Names
 /// become dictionary entries in storage.
 const MAX_NAME_BYTES: usize = 96;
@@ -73,34 +92,12 @@ pub struct Place<'a> {
     pub network: &'a str,
 }
 
-/// A line that a database's licence asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Attribution {
-    pub text: &'static str,
-    pub url: &'static str,
-}
-
 /// The open databases.
 #[derive(Default)]
 pub struct Places {
     databases: Vec<Arc<Database>>,
+    datacentres: Datacentres,
     warnings: Vec<String>,
-}
-
-struct Database {
-    reader: Reader<Vec<u8>>,
-    path: PathBuf,
-    stamp: Stamp,
-}
-
-/// Tells whether a file is the one that was read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    modified_s: i64,
-    modified_ns: i64,
 }
 
 /// A database cannot be used.
@@ -121,9 +118,14 @@ pub enum GeoError {
 impl Places {
     /// Opens the configured databases, or the default ones. Those of `before`
     /// whose file is the same are taken over.
-    pub fn open(config: &Geo, search: &Search, before: Option<&Places>) -> Result<Places, GeoError> {
-        let mut places = Places::default();
-        for path in places.paths(config, search)? {
+    pub fn open(
+        geo: &Geo,
+        enrich: &Enrich,
+        search: &Search,
+        before: Option<&Places>,
+    ) -> Result<Places, GeoError> {
+        let mut places = Places { datacentres: Datacentres::new(enrich), ..Places::default() };
+        for path in places.paths(geo, search)? {
             let metadata =
                 std::fs::metadata(&path).map_err(|error| GeoError::Io { path: path.clone(), error })?;
             let stamp = Stamp::of(&metadata);
@@ -142,14 +144,72 @@ impl Places {
     pub fn locate(&self, ip: &ClientIp) -> Place<'_> {
         ip.lookup(|address| {
             let mut place = Place::default();
-            if !is_public(address) {
+            let (address, _) = embedded::locatable(address);
+            if Scope::of(address) != Scope::Public {
                 return place;
             }
             for database in &self.databases {
-                database.add(address, &mut place);
+                // A record that cannot be decoded is as good as none.
+                if let Some(found) = database.find(address)
+                    && let Ok(Some(record)) = found.decode::<Record>()
+                {
+                    place.add(&record);
+                }
             }
             place
         })
+    }
+
+    /// All that is told of `ip`. It decodes more than [`locate`](Self::locate) does:
+    /// for questions, not for hits.
+    pub fn location(&self, ip: &ClientIp) -> Location<'_> {
+        ip.lookup(|address| {
+            let (address, embedded) = embedded::locatable(address);
+            let scope = Scope::of(address);
+            let mut place = Place::default();
+            let (mut coordinates, mut radius_km, mut time_zone) = (None, None, None);
+            let mut kind = None;
+            for database in self.databases.iter().filter(|_| scope == Scope::Public) {
+                let Some(found) = database.find(address) else { continue };
+                let was_known = !place.country.is_empty();
+                if let Ok(Some(record)) = found.decode::<Record>() {
+                    place.add(&record);
+                }
+                let flat: Detail = found.decode().ok().flatten().unwrap_or_default();
+                let nested: Nested = found.decode().ok().flatten().unwrap_or_default();
+                if !was_known && !place.country.is_empty() {
+                    coordinates = nested.location.coordinates().or_else(|| flat.coordinates());
+                    radius_km = nested.location.radius_km().or_else(|| flat.radius_km());
+                    time_zone = nested.location.time_zone().or_else(|| flat.time_zone());
+                }
+                kind = kind.or_else(|| nested.traits.kind()).or_else(|| flat.kind());
+            }
+            let mut kind = kind.unwrap_or_default();
+            if matches!(kind, NetworkKind::Unknown | NetworkKind::Access)
+                && self.datacentres.contains(place.asn)
+            {
+                kind = NetworkKind::Hosting;
+            }
+            let said =
+                time_zone.filter(|name| zones::is_known(name)).map(|name| (name, TimeZoneSource::Database));
+            let derived = || Some((zones::derived(&place.country, coordinates)?, TimeZoneSource::Derived));
+            let zone = said.or_else(derived);
+            Location {
+                coordinates,
+                accuracy_km: location::accuracy_km(radius_km, &place),
+                time_zone: zone.map(|(name, _)| Cow::Borrowed(name)),
+                time_zone_source: zone.map(|(_, source)| source),
+                kind,
+                scope,
+                embedded,
+                place,
+            }
+        })
+    }
+
+    /// The open databases in the order in which they are asked.
+    pub fn databases(&self, now: Timestamp) -> Vec<DatabaseInfo> {
+        self.databases.iter().map(|database| database.info(now)).collect()
     }
 
     /// What could not be found, one sentence each.
@@ -189,83 +249,23 @@ impl Places {
     }
 }
 
-// === impl Database ===
+// === impl Place ===
 
-impl Database {
-    fn open(path: &Path, stamp: Stamp) -> Result<Database, GeoError> {
-        if stamp.bytes > MAX_FILE_BYTES {
-            return Err(GeoError::TooLarge { path: path.to_owned(), bytes: stamp.bytes });
-        }
-        let bytes = std::fs::read(path).map_err(|error| GeoError::Io { path: path.to_owned(), error })?;
-        let reader =
-            Reader::from_source(bytes).map_err(|error| GeoError::Format { path: path.to_owned(), error })?;
-        Ok(Database { reader, path: path.to_owned(), stamp })
-    }
-
-    /// Adds what this database knows and `place` does not.
-    fn add<'a>(&'a self, address: IpAddr, place: &mut Place<'a>) {
-        if address.is_ipv6() && self.reader.metadata().ip_version == 4 {
-            return;
-        }
-        // A record that cannot be decoded is as good as none; a database whose
-        // records all cannot be is seen by `metka check`, which looks one up.
-        let Ok(Some(record)) = self.reader.lookup(address).and_then(|found| found.decode::<Record>()) else {
-            return;
-        };
-        if place.country.is_empty()
+impl<'a> Place<'a> {
+    /// Adds what a record knows and the records before it did not.
+    fn add(&mut self, record: &Record<'a>) {
+        if self.country.is_empty()
             && let Some(country) = record.country()
         {
-            place.country = country;
-            place.region = cut(record.region());
-            place.city = cut(without_district(record.city()));
+            self.country = country;
+            self.region = cut(record.region());
+            self.city = cut(without_district(record.city()));
         }
-        if place.asn == 0
+        if self.asn == 0
             && let Some((number, name)) = record.network()
         {
-            place.asn = number;
-            place.network = cut(name);
-        }
-    }
-
-    fn attribution(&self) -> Option<Attribution> {
-        let metadata = self.reader.metadata();
-        let name = self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let known_by = |words: &[&str]| {
-            let texts = [metadata.database_type.as_str(), name.as_str()];
-            let mut texts = texts.into_iter().chain(metadata.description.values().map(String::as_str));
-            texts.any(|text| {
-                let text = text.to_ascii_lowercase();
-                words.iter().any(|word| text.contains(word))
-            })
-        };
-        if known_by(&["dbip", "db-ip"]) {
-            return Some(Attribution { text: "IP Geolocation by DB-IP", url: "https://db-ip.com" });
-        }
-        known_by(&["geolite"]).then_some(Attribution {
-            text: "This product includes GeoLite data created by MaxMind",
-            url: "https://www.maxmind.com",
-        })
-    }
-}
-
-// === impl Attribution ===
-
-impl std::fmt::Display for Attribution {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(formatter, "{} ({})", self.text, self.url)
-    }
-}
-
-// === impl Stamp ===
-
-impl Stamp {
-    fn of(metadata: &std::fs::Metadata) -> Stamp {
-        Stamp {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            bytes: metadata.len(),
-            modified_s: metadata.mtime(),
-            modified_ns: metadata.mtime_nsec(),
+            self.asn = number;
+            self.network = cut(name);
         }
     }
 }
@@ -286,34 +286,6 @@ fn cut(name: &str) -> &str {
     &name[..end]
 }
 
-/// Whether an address is one that the internet routes (RFC 6890's registries).
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => is_public_v6(v6),
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [first, second, third, _] = address.octets();
-    !(address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_documentation()
-        || address.is_broadcast()
-        || first == 0
-        || first >= 224
-        || (first == 100 && (64..128).contains(&second)) // shared by carriers (RFC 6598)
-        || (first == 192 && second == 0 && third == 0)
-        || (first == 198 && (18..20).contains(&second))) // benchmarks
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [first, second, ..] = address.segments();
-    // 2000::/3 is all that is given out; out of it documentation and 3fff::/20.
-    first & 0xe000 == 0x2000 && !(first == 0x2001 && second == 0xdb8) && !(first == 0x3fff && second < 0x1000)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -332,44 +304,11 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_are_not_public_have_no_place() {
-        for text in [
-            "0.0.0.0",
-            "10.1.2.3",
-            "100.64.0.1",
-            "127.0.0.1",
-            "169.254.1.1",
-            "172.16.0.1",
-            "192.0.0.1",
-            "192.0.2.1",
-            "192.168.1.1",
-            "198.18.0.1",
-            "198.51.100.1",
-            "203.0.113.1",
-            "224.0.0.1",
-            "255.255.255.255",
-            "::",
-            "::1",
-            "fe80::1",
-            "fc00::1",
-            "fd12::1",
-            "ff02::1",
-            "2001:db8::1",
-            "3fff::1",
-            "64:ff9b::1",
-        ] {
-            assert!(!is_public(text.parse().expect("an address")), "{text}");
-        }
-        for text in ["8.8.8.8", "100.63.0.1", "100.128.0.1", "2a02:6b8::feed:ff", "2001:4860:4860::8888"] {
-            assert!(is_public(text.parse().expect("an address")), "{text}");
-        }
-    }
-
-    #[test]
     fn a_missing_default_is_a_warning_and_a_missing_configured_file_an_error() {
         let dir = tempfile::tempdir().expect("temporary directory");
-        let search = Search::new(None, dir.path());
-        let places = Places::open(&Geo { files: Vec::new() }, &search, None).expect("opens without files");
+        let (search, enrich) = (Search::new(None, dir.path()), Enrich::default());
+        let places =
+            Places::open(&Geo { files: Vec::new() }, &enrich, &search, None).expect("opens without files");
         assert_eq!(places.warnings().len(), 2);
         assert!(places.warnings()[0].contains("npm ci"), "{:?}", places.warnings());
         let ip = ClientIp::parse("8.8.8.8").expect("an address");
@@ -377,10 +316,10 @@ mod tests {
 
         let file = dir.path().join("x.mmdb");
         let config = Geo { files: vec![file.clone()] };
-        let error = Places::open(&config, &search, None).err().expect("absent").to_string();
+        let error = Places::open(&config, &enrich, &search, None).err().expect("absent").to_string();
         assert!(error.contains("x.mmdb does not exist (geo.files)"), "{error}");
         std::fs::write(&file, "not a database").expect("writable");
-        let error = Places::open(&config, &search, None).err().expect("broken").to_string();
+        let error = Places::open(&config, &enrich, &search, None).err().expect("broken").to_string();
         assert!(error.contains("x.mmdb"), "{error}");
     }
 }

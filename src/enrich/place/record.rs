@@ -28,6 +28,16 @@ pub(super) struct Record<'a> {
     #[serde(borrow)]
     asn: Label<'a>,
     as_name: &'a str,
+    #[serde(borrow)]
+    traits: Traits<'a>,
+}
+
+/// `traits`: the network, which GeoIP2 Enterprise has there.
+#[derive(serde::Deserialize, Default)]
+#[serde(default)]
+struct Traits<'a> {
+    autonomous_system_number: u32,
+    autonomous_system_organization: &'a str,
 }
 
 /// A name: a string, or a map with `iso_code` and `names.en`.
@@ -79,9 +89,11 @@ impl<'a> Record<'a> {
     /// The autonomous system's number and name.
     pub fn network(&self) -> Option<(u32, &'a str)> {
         let text = self.asn.name.trim_start_matches("AS").parse().unwrap_or(0);
-        let number =
-            [self.autonomous_system_number, self.asn.number, text].into_iter().find(|number| *number != 0)?;
-        Some((number, first_filled([self.autonomous_system_organization, self.as_name, ""])))
+        let Traits { autonomous_system_number: nested, autonomous_system_organization: nested_name } =
+            self.traits;
+        let numbers = [self.autonomous_system_number, self.asn.number, text, nested];
+        let number = numbers.into_iter().find(|number| *number != 0)?;
+        Some((number, first_filled([self.autonomous_system_organization, self.as_name, nested_name])))
     }
 }
 

@@ -1,0 +1,188 @@
+//! One geo database: its file in memory, how old it is, whom it asks to be named.
+//!
+//! A database is read into memory whole, not mapped: a mapped file that is
+//! overwritten in place, which is how operators update one, ends the process
+//! with SIGBUS.
+//!
+//! Its age is that of its build date, which its maker wrote into it, and not of
+//! the file, which is as old as the download.
+
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use maxminddb::{LookupResult, Reader};
+use serde::Serialize;
+
+use super::GeoError;
+
+/// More than this is not an address database: the largest commercial ones have 1.5 GB.
+pub(super) const MAX_FILE_BYTES: u64 = 4 << 30;
+/// A database that is older is to be replaced: networks move, and makers publish at
+/// least monthly, so that two were missed by then and the third is due.
+pub const STALE_DAYS: i64 = 90;
+/// MaxMind's licence asks that a GeoLite database is destroyed within thirty days
+/// after a newer one is out, which is twice a week.
+pub const STALE_GEOLITE_DAYS: i64 = 30;
+const DAY_SECONDS: i64 = 86_400;
+
+/// Whom the licences ask to be named: words by which a database is told, in its
+/// type, its description or its file's name.
+const LICENCES: [(&[&str], Attribution); 4] = [
+    (&["dbip", "db-ip"], Attribution { text: "IP Geolocation by DB-IP", url: "https://db-ip.com" }),
+    (
+        &[GEOLITE],
+        Attribution {
+            text: "This product includes GeoLite data created by MaxMind",
+            url: "https://www.maxmind.com",
+        },
+    ),
+    (
+        &["ip2location", "ip2lite"],
+        Attribution {
+            text: "This site or product includes IP2Location LITE data",
+            url: "https://lite.ip2location.com",
+        },
+    ),
+    (&["ipinfo"], Attribution { text: "IP address data powered by IPinfo", url: "https://ipinfo.io" }),
+];
+const GEOLITE: &str = "geolite";
+
+/// A line that a database's licence asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Attribution {
+    pub text: &'static str,
+    pub url: &'static str,
+}
+
+/// An open database as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DatabaseInfo {
+    /// The file's name, without its directory.
+    pub file: String,
+    /// The type that its maker gave it: `GeoLite2-City`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// 4, or 6 for both families.
+    pub ip_version: u16,
+    /// `None` where the file does not say it.
+    pub built: Option<Timestamp>,
+    pub age_days: Option<i64>,
+    /// It is to be replaced: older than [`stale_after_days`](Self::stale_after_days),
+    /// or of an unknown age.
+    pub is_stale: bool,
+    pub stale_after_days: i64,
+}
+
+pub(super) struct Database {
+    reader: Reader<Vec<u8>>,
+    pub path: PathBuf,
+    pub stamp: Stamp,
+}
+
+/// Tells whether a file is the one that was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified_s: i64,
+    modified_ns: i64,
+}
+
+// === impl Database ===
+
+impl Database {
+    pub fn open(path: &Path, stamp: Stamp) -> Result<Database, GeoError> {
+        if stamp.bytes > MAX_FILE_BYTES {
+            return Err(GeoError::TooLarge { path: path.to_owned(), bytes: stamp.bytes });
+        }
+        let bytes = std::fs::read(path).map_err(|error| GeoError::Io { path: path.to_owned(), error })?;
+        let reader =
+            Reader::from_source(bytes).map_err(|error| GeoError::Format { path: path.to_owned(), error })?;
+        Ok(Database { reader, path: path.to_owned(), stamp })
+    }
+
+    /// The record of an address, not decoded yet.
+    pub fn find(&self, address: IpAddr) -> Option<LookupResult<'_, Vec<u8>>> {
+        if address.is_ipv6() && self.reader.metadata().ip_version == 4 {
+            return None;
+        }
+        self.reader.lookup(address).ok().filter(|found| found.has_data())
+    }
+
+    pub fn info(&self, now: Timestamp) -> DatabaseInfo {
+        let metadata = self.reader.metadata();
+        let built = i64::try_from(metadata.build_epoch).ok().filter(|epoch| *epoch != 0);
+        let built = built.and_then(|epoch| Timestamp::from_second(epoch).ok());
+        let age_days = built.map(|built| ((now.as_second() - built.as_second()) / DAY_SECONDS).max(0));
+        let stale_after_days = if self.is_called(&[GEOLITE]) { STALE_GEOLITE_DAYS } else { STALE_DAYS };
+        DatabaseInfo {
+            file: self.file_name(),
+            kind: metadata.database_type.clone(),
+            ip_version: metadata.ip_version,
+            built,
+            age_days,
+            is_stale: age_days.is_none_or(|days| days > stale_after_days),
+            stale_after_days,
+        }
+    }
+
+    pub fn attribution(&self) -> Option<Attribution> {
+        LICENCES.iter().find(|(words, _)| self.is_called(words)).map(|(_, line)| *line)
+    }
+
+    /// Whether one of the words is in the type, the description or the file's name.
+    fn is_called(&self, words: &[&str]) -> bool {
+        let metadata = self.reader.metadata();
+        let name = self.file_name();
+        let texts = [metadata.database_type.as_str(), name.as_str()];
+        let mut texts = texts.into_iter().chain(metadata.description.values().map(String::as_str));
+        texts.any(|text| {
+            let text = text.to_ascii_lowercase();
+            words.iter().any(|word| text.contains(word))
+        })
+    }
+
+    fn file_name(&self) -> String {
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+}
+
+// === impl DatabaseInfo ===
+
+impl std::fmt::Display for DatabaseInfo {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let families = if self.ip_version == 4 { "IPv4" } else { "IPv4 and IPv6" };
+        write!(formatter, "{} ({}, {families}): ", self.file, self.kind)?;
+        match (self.built, self.age_days) {
+            (Some(built), Some(days)) => {
+                write!(formatter, "built {}, {days} days old", built.strftime("%Y-%m-%d"))
+            }
+            _ => formatter.write_str("does not say when it was built"),
+        }
+    }
+}
+
+// === impl Attribution ===
+
+impl std::fmt::Display for Attribution {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(formatter, "{} ({})", self.text, self.url)
+    }
+}
+
+// === impl Stamp ===
+
+impl Stamp {
+    pub fn of(metadata: &std::fs::Metadata) -> Stamp {
+        Stamp {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.len(),
+            modified_s: metadata.mtime(),
+            modified_ns: metadata.mtime_nsec(),
+        }
+    }
+}
