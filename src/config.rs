@@ -11,6 +11,7 @@
 //! Invariants: nothing is read lazily later, no key is ignored (an unknown one
 //! is a mistake), paths are absolute. It opens no files but the one named.
 
+mod fraud;
 mod master;
 mod path_rules;
 mod preset;
@@ -27,6 +28,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+pub use fraud::Fraud;
 pub use master::{Hidden, MASTER_KEY_VARIABLE, MasterKeySource};
 pub use path_rules::{MAX_PATH_RULES, MAX_RULE_PATH_BYTES, PathRules};
 use preset::Defaults;
@@ -59,6 +61,7 @@ pub struct Config {
     pub engine: Engine,
     pub geo: Geo,
     pub enrich: Enrich,
+    pub fraud: Fraud,
     pub keys: Keys,
     pub backup: Backup,
     pub operator: Operator,
@@ -518,6 +521,10 @@ impl Config {
         };
         section.finish(&mut mistakes);
 
+        let mut section = root.section("fraud");
+        let fraud = Fraud::read(&mut section, &mut mistakes);
+        section.finish(&mut mistakes);
+
         let mut section = root.section("keys");
         let dir = section.path("dir", None).unwrap_or_else(|| data_dir.join("keys"));
         let master = surroundings.source(section.path("master_key_file", None), &dir, &mut mistakes);
@@ -580,6 +587,7 @@ impl Config {
                 engine,
                 geo,
                 enrich,
+                fraud,
                 keys,
                 backup,
                 operator,

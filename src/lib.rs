@@ -38,6 +38,7 @@
 //! - [`visitor`]: what visitors ask on their own page
 //! - [`disclosure`]: what is handed out to anybody outside, and the log of it
 //! - [`incident`]: what happened to whose data, until when what is due, whom to tell
+//! - [`fraud`]: whether a visitor is plausible, by rules that give their reasons
 //! - [`settings`]: goals, funnels, segments, notes, shared links and reports of a site
 //! - [`rollup`]: numbers of whole days, made from hits beforehand
 //! - [`report`]: guarded numbers by mail
@@ -68,6 +69,7 @@ pub mod engine;
 pub mod enrich;
 pub mod event;
 pub mod export;
+pub mod fraud;
 pub mod guard;
 pub mod headers;
 pub mod html;

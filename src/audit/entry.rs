@@ -175,6 +175,7 @@ closed! {
     LinkMade = "link_made",
     LinkRemoved = "link_removed",
     ReportSent = "report_sent",
+    FraudChecked = "fraud_checked",
 }
 
 closed! {

@@ -11,6 +11,7 @@ use crate::audit::{Action, Actor, AuditError, Entry, Trail};
 use crate::config::{Config, ConfigError};
 use crate::control::client::{Client, ControlError};
 use crate::disclosure::DisclosureError;
+use crate::fraud::check::CheckError;
 use crate::incident::IncidentError;
 use crate::privacy::keys::{KeyError, KeyRing};
 use crate::report::ReportError;
@@ -173,6 +174,12 @@ impl From<SubjectError> for Failure {
 
 impl From<DisclosureError> for Failure {
     fn from(error: DisclosureError) -> Failure {
+        if error.is_of_the_question() { Failure::usage(error) } else { Failure::failed(error) }
+    }
+}
+
+impl From<CheckError> for Failure {
+    fn from(error: CheckError) -> Failure {
         if error.is_of_the_question() { Failure::usage(error) } else { Failure::failed(error) }
     }
 }

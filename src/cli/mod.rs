@@ -13,6 +13,7 @@ pub mod context;
 mod demo;
 mod disclose;
 mod engine;
+mod fraud;
 mod incident;
 mod keys;
 mod migrate;
@@ -101,6 +102,8 @@ enum Command {
     Disclose(disclose::DiscloseArgs),
     /// Data disclosed, lost, looked at or changed without right: whom it is about, and what is due
     Incident(incident::IncidentArgs),
+    /// Whether a visitor is plausible, with the reasons
+    Fraud(fraud::FraudArgs),
     /// Goals, funnels, segments, notes, shared links and reports of a site
     Settings(settings::SettingsArgs),
     /// Reports by mail
@@ -163,6 +166,7 @@ fn dispatch(command: &Command, context: Context) -> Outcome {
         Command::Policy(args) => policy::run(args, &context),
         Command::Disclose(args) => disclose::run(args, &context),
         Command::Incident(args) => incident::run(args, &context),
+        Command::Fraud(args) => fraud::run(args, &context),
         Command::Settings(args) => settings::run(args, &context),
         Command::Report(args) => report::run(args, &context),
     }

@@ -14,6 +14,7 @@
 //! | `POST /subject` | what is to be done about one person ([`crate::subject::job`]) |
 //! | `POST /subject/batch` | whom to erase in one order ([`crate::subject::batch`]) |
 //! | `POST /disclosure` | what is to be disclosed ([`crate::disclosure::Asked`]): the record and the text |
+//! | `POST /fraud/check` | who is to be checked ([`crate::fraud::check`]) |
 //! | `POST /incident` | what is asked about incidents ([`crate::incident::Asked`]) |
 //! | `POST /retention` | `{"dry_run": bool}`: the retention job runs, after one under way; its report ([`crate::retention::Report`]) |
 //! | `POST /policy` | `{"site": ID or null}`: the policy's table, of all sites without one: `{"policy":[…]}` ([`crate::policy::Report`]) |
@@ -192,6 +193,13 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
         (&Method::POST, "/disclosure") => match asked(body).await {
             Ok(asked) => {
                 let done = state.running.disclose(asked, asking).await;
+                done.map_err(|error| (status_of(error.is_of_the_question()), error.to_string()))
+            }
+            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        },
+        (&Method::POST, "/fraud/check") => match asked(body).await {
+            Ok(asked) => {
+                let done = state.running.check(asked, asking).await;
                 done.map_err(|error| (status_of(error.is_of_the_question()), error.to_string()))
             }
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),

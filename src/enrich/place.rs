@@ -212,6 +212,11 @@ impl Places {
         self.databases.iter().map(|database| database.info(now)).collect()
     }
 
+    /// Whether any database tells of networks and not of places alone.
+    pub fn knows_networks(&self) -> bool {
+        self.databases.iter().any(|database| database.knows_networks())
+    }
+
     /// What could not be found, one sentence each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

@@ -42,6 +42,7 @@ use crate::audit::{Action, Actor, Entry, Trail};
 use crate::config::{Config, ConfigError, TlsFiles};
 use crate::count::Counters;
 use crate::enrich::Enricher;
+use crate::fraud::follow::Eyes;
 use crate::privacy::keys::{KeyError, KeyRing};
 use crate::search::Search;
 use crate::tls::Terminator;
@@ -152,7 +153,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let outlet = opened.outlet;
     let outcome = runtime.block_on(async {
         let config = Arc::new(ArcSwap::from_pointee(config));
-        let storage = storage::Storage::start(&config.load(), outlet.clone())?;
+        let eyes = Eyes { keys: shared.keys.clone(), enricher: shared.enricher.clone() };
+        let storage = storage::Storage::start(&config.load(), outlet.clone(), eyes)?;
         tokio::spawn(maintain_keys(shared.clone()));
         tokio::spawn(maintain(shared.clone(), outlet.clone()));
         tokio::spawn(note_backlog(shared.clone(), outlet.clone()));

@@ -17,6 +17,7 @@ use crate::config::{Config, Site};
 use crate::demo;
 use crate::disclosure::{self, DisclosureError};
 use crate::enrich::Attribution;
+use crate::fraud::check::{self, CheckError};
 use crate::incident::{self, IncidentError};
 use crate::policy::{Report, Witness};
 use crate::retention::Mode;
@@ -76,6 +77,7 @@ impl Running for Server {
             "ship": self.storage.ship(),
             "refusals": self.refusals.described(),
             "retention": self.retention.described(),
+            "fraud": self.memories(),
         })
     }
 
@@ -175,6 +177,14 @@ impl Running for Server {
         to_its_end(async move { office.incident(asked, by, jiff::Timestamp::now()).await })
     }
 
+    fn check(&self, asked: check::Asked, by: Actor) -> Answering<'_, Result<Value, CheckError>> {
+        let (store, config, trail) = (self.storage.store(), self.config.load_full(), self.trail.clone());
+        Box::pin(async move {
+            let memories = store.memories().ok_or(CheckError::Nothing)?;
+            check::check(asked, memories, &config, trail, by, jiff::Timestamp::now()).await
+        })
+    }
+
     fn restore_blocks(&self) -> Answering<'_, Result<(), SubjectError>> {
         let office = self.office();
         Box::pin(async move { office.restore_blocks().await })
@@ -247,6 +257,14 @@ impl Server {
     /// Who does what is asked about one person, under the configuration in force.
     fn office(&self) -> Office {
         self.offices()()
+    }
+
+    /// What is remembered of the visitors of each site.
+    fn memories(&self) -> Value {
+        let store = self.storage.store();
+        let config = self.config.load();
+        let of = |site: &Site| Some((site.id.clone(), json!(store.memories()?.state(&site.id))));
+        config.sites.iter().filter_map(of).collect::<serde_json::Map<String, Value>>().into()
     }
 
     /// Makes such offices later, also when the configuration has changed.

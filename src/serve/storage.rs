@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{self, Config, Site};
 use crate::engine::{State as EngineState, Supervisor};
+use crate::fraud::follow::{Eyes, Memories};
 use crate::guard::{self, Asker};
 use crate::query::{self, QueryError};
 use crate::rollup::Rollups;
@@ -65,7 +66,7 @@ pub(crate) struct Questions {
 
 impl Storage {
     /// Starts the engine, if no server is configured. Does not wait for it.
-    pub(super) fn start(config: &Config, outlet: Outlet) -> anyhow::Result<Storage> {
+    pub(super) fn start(config: &Config, outlet: Outlet, eyes: Eyes) -> anyhow::Result<Storage> {
         let (endpoint, supervisor) = if config.storage.url.is_empty() {
             let exe = std::env::current_exe().context("the path of the running binary")?;
             let supervisor = Supervisor::start(config, exe)?;
@@ -74,10 +75,12 @@ impl Storage {
             (configured(&config.storage)?, None)
         };
         let store = store::Storage::new(&endpoint, &config.storage.database);
+        let memories = Arc::new(Memories::new(store.clone(), eyes));
         let store = match config.storage.rollups {
             true => store.clone().with_rollups(Arc::new(Rollups::new(store, jiff::Timestamp::now))),
             false => store,
         };
+        let store = store.with_memories(memories);
         let engine = supervisor.as_ref().map(Supervisor::state);
         let view = View { store: store.clone(), engine, ship: Arc::default() };
         Ok(Storage {
@@ -104,11 +107,13 @@ impl Storage {
         state
             .set_archive(Box::new(Questions { store: self.store.clone(), settings: state.settings.clone() }));
         let rollups = self.store.rollups().cloned().map(|rollups| tokio::spawn(tend(rollups, state.clone())));
+        let memories =
+            self.store.memories().cloned().map(|memories| tokio::spawn(remember(memories, state.clone())));
         let history = state.demo.then(|| tokio::spawn(load_demo(self.store.clone(), state.clone())));
         ship::run(self.outlet.clone(), Inserts(self.store.clone()), self.view.ship.clone(), stopped).await;
         erasures.abort();
-        if let Some(rollups) = rollups {
-            rollups.abort();
+        for looking_after in [rollups, memories].into_iter().flatten() {
+            looking_after.abort();
         }
         if let Some(history) = history {
             history.abort();
@@ -204,6 +209,25 @@ async fn tend(rollups: Arc<Rollups>, state: Arc<web::State>) {
     }
 }
 
+/// Looks after what is remembered of the visitors of every site, until the runtime ends.
+async fn remember(memories: Arc<Memories>, state: Arc<web::State>) {
+    loop {
+        let config = state.config.load_full();
+        for site in &config.sites {
+            match memories.tend(&config, site, state.timestamp()).await {
+                Ok(()) => {}
+                Err(error) if error.is_retryable() => {
+                    tracing::debug!(%error, site = site.id, "storage is not there for the memory of visitors");
+                }
+                Err(error) => {
+                    tracing::error!(%error, site = site.id, "what is remembered of visitors could not be made");
+                }
+            }
+        }
+        memories.wait().await;
+    }
+}
+
 async fn load_demo(store: store::Storage, state: Arc<web::State>) {
     let config = state.config.load_full();
     let Some(site) = config.site(demo::SITE) else { return };
@@ -261,6 +285,9 @@ impl Sink for Inserts {
             for (site, oldest) in batch.oldest() {
                 rollups.shipped(&site, oldest);
             }
+        }
+        if let Some(memories) = self.0.memories() {
+            memories.shipped();
         }
         Ok(())
     }

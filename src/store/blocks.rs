@@ -98,6 +98,9 @@ impl Storage {
         let token = format!("{}-{}", list.table(), random());
         self.rows_will_change();
         self.insert_into(list.table(), &["site", "kind", "subject", "since"], &token, payload.into()).await?;
+        if list == List::Blocked {
+            self.forget(blocks.iter().map(|block| (block.site.as_str(), block.subject)));
+        }
         self.rows_have_changed(false).await
     }
 

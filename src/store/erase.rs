@@ -38,6 +38,8 @@ impl Storage {
             return Ok(0);
         }
         self.rows_will_change();
+        let subjects = || tombstones.iter().map(|tombstone| (tombstone.site.as_str(), tombstone.subject));
+        self.forget(subjects());
         let queue = Queue::open(self).await;
         let mut by_time: BTreeMap<i64, Vec<&Tombstone>> = BTreeMap::new();
         for tombstone in tombstones {
@@ -51,6 +53,7 @@ impl Storage {
             erased += queue.with(&subjects, self.erase_queued(some)).await?;
         }
         self.drop_detached_parts().await?;
+        self.forget(subjects());
         self.rows_have_changed(false).await?;
         self.wait_for_old_parts().await?;
         Ok(erased)

@@ -21,6 +21,7 @@ mod correct;
 mod erase;
 pub mod error;
 pub mod migrate;
+pub mod native;
 pub mod parts;
 mod queue;
 pub mod refusals;
@@ -44,7 +45,9 @@ pub use correct::Change;
 pub use erase::Alike;
 pub use error::StorageError;
 
+use crate::fraud::follow::Memories;
 use crate::rollup::{self, Rollups};
+use crate::spool::Subject;
 
 /// The settings of every insert. One batch is one block is one part, so that
 /// the token stands for exactly these rows (see `schema/README.md`).
@@ -117,6 +120,7 @@ pub struct Storage {
     database: String,
     answers: Arc<Answers>,
     rollups: Option<Arc<Rollups>>,
+    memories: Option<Arc<Memories>>,
     /// No server looks after the rollups meanwhile.
     alone: bool,
 }
@@ -146,7 +150,14 @@ impl Storage {
             .with_compression(clickhouse::Compression::None)
             .with_product_info("metka", env!("CARGO_PKG_VERSION"));
         let answers = Arc::new(Answers::new(matches!(endpoint, Endpoint::Unix { .. })));
-        Storage { client, database: database.to_owned(), answers, rollups: None, alone: false }
+        Storage {
+            client,
+            database: database.to_owned(),
+            answers,
+            rollups: None,
+            memories: None,
+            alone: false,
+        }
     }
 
     /// The same storage, whose questions may be answered from rollups.
@@ -165,6 +176,24 @@ impl Storage {
         self.rollups.as_ref()
     }
 
+    /// The same storage, of whose visitors something is remembered.
+    pub fn with_memories(self, memories: Arc<Memories>) -> Storage {
+        Storage { memories: Some(memories), ..self }
+    }
+
+    /// What is remembered of its visitors, if anything is.
+    pub fn memories(&self) -> Option<&Arc<Memories>> {
+        self.memories.as_ref()
+    }
+
+    /// Nobody of these is remembered when this returns. To be called before their rows go
+    /// or are hidden, and again when they are: a reading may have begun in between.
+    pub(crate) fn forget<'a>(&self, subjects: impl Iterator<Item = (&'a str, Subject)>) {
+        if let Some(memories) = &self.memories {
+            memories.forget(subjects);
+        }
+    }
+
     /// Stored rows are about to be changed by a job: from now on hits answer, and not what
     /// rollups held of them.
     pub(crate) fn rows_will_change(&self) {
@@ -176,6 +205,9 @@ impl Storage {
     /// They are: what has changed is in no rollup when this returns. `values`: not how
     /// many rows there are, but what they say.
     pub(crate) async fn rows_have_changed(&self, values: bool) -> Result<(), StorageError> {
+        if let Some(memories) = &self.memories {
+            memories.changed();
+        }
         match &self.rollups {
             Some(rollups) => rollups.settle_all(values).await,
             None if self.alone => rollup::forget_all(self).await,

@@ -26,6 +26,7 @@ mod batch;
 mod debug;
 mod failures;
 pub mod first;
+mod fraud;
 mod metrics;
 mod officer;
 mod pages;

@@ -15,6 +15,7 @@ use crate::audit::Actor;
 use crate::config::Site;
 use crate::disclosure::{self, DisclosureError};
 use crate::enrich::Attribution;
+use crate::fraud::check::{self, CheckError};
 use crate::guard::Asker;
 use crate::incident::{self, IncidentError};
 use crate::policy::Report;
@@ -152,6 +153,10 @@ pub trait Running: Send + Sync {
     fn incident(&self, _asked: incident::Asked, _by: Actor) -> Answering<'_, Result<Value, IncidentError>> {
         let error = SubjectError::Thread("this server has no register of incidents".to_owned());
         Box::pin(async { Err(error.into()) })
+    }
+    /// Says whether somebody is plausible.
+    fn check(&self, _asked: check::Asked, _by: Actor) -> Answering<'_, Result<Value, CheckError>> {
+        Box::pin(async { Err(CheckError::Nothing) })
     }
     /// When storage is there, before it is asked anything: nobody who is blocked is in a number.
     fn restore_blocks(&self) -> Answering<'_, Result<(), SubjectError>> {

@@ -135,7 +135,7 @@ pub fn ring(config: &Config) -> Result<KeyRing, Failure> {
 }
 
 /// The value of an option, from standard input if it is `-`.
-fn given(option: &str, value: &str) -> Result<String, Failure> {
+pub(in crate::cli) fn given(option: &str, value: &str) -> Result<String, Failure> {
     let value = line_of(option, value)?.trim().to_owned();
     if value.is_empty() {
         return Err(Failure::usage(format_args!("{option}: the value is empty")));

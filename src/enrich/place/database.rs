@@ -27,6 +27,10 @@ pub const STALE_DAYS: i64 = 90;
 pub const STALE_GEOLITE_DAYS: i64 = 30;
 const DAY_SECONDS: i64 = 86_400;
 
+/// What databases are called that tell of networks: AS numbers, providers, proxies.
+const NETWORK_WORDS: &[&str] =
+    &["asn", "isp", "anonymous", "enterprise", "connection-type", "insights", "proxy", "vpn"];
+
 /// Whom the licences ask to be named: words by which a database is told, in its
 /// type, its description or its file's name.
 const LICENCES: [(&[&str], Attribution); 4] = [
@@ -131,6 +135,11 @@ impl Database {
 
     pub fn attribution(&self) -> Option<Attribution> {
         LICENCES.iter().find(|(words, _)| self.is_called(words)).map(|(_, line)| *line)
+    }
+
+    /// Whether it is one of those that tell of networks, by what it is called.
+    pub fn knows_networks(&self) -> bool {
+        self.is_called(NETWORK_WORDS)
     }
 
     /// Whether one of the words is in the type, the description or the file's name.

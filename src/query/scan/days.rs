@@ -9,12 +9,12 @@ use std::collections::HashMap;
 
 use tokio::task::JoinSet;
 
-use super::native::{Broken, Column, Reader, Type};
 use super::tally::{By, Groups, MAX_GROUPS, Sums, Uncounted};
 use super::{Plan, read};
 use crate::query::names::{Dimension, EventField, Metric};
 use crate::query::{Query, QueryError, Statement, Visible, quick};
 use crate::rollup::Cover;
+use crate::store::native::{Broken, Column, Reader, Type};
 use crate::store::{Storage, StorageError};
 
 /// The columns of the statements: the property, the value, and its sums.

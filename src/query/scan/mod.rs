@@ -16,7 +16,6 @@
 //! - What is filtered, and what sums mean, is said by [`super::quick`] in its own words.
 
 mod days;
-pub mod native;
 pub mod tally;
 mod visits;
 
@@ -34,12 +33,11 @@ use super::quick;
 use super::visible::Visible;
 use super::{Numbers, QueryError, Statement};
 use crate::rollup::{Cover, fields};
+use crate::store::native;
 use crate::store::{Limits, Param, Storage, StorageError};
 
 /// Questions that are read together are at least so many; one is put by itself.
 const MIN_QUESTIONS: usize = 2;
-/// How many chunks of an answer may wait to be read.
-const CHUNKS_AHEAD: usize = 16;
 
 /// What was read for several questions together.
 #[derive(Default)]
@@ -196,7 +194,7 @@ impl Failed {
     }
 }
 
-/// Puts a statement to storage: a task brings its bytes, a thread reads them.
+/// Puts a statement to storage, and counts what comes.
 async fn read<T: Send + 'static>(
     storage: &Storage,
     statement: &Statement,
@@ -205,26 +203,8 @@ async fn read<T: Send + 'static>(
     count: impl FnOnce(mpsc::Receiver<Bytes>) -> Result<T, Uncounted> + Send + 'static,
 ) -> Result<T, Failed> {
     let params = [statement.params.as_slice(), more].concat();
-    let (send, receive) = mpsc::channel::<Bytes>(CHUNKS_AHEAD);
-    let counting = tokio::task::spawn_blocking(move || count(receive));
-    let brought = async {
-        let mut answer = storage.native(&statement.sql, &params, &Limits::default(), settings)?;
-        while let Some(chunk) = answer.next().await? {
-            if send.send(chunk).await.is_err() {
-                // Counting has ended, and says why.
-                break;
-            }
-        }
-        Ok(())
-    }
-    .await;
-    drop(send);
-    let counted = counting.await;
-    brought.map_err(Failed::Storage)?;
-    match counted {
-        Ok(counted) => counted.map_err(Failed::Uncounted),
-        Err(error) => Err(Failed::Storage(StorageError::Unreadable(error.to_string()))),
-    }
+    let counted = native::read(storage, &statement.sql, &params, &Limits::default(), settings, count).await;
+    counted.map_err(Failed::Storage)?.map_err(Failed::Uncounted)
 }
 
 /// What a question breaks down by, if this can tell.

@@ -17,8 +17,8 @@ use std::collections::HashMap;
 use jiff::civil::Date;
 use jiff::{ToSpan, Unit};
 
-use super::native::{Broken, Column, Type, Words};
 use crate::query::names::{Bucket, VisitField};
+use crate::store::native::{Broken, Column, Type, Words};
 
 /// The most values that a slice holds, of 4 bytes each: 64 MiB, and 16 bytes for each of its rows, of which there are as
 /// many at most, and a tenth of it where a dashboard asks.

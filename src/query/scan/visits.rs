@@ -12,7 +12,7 @@
 //!   once. A slice that turns out to be too large to be held is cut in parts.
 //! - One scan at a time: others wait for their turn, as they would for the cores.
 //!
-//! Bounds: [`SLICE_HITS`], [`MAX_CUTS`], and those of [`super::tally`] and [`super::native`].
+//! Bounds: [`SLICE_HITS`], [`MAX_CUTS`], and those of [`super::tally`] and [`crate::store::native`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::native::Reader;
 use super::tally::{By, Columns, Groups, Measure, Tally, Uncounted, Wanted};
 use super::{Failed, Plan, read};
 use crate::query::names::Metric;
 use crate::query::{QueryError, Visible, quick};
 use crate::rollup::Cover;
+use crate::store::native::Reader;
 use crate::store::{Param, Storage, StorageError};
 
 /// The hits whose visits a slice has, at first.

@@ -20,6 +20,9 @@
 //! what is longer than the bounds below.
 
 use bytes::{Buf as _, Bytes};
+use tokio::sync::mpsc;
+
+use super::{Limits, Param, Storage, StorageError};
 
 /// The rows of a block: statements ask for blocks of a million.
 const MAX_ROWS: u64 = 16 << 20;
@@ -75,6 +78,9 @@ pub struct Words {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Broken(String);
+
+/// How many chunks of an answer may wait to be read.
+const CHUNKS_AHEAD: usize = 16;
 
 /// Reads blocks from chunks.
 pub struct Reader<S> {
@@ -269,6 +275,34 @@ impl<S: Iterator<Item = Bytes>> Reader<S> {
         }
         true
     }
+}
+
+/// Puts a question to storage: a task brings its bytes, a thread reads them.
+pub async fn read<T: Send + 'static, E: Send + 'static>(
+    storage: &Storage,
+    sql: &str,
+    params: &[(String, Param)],
+    limits: &Limits,
+    settings: &[(&str, &str)],
+    reader: impl FnOnce(mpsc::Receiver<Bytes>) -> Result<T, E> + Send + 'static,
+) -> Result<Result<T, E>, StorageError> {
+    let (send, receive) = mpsc::channel::<Bytes>(CHUNKS_AHEAD);
+    let reading = tokio::task::spawn_blocking(move || reader(receive));
+    let brought = async {
+        let mut answer = storage.native(sql, params, limits, settings)?;
+        while let Some(chunk) = answer.next().await? {
+            if send.send(chunk).await.is_err() {
+                // Reading has ended, and says why.
+                break;
+            }
+        }
+        Ok::<(), StorageError>(())
+    }
+    .await;
+    drop(send);
+    let read = reading.await;
+    brought?;
+    read.map_err(|error| StorageError::Unreadable(error.to_string()))
 }
 
 fn bounded(what: &str, count: u64, most: u64) -> Result<usize, Broken> {

@@ -1,0 +1,295 @@
+//! One question, from who is asked about to the answer.
+//!
+//! In: [`Asked`]: a site, exactly one of a cookie value, a user key and an address, and why.
+//! Out: JSON:
+//!
+//! ```text
+//! {"site_id":"clinic","by":"cookie","known":true,"score":65,"threshold":60,"verdict":"review",
+//!  "location":{…},"seen":{"first":…,"last":…,"hits":n,…},
+//!  "signals":[{"rule":"speed","points":40,"about":"…","evidence":{…}}],
+//!  "rules":[{"rule":"network","state":"off","weight":30,"why":"…"}],
+//!  "memory":{"ready":true,…},"notes":["…"]}
+//! ```
+//!
+//! `verdict` is `review` from the threshold on, else `plausible`, or `unknown` where nothing
+//! was seen of whoever is asked about and no rule fired. Nothing of the question is in the answer.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::follow::Memories;
+use super::memory::Memory;
+use super::memory::track::{Place, Track};
+use super::rules::place::instant;
+use super::rules::{self, Facts, Said, Verdict};
+use crate::audit::{self, Action, Actor, Entry, Trail};
+use crate::config::{Config, Site};
+use crate::privacy::address::ClientIp;
+use crate::privacy::keys::CookieError;
+use crate::spool;
+use crate::subject::identity;
+use crate::subject::{SubjectError, Who};
+
+/// Purposes of the policy for which somebody may be checked.
+pub const PURPOSES: [audit::Purpose; 5] = [
+    audit::Purpose::Fraud,
+    audit::Purpose::Payments,
+    audit::Purpose::Security,
+    audit::Purpose::Support,
+    audit::Purpose::Claim,
+];
+
+/// A question. Holds personal data: it cannot be printed.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    pub site_id: String,
+    /// The value of the visitor's cookie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<String>,
+    /// The opaque key of a signed-in user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// An IPv4 or IPv6 address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    pub purpose: audit::Purpose,
+    /// Why, in words: one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+}
+
+/// Why a question was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    #[error("no site {0:?} is configured")]
+    NoSite(String),
+    #[error("give exactly one of cookie, user and ip")]
+    NotOne,
+    #[error("{0} is no purpose of a check: expected one of {list}", list = PURPOSES.map(audit::Purpose::name).join(", "))]
+    Purpose(audit::Purpose),
+    #[error("words: {0}")]
+    Words(&'static str),
+    #[error("ip: expected an IPv4 or IPv6 address")]
+    Address,
+    #[error(transparent)]
+    User(SubjectError),
+    /// It is not answered without.
+    #[error("the audit trail cannot be written: {0}")]
+    Audit(String),
+    /// Of a server that stands alone.
+    #[error("this server remembers no visitors")]
+    Nothing,
+}
+
+/// Who is asked about, by keyed hashes.
+struct Whom {
+    by: &'static str,
+    visitor: Option<u64>,
+    user: Option<u64>,
+    ip: Option<ClientIp>,
+    /// Why the cookie identifies nobody.
+    wrong_cookie: Option<CookieError>,
+    notes: Vec<String>,
+}
+
+/// Answers a question, which the trail tells of first.
+pub async fn check(
+    asked: Asked,
+    memories: &Memories,
+    config: &Config,
+    trail: Arc<Trail>,
+    by: Actor,
+    now: Timestamp,
+) -> Result<Value, CheckError> {
+    let site = config.site(&asked.site_id).ok_or_else(|| CheckError::NoSite(asked.site_id.clone()))?;
+    let (whom, entry) = asked.open(memories, site, by, now)?;
+    let noted = tokio::task::spawn_blocking(move || trail.append(&entry)).await;
+    match noted {
+        Ok(Ok(_)) => Ok(whom.answer(memories, config, site, now)),
+        Ok(Err(error)) => Err(CheckError::Audit(error.to_string())),
+        Err(error) => Err(CheckError::Audit(error.to_string())),
+    }
+}
+
+// === impl CheckError ===
+
+impl CheckError {
+    /// Whether what was asked is at fault.
+    pub fn is_of_the_question(&self) -> bool {
+        !matches!(self, CheckError::Audit(_) | CheckError::Nothing)
+    }
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// The question without what it holds too much of, the hashes of whoever it is about,
+    /// and the entry that stands in the trail before it is answered.
+    fn open(
+        mut self,
+        memories: &Memories,
+        site: &Site,
+        by: Actor,
+        now: Timestamp,
+    ) -> Result<(Whom, Entry), CheckError> {
+        if !PURPOSES.contains(&self.purpose) {
+            return Err(CheckError::Purpose(self.purpose));
+        }
+        let who = match (self.cookie.take(), self.user.take(), self.ip.take()) {
+            (Some(value), None, None) => Who::Cookie(value),
+            (None, Some(key), None) => Who::User(key),
+            (None, None, Some(ip)) => Who::Address { ip, from: String::new(), to: String::new() },
+            _ => return Err(CheckError::NotOne),
+        };
+        let words = self.words.as_deref().map(|words| who.without_value(words));
+        if let Some(words) = &words
+            && (words.trim().is_empty()
+                || words.len() > audit::entry::MAX_WORDS_BYTES
+                || words.chars().any(char::is_control))
+        {
+            return Err(CheckError::Words("expected one line of 1 to 256 bytes"));
+        }
+        let whom = Whom::of(&who, memories, site)?;
+        let mut entry = Entry::new(now, by, Action::FraudChecked)
+            .site(&site.id)
+            .purpose(self.purpose, words.as_deref())
+            .detail(format!("by {}", who.name()));
+        let address = whom.ip.map(|ip| memories.eyes().key(&site.id, &ip));
+        entry.subject = whom.visitor.or(whom.user).or(address).map(audit::Subject::hash);
+        Ok((whom, entry))
+    }
+}
+
+// === impl Whom ===
+
+impl Whom {
+    fn of(who: &Who, memories: &Memories, site: &Site) -> Result<Whom, CheckError> {
+        let mut whom =
+            Whom { by: "ip", visitor: None, user: None, ip: None, wrong_cookie: None, notes: Vec::new() };
+        match who {
+            Who::Address { ip, .. } => whom.ip = Some(ClientIp::parse(ip).ok_or(CheckError::Address)?),
+            who => {
+                whom.by = if matches!(who, Who::Cookie(_)) { "cookie" } else { "user" };
+                match identity::hash_of(&memories.eyes().keys, &site.id, who) {
+                    Ok(Some(spool::Subject::Visitor(hash))) => whom.visitor = Some(hash),
+                    Ok(Some(spool::Subject::UserKey(hash))) => whom.user = Some(hash),
+                    Ok(None) => {}
+                    Err(SubjectError::Cookie(error)) => whom.wrong_cookie = Some(error),
+                    Err(error @ SubjectError::CookieKey { .. }) => whom.notes.push(error.to_string()),
+                    Err(error) => return Err(CheckError::User(error)),
+                }
+            }
+        }
+        Ok(whom)
+    }
+
+    /// What is known of them, and what the rules say.
+    fn answer(self, memories: &Memories, config: &Config, site: &Site, now: Timestamp) -> Value {
+        let eyes = memories.eyes();
+        let places = eyes.enricher.places();
+        let location = self.ip.map(|ip| places.location(&ip));
+        let asked = self.ip.map(|ip| eyes.key(&site.id, &ip));
+        let state = memories.state(&site.id);
+        memories.look(&site.id, |memory| {
+            let visitor = self.visitor.and_then(|hash| memory.visitor(hash));
+            let last = visitor.map(|visitor| visitor.visit.address);
+            let facts = Facts {
+                config: &config.fraud,
+                memory,
+                now: now.as_millisecond(),
+                visitor,
+                user: self.user.and_then(|hash| memory.user(hash)),
+                address: asked.or(last).and_then(|address| memory.address(address)),
+                network: location.as_ref().map(|location| location.kind),
+                knows_networks: places.knows_networks(),
+                has_time_zones: site.fields.timezone,
+                wrong_cookie: self.wrong_cookie,
+            };
+            let said = rules::ask(&facts);
+            let mut notes = self.notes.clone();
+            if !state.ready {
+                notes.push("what was seen of visitors is not read from storage yet".to_owned());
+            }
+            let seen = seen(&facts);
+            let score: u32 = said.iter().map(Said::points).sum();
+            let place = facts.place().map(|place| place_of(memory, place));
+            json!({
+                "site_id": site.id,
+                "by": self.by,
+                "known": !seen.is_null(),
+                "score": score,
+                "threshold": config.fraud.threshold,
+                "verdict": verdict(score, config.fraud.threshold, seen.is_null()),
+                "location": location.as_ref().map_or(json!(place), |location| json!(location)),
+                "seen": seen,
+                "signals": said.iter().filter_map(signal).collect::<Vec<Value>>(),
+                "rules": said.iter().filter_map(silence).collect::<Vec<Value>>(),
+                "memory": state,
+                "notes": notes,
+            })
+        })
+    }
+}
+
+/// In a word: who is to be looked at, and of whom nothing can be said.
+fn verdict(score: u32, threshold: u32, is_unknown: bool) -> &'static str {
+    match score {
+        score if score >= threshold => "review",
+        0 if is_unknown => "unknown",
+        _ => "plausible",
+    }
+}
+
+/// What was seen of them; null if nothing was.
+fn seen(facts: &Facts) -> Value {
+    let of_track = |track: &Track| {
+        json!({
+            "first": instant(track.first), "last": instant(track.last), "hits": track.hits,
+            "addresses": track.addresses.since(1), "countries": track.countries.since(1),
+        })
+    };
+    match (facts.visitor, facts.user, facts.address) {
+        (Some(visitor), ..) => of_track(&visitor.track),
+        (None, Some(user), _) => of_track(&user.track),
+        (None, None, Some(address)) => json!({
+            "last": instant(address.last), "hits_of_last_day": address.hits,
+            "visitors_of_last_day": address.people(), "marked_of_last_day": address.marked,
+        }),
+        (None, None, None) => Value::Null,
+    }
+}
+
+/// Where a visitor was seen last, as far as it is remembered.
+fn place_of(memory: &Memory, place: Place) -> Value {
+    json!({
+        "country": memory.words.name(place.country),
+        "city": memory.words.name(place.city),
+        "coordinates": place.point.map(|point| point.at),
+        "accuracy_km": place.point.map(|point| point.accuracy_km),
+        "kind": place.network,
+        "at": instant(place.time),
+    })
+}
+
+fn signal(said: &Said) -> Option<Value> {
+    match &said.verdict {
+        Verdict::Fired(evidence) => Some(json!({
+            "rule": said.rule.name, "points": said.weight, "about": said.rule.about, "evidence": evidence,
+        })),
+        _ => None,
+    }
+}
+
+/// A rule that did not fire, and why it could not.
+fn silence(said: &Said) -> Option<Value> {
+    let why = match said.verdict {
+        Verdict::Fired(_) => return None,
+        Verdict::Quiet => None,
+        Verdict::Off(why) | Verdict::Unknown(why) => Some(why),
+    };
+    Some(json!({ "rule": said.rule.name, "state": said.verdict.name(), "weight": said.weight, "why": why }))
+}

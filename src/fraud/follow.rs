@@ -1,0 +1,606 @@
+//! How stored hits come into the memory, and leave it.
+//!
+//! In: a storage, and what tells places ([`Eyes`]). Out: one [`Memory`] for each site, never
+//! further behind storage than the time of a poll.
+//!
+//! - At the first look, and once a day, a memory is *made*: the hits of the window are
+//!   read in the order of their times, in slices, the last [`TAIL_MS`] in one statement that
+//!   also says of which batches they are.
+//! - Then *followed*: which batches have hits of the last days is asked whenever a batch was
+//!   shipped from here, and every [`POLL`] for those of other collectors; the hits of those
+//!   that are new are read. A batch is stored whole or not at all, so none is read in part.
+//! - Whoever is blocked or erased is *forgotten* at once, before the job ends, and their hits
+//!   are not taken in while a reading is under way that may still see them. The hits of others
+//!   are made again afterwards, as after anything else that changes rows ([`Memories::changed`]).
+//!
+//! While a memory is made anew the old one answers; before the first there is none, and that
+//! is said. What came later than [`TAIL_MS`] after it happened (a spool that was without storage
+//! for days) is taken in with the next making.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use super::memory::{DAY_MS, Memory, Shape};
+use super::sighting::{Point, Sighting};
+use crate::config::{Config, Fraud, Site};
+use crate::enrich::{Enricher, NetworkKind};
+use crate::event::Kind;
+use crate::privacy::keys::KeyRing;
+use crate::query::Visible;
+use crate::spool::Subject;
+use crate::store::native::{self, Broken, Column, Reader, Type, Words};
+use crate::store::{Limits, Param, Storage, StorageError};
+
+/// Batches are known whose hits are not older than this.
+pub const TAIL_MS: i64 = 2 * DAY_MS;
+/// How often batches of other collectors are looked for.
+pub const POLL: Duration = Duration::from_secs(30);
+/// How often a memory is made anew, so that what is past its term leaves it.
+pub const REMAKE_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// After a failure, and after a change of rows: jobs come one after the other.
+pub const REMAKE_PAUSE: Duration = Duration::from_secs(10);
+/// Hits of one slice of the past: some tens of megabytes on their way.
+const SLICE_HITS: u64 = 500_000;
+/// What one statement of a making may take.
+const READ_TIME: Duration = Duration::from_secs(300);
+/// More batches than this in one statement are asked for in the next.
+const MAX_BATCHES: usize = 500;
+/// Addresses of one reading whose place is remembered.
+const MAX_PLACES: usize = 100_000;
+/// One thread of the engine: dashboards go first.
+const SETTINGS: &[(&str, &str)] =
+    &[("max_threads", "1"), ("max_block_size", "65536"), ("wait_end_of_query", "0")];
+const TYPES: &[Type] = &[
+    Type::UInt64,
+    Type::UInt64,
+    Type::UInt8,
+    Type::UInt64,
+    Type::UInt64,
+    Type::UInt64,
+    Type::UInt64,
+    Type::UInt64,
+    Type::UInt32,
+    Type::Words,
+    Type::Words,
+    Type::Words,
+    Type::Words,
+    Type::Words,
+    Type::Words,
+    Type::Words,
+    Type::Words,
+    Type::Words,
+];
+/// What [`TYPES`] are the types of. A browser is its cookie, also where that was only offered yet.
+const COLUMNS: &str = "batch, toUInt64(toUnixTimestamp64Milli(time)), toUInt8(kind), \
+    if(identity = 'cookie', visitor, minted), visitor, user_key, \
+    reinterpretAsUInt64(substring(ip, 1, 8)), reinterpretAsUInt64(substring(ip, 9, 8)), ip_key, \
+    country, city, hits.browser, os, bot, language, timezone, \
+    toLowCardinality(if(has({pages:Array(String)}, path), toString(path), '')), ad";
+
+/// What tells where a stored address is.
+#[derive(Clone)]
+pub struct Eyes {
+    pub keys: Arc<KeyRing>,
+    pub enricher: Arc<Enricher>,
+}
+
+/// The memories of all sites.
+pub struct Memories {
+    storage: Storage,
+    eyes: Eyes,
+    sites: Mutex<HashMap<String, Arc<Followed>>>,
+    /// Goes up with everything that changes rows but a new hit.
+    changes: AtomicU64,
+    /// A batch was shipped.
+    shipped: Notify,
+}
+
+/// One site.
+#[derive(Default)]
+struct Followed {
+    /// Empty before the first making.
+    memory: RwLock<Memory>,
+    progress: Mutex<Progress>,
+    /// Who was forgotten since the making began that knows nothing of it.
+    gone: Mutex<Gone>,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// Batches whose hits are in the memory.
+    known: HashSet<u64>,
+    /// [`Memories::changes`] when the memory was made.
+    made_at: u64,
+    made: Option<Instant>,
+    shape: Option<(Shape, u32)>,
+    failed: Option<Instant>,
+    /// How long the last making took.
+    took: Duration,
+}
+
+/// Hashes of visitors and of user keys.
+#[derive(Clone, Default)]
+struct Gone {
+    visitors: HashSet<u64>,
+    user_keys: HashSet<u64>,
+}
+
+/// What is said of a memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct State {
+    /// Whether there is one.
+    pub ready: bool,
+    pub visitors: usize,
+    pub addresses: usize,
+    pub user_keys: usize,
+    pub hits: u64,
+    /// The latest hit in it, in milliseconds; 0 before the first.
+    pub until_ms: i64,
+    pub made_in_ms: u64,
+}
+
+/// Which hits are read.
+enum Part<'a> {
+    Between(i64, i64),
+    /// Those of the tail that are of these batches.
+    Of(&'a [u64]),
+}
+
+/// Turns rows into sightings.
+struct Gaze {
+    eyes: Eyes,
+    site: String,
+    gone: Gone,
+    places: HashMap<(u64, u64, u32), Seen>,
+}
+
+/// What a stored address tells.
+#[derive(Clone, Copy)]
+struct Seen {
+    address: u64,
+    point: Option<Point>,
+    network: NetworkKind,
+}
+
+// === impl Memories ===
+
+impl Memories {
+    pub fn new(storage: Storage, eyes: Eyes) -> Memories {
+        Memories {
+            storage,
+            eyes,
+            sites: Mutex::default(),
+            changes: AtomicU64::new(0),
+            shipped: Notify::new(),
+        }
+    }
+
+    /// Looks at the memory of a site; an empty one before it was made.
+    pub fn look<T>(&self, site: &str, look: impl FnOnce(&Memory) -> T) -> T {
+        let followed = self.followed(site);
+        let memory = followed.memory.read().unwrap_or_else(PoisonError::into_inner);
+        look(&memory)
+    }
+
+    pub fn state(&self, site: &str) -> State {
+        let (ready, made_in) = {
+            let followed = self.followed(site);
+            let progress = held(&followed.progress);
+            (progress.made.is_some(), progress.took)
+        };
+        self.look(site, |memory| {
+            let [visitors, addresses, user_keys] = memory.sizes();
+            State {
+                ready,
+                visitors,
+                addresses,
+                user_keys,
+                hits: memory.hits,
+                until_ms: memory.until,
+                made_in_ms: u64::try_from(made_in.as_millis()).unwrap_or(u64::MAX),
+            }
+        })
+    }
+
+    /// Hits were stored by this process.
+    pub fn shipped(&self) {
+        self.shipped.notify_one();
+    }
+
+    /// Returns when something was shipped, or it is time to look for what others have shipped.
+    pub async fn wait(&self) {
+        let _either = tokio::time::timeout(POLL, self.shipped.notified()).await;
+    }
+
+    /// Something but a new hit changes rows: what was made before is to be made again.
+    pub fn changed(&self) {
+        self.changes.fetch_add(1, Relaxed);
+    }
+
+    /// Nobody of these is in a memory when this returns, nor comes into one by a reading
+    /// that began before.
+    pub fn forget<'a>(&self, subjects: impl Iterator<Item = (&'a str, Subject)>) {
+        let mut by_site: HashMap<&str, Gone> = HashMap::new();
+        for (site, subject) in subjects {
+            let gone = by_site.entry(site).or_default();
+            match subject {
+                Subject::Visitor(hash) => gone.visitors.insert(hash),
+                Subject::UserKey(hash) => gone.user_keys.insert(hash),
+            };
+        }
+        for (site, new) in by_site {
+            let followed = self.followed(site);
+            {
+                let mut gone = held(&followed.gone);
+                gone.visitors.extend(&new.visitors);
+                gone.user_keys.extend(&new.user_keys);
+            }
+            forget(&mut followed.memory.write().unwrap_or_else(PoisonError::into_inner), &new);
+        }
+        self.changed();
+    }
+
+    /// Looks after one site: makes its memory, or takes in what is new.
+    pub async fn tend(&self, config: &Config, site: &Site, now: Timestamp) -> Result<(), StorageError> {
+        let followed = self.followed(&site.id);
+        let shape = (shape(&config.fraud), config.fraud.window_days);
+        let changes = self.changes.load(Relaxed);
+        let is_due = {
+            let progress = held(&followed.progress);
+            let is_old = progress.made.is_none_or(|made| made.elapsed() > REMAKE_EVERY);
+            let is_other = progress.made_at != changes || progress.shape.as_ref() != Some(&shape);
+            let is_early = [progress.made, progress.failed]
+                .into_iter()
+                .flatten()
+                .any(|then| then.elapsed() < REMAKE_PAUSE.max(progress.took * 4));
+            is_old && progress.failed.is_none() || (is_old || is_other) && !is_early
+        };
+        if is_due {
+            let begun = Instant::now();
+            let made = self.make(&followed, &site.id, &shape, changes, now).await;
+            let mut progress = held(&followed.progress);
+            (progress.failed, progress.took) = (made.is_err().then_some(begun), begun.elapsed());
+            return made;
+        }
+        self.catch_up(&followed, &site.id, &shape.0, now).await
+    }
+
+    async fn make(
+        &self,
+        followed: &Followed,
+        site: &str,
+        shape: &(Shape, u32),
+        changes: u64,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let begun = Instant::now();
+        // What is in storage's lists by now, this making sees.
+        let seen = held(&followed.gone).clone();
+        let (now, days) = (now.as_millisecond(), i64::from(shape.1));
+        let (first, tail) = (now - days * DAY_MS, now - TAIL_MS.min(days * DAY_MS));
+        let mut memory = Memory::new(shape.0.clone());
+        for (from, to) in self.slices(site, first, tail).await? {
+            let part = Part::Between(from, to);
+            (memory, _) = self.read(followed, site, &shape.0, memory, part).await?;
+        }
+        let part = Part::Between(tail, i64::MAX);
+        let (mut memory, known) = self.read(followed, site, &shape.0, memory, part).await?;
+        let mut place = followed.memory.write().unwrap_or_else(PoisonError::into_inner);
+        {
+            let mut gone = held(&followed.gone);
+            forget(&mut memory, &gone);
+            gone.visitors.retain(|one| !seen.visitors.contains(one));
+            gone.user_keys.retain(|one| !seen.user_keys.contains(one));
+        }
+        let [visitors, addresses, user_keys] = memory.sizes();
+        let (hits, took_ms) = (memory.hits, u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
+        *place = memory;
+        let mut progress = held(&followed.progress);
+        (progress.known, progress.made_at, progress.made) = (known, changes, Some(Instant::now()));
+        progress.shape = Some(shape.clone());
+        tracing::info!(
+            site,
+            hits,
+            visitors,
+            addresses,
+            user_keys,
+            took_ms,
+            "the memory for fraud checks is made"
+        );
+        Ok(())
+    }
+
+    /// Takes in the hits of batches that are new.
+    async fn catch_up(
+        &self,
+        followed: &Followed,
+        site: &str,
+        shape: &Shape,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let tail = now.as_millisecond() - TAIL_MS;
+        let sql = format!(
+            "SELECT DISTINCT batch FROM {}.hits WHERE site = {{site:String}} AND time >= fromUnixTimestamp64Milli({{from:Int64}})",
+            self.storage.database()
+        );
+        let params =
+            [("site".to_owned(), Param::Text(site.to_owned())), ("from".to_owned(), Param::Number(tail))];
+        let rows = self.storage.json(&sql, &params, &Limits::default()).await?;
+        let there: HashSet<u64> = rows.iter().filter_map(|row| row.first()?.as_u64()).collect();
+        let mut new: Vec<u64> = {
+            let mut progress = held(&followed.progress);
+            progress.known.retain(|batch| there.contains(batch));
+            there.difference(&progress.known).copied().collect()
+        };
+        new.sort_unstable();
+        for some in new.chunks(MAX_BATCHES) {
+            let visible = self.visible(site).await?;
+            let blocks = self.rows(site, shape, visible, Part::Of(some), |reader| {
+                let mut blocks = Vec::new();
+                while let Some(block) = reader.block(TYPES)? {
+                    blocks.push(block);
+                }
+                Ok(blocks)
+            });
+            let blocks = blocks.await?;
+            let mut memory = followed.memory.write().unwrap_or_else(PoisonError::into_inner);
+            let mut gaze = Gaze::new(&self.eyes, site, held(&followed.gone).clone());
+            for block in &blocks {
+                gaze.take(block, &mut memory).map_err(unreadable)?;
+            }
+            held(&followed.progress).known.extend(some);
+        }
+        Ok(())
+    }
+
+    /// Reads a part into a memory that nobody looks at yet; says of which batches it was.
+    async fn read(
+        &self,
+        followed: &Followed,
+        site: &str,
+        shape: &Shape,
+        mut memory: Memory,
+        part: Part<'_>,
+    ) -> Result<(Memory, HashSet<u64>), StorageError> {
+        let visible = self.visible(site).await?;
+        let mut gaze = Gaze::new(&self.eyes, site, held(&followed.gone).clone());
+        self.rows(site, shape, visible, part, move |reader| {
+            let mut batches = HashSet::new();
+            while let Some(block) = reader.block(TYPES)? {
+                if let Some(Column::UInt64(of)) = block.first() {
+                    batches.extend(of.iter().copied());
+                }
+                gaze.take(&block, &mut memory)?;
+            }
+            Ok((memory, batches))
+        })
+        .await
+    }
+
+    async fn rows<T: Send + 'static>(
+        &self,
+        site: &str,
+        shape: &Shape,
+        visible: Visible<'_>,
+        part: Part<'_>,
+        read: impl FnOnce(&mut Chunks) -> Result<T, Broken> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let pages = shape.orders.iter().flat_map(|order| [order.before.clone(), order.after.clone()]);
+        let mut params = vec![
+            ("site".to_owned(), Param::Text(site.to_owned())),
+            ("pages".to_owned(), Param::Texts(pages.collect())),
+        ];
+        let condition = match part {
+            Part::Between(from, to) => {
+                params.push(("from".to_owned(), Param::Number(from)));
+                params.push(("to".to_owned(), Param::Number(to.min(FAR_MS))));
+                "time >= fromUnixTimestamp64Milli({from:Int64}) AND time < fromUnixTimestamp64Milli({to:Int64})"
+            }
+            Part::Of(batches) => {
+                params.push(("batches".to_owned(), Param::Numbers(batches.to_vec())));
+                "has({batches:Array(UInt64)}, batch)"
+            }
+        };
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {}.hits WHERE site = {{site:String}} AND {condition}{} ORDER BY time, batch, row",
+            self.storage.database(),
+            visible.condition()
+        );
+        let limits = Limits { time: READ_TIME, result_rows: u64::MAX, ..Limits::default() };
+        let answer = native::read(&self.storage, &sql, &params, &limits, SETTINGS, move |mut chunks| {
+            read(&mut Reader::new(Box::new(std::iter::from_fn(move || chunks.blocking_recv()))))
+        });
+        answer.await?.map_err(unreadable)
+    }
+
+    /// The past in slices of bounded size, by how many hits its days have.
+    async fn slices(&self, site: &str, first: i64, end: i64) -> Result<Vec<(i64, i64)>, StorageError> {
+        let sql = format!(
+            "SELECT intDiv(toUnixTimestamp64Milli(time), {DAY_MS}) AS day, count() FROM {}.hits \
+             WHERE site = {{site:String}} AND time >= fromUnixTimestamp64Milli({{from:Int64}}) \
+             AND time < fromUnixTimestamp64Milli({{to:Int64}}) GROUP BY day ORDER BY day",
+            self.storage.database()
+        );
+        let params = [
+            ("site".to_owned(), Param::Text(site.to_owned())),
+            ("from".to_owned(), Param::Number(first)),
+            ("to".to_owned(), Param::Number(end)),
+        ];
+        let limits = Limits { time: READ_TIME, ..Limits::default() };
+        let mut slices = Vec::new();
+        for row in self.storage.json(&sql, &params, &limits).await? {
+            let (Some(day), Some(hits)) = (row[0].as_i64(), row[1].as_u64()) else { continue };
+            let parts = hits.div_ceil(SLICE_HITS).cast_signed().max(1);
+            let at = |part: i64| (day * DAY_MS + DAY_MS * part / parts).clamp(first, end);
+            slices.extend((0..parts).map(|part| (at(part), at(part + 1))));
+        }
+        Ok(slices)
+    }
+
+    async fn visible(&self, site: &str) -> Result<Visible<'_>, StorageError> {
+        Ok(match self.storage.has_blocks(site).await? {
+            true => Visible::unblocked(self.storage.database()),
+            false => Visible::all(self.storage.database()),
+        })
+    }
+
+    fn followed(&self, site: &str) -> Arc<Followed> {
+        held(&self.sites).entry(site.to_owned()).or_default().clone()
+    }
+
+    pub fn eyes(&self) -> &Eyes {
+        &self.eyes
+    }
+}
+
+/// What rows come through.
+type Chunks = Reader<Box<dyn Iterator<Item = Bytes> + Send>>;
+
+/// Later than every hit: what `DateTime64(3)` holds ends in 2299.
+const FAR_MS: i64 = 10_000_000_000_000;
+
+// === impl Eyes ===
+
+impl Eyes {
+    /// What an address is remembered by.
+    pub fn key(&self, site: &str, ip: &crate::privacy::address::ClientIp) -> u64 {
+        self.keys.limiter_key(&[b"fraud", site.as_bytes(), &ip.prefix()])
+    }
+}
+
+// === impl Gaze ===
+
+impl Gaze {
+    fn new(eyes: &Eyes, site: &str, gone: Gone) -> Gaze {
+        Gaze { eyes: eyes.clone(), site: site.to_owned(), gone, places: HashMap::new() }
+    }
+
+    /// Takes the hits of a block in.
+    fn take(&mut self, block: &[Column], memory: &mut Memory) -> Result<(), Broken> {
+        use Column::{UInt8, UInt32, UInt64};
+        let [
+            UInt64(_),
+            UInt64(times),
+            UInt8(kinds),
+            UInt64(browsers),
+            UInt64(visitors),
+            UInt64(user_keys),
+            UInt64(low),
+            UInt64(high),
+            UInt32(ip_keys),
+            words @ ..,
+        ] = block
+        else {
+            return Err(Broken::misplaced());
+        };
+        let words: Vec<&Words> = words
+            .iter()
+            .map(|column| match column {
+                Column::Words(words) => Ok(words),
+                _ => Err(Broken::misplaced()),
+            })
+            .collect::<Result<_, Broken>>()?;
+        let [countries, cities, families, systems, marks, languages, zones, paths, ads] = words[..] else {
+            return Err(Broken::misplaced());
+        };
+        let mut agent = String::new();
+        for row in 0..times.len() {
+            if self.gone.visitors.contains(&browsers[row])
+                || self.gone.visitors.contains(&visitors[row])
+                || self.gone.user_keys.contains(&user_keys[row])
+            {
+                continue;
+            }
+            let Some(kind) = Kind::ALL.into_iter().find(|kind| *kind as i8 as u8 == kinds[row]) else {
+                continue;
+            };
+            let seen = self.place(low[row], high[row], ip_keys[row]);
+            agent.clear();
+            let (family, system) = (word(families, row), word(systems, row));
+            if !family.is_empty() {
+                agent.push_str(family);
+                if !system.is_empty() {
+                    agent.push_str(" on ");
+                    agent.push_str(system);
+                }
+            }
+            memory.see(&Sighting {
+                time: times[row].cast_signed(),
+                kind,
+                browser: browsers[row],
+                visitor: visitors[row],
+                user_key: user_keys[row],
+                address: seen.address,
+                country: word(countries, row),
+                city: word(cities, row),
+                point: seen.point,
+                network: seen.network,
+                agent: &agent,
+                mark: word(marks, row),
+                language: word(languages, row),
+                timezone: word(zones, row),
+                path: word(paths, row),
+                ad: word(ads, row),
+            });
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, low: u64, high: u64, key: u32) -> Seen {
+        let nowhere = Seen { address: 0, point: None, network: NetworkKind::Unknown };
+        if key == 0 {
+            return nowhere;
+        }
+        if let Some(seen) = self.places.get(&(low, high, key)) {
+            return *seen;
+        }
+        let mut stored = [0; 16];
+        stored[..8].copy_from_slice(&low.to_le_bytes());
+        stored[8..].copy_from_slice(&high.to_le_bytes());
+        // A key that was destroyed took its addresses along.
+        let seen = self.eyes.keys.reveal(stored, key).map_or(nowhere, |ip| {
+            let places = self.eyes.enricher.places();
+            let location = places.location(&ip);
+            let accuracy_km = location.accuracy_km.unwrap_or_default();
+            Seen {
+                address: self.eyes.key(&self.site, &ip),
+                point: location.coordinates.map(|at| Point { at, accuracy_km }),
+                network: location.kind,
+            }
+        });
+        if self.places.len() >= MAX_PLACES {
+            self.places.clear();
+        }
+        self.places.insert((low, high, key), seen);
+        seen
+    }
+}
+
+/// The bounds of a memory, as configured.
+pub fn shape(fraud: &Fraud) -> Shape {
+    Shape { most: fraud.max_visitors as usize, orders: fraud.page_order.clone() }
+}
+
+fn forget(memory: &mut Memory, gone: &Gone) {
+    let list = |hashes: &HashSet<u64>| hashes.iter().copied().collect::<Vec<u64>>();
+    memory.forget(&list(&gone.visitors), &list(&gone.user_keys));
+}
+
+fn word(words: &Words, row: usize) -> &str {
+    let key = words.codes.get(row).and_then(|code| words.keys.get(*code as usize));
+    key.and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default()
+}
+
+fn unreadable(error: Broken) -> StorageError {
+    StorageError::Unreadable(error.to_string())
+}
+
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}

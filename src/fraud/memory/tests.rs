@@ -1,0 +1,220 @@
+use super::habit::{Habit, SLOT_MS};
+use super::recent::Recent;
+use super::*;
+use crate::enrich::{Coordinates, NetworkKind};
+use crate::event::Kind;
+use crate::fraud::memory::visitor::Impossible;
+use crate::fraud::sighting::Point;
+
+const MOSCOW: Coordinates = Coordinates { latitude_tenths: 558, longitude_tenths: 376 };
+const VLADIVOSTOK: Coordinates = Coordinates { latitude_tenths: 431, longitude_tenths: 1319 };
+/// Noon of a day.
+const NOON: i64 = 20_000 * DAY_MS + DAY_MS / 2;
+const MINUTE: i64 = 60 * 1000;
+
+fn hit(time: i64) -> Sighting<'static> {
+    Sighting {
+        time,
+        kind: Kind::Pageview,
+        browser: 1,
+        visitor: 1,
+        user_key: 0,
+        address: 7,
+        country: "RU",
+        city: "Moscow",
+        point: Some(Point { at: MOSCOW, accuracy_km: 50 }),
+        network: NetworkKind::Unknown,
+        agent: "Firefox on Linux",
+        mark: "",
+        language: "ru-ru",
+        timezone: "Europe/Moscow",
+        path: "/",
+        ad: "",
+    }
+}
+
+fn memory(most: usize) -> Memory {
+    let order = Order { before: "/payment".to_owned(), after: "/payment/done".to_owned() };
+    Memory::new(Shape { most, orders: vec![order] })
+}
+
+fn seen(hits: &[Sighting]) -> Memory {
+    let mut memory = memory(100);
+    for hit in hits {
+        memory.see(hit);
+    }
+    memory
+}
+
+#[test]
+fn the_latest_things_stay_and_what_had_to_go_is_said() {
+    let mut recent = Recent::<3>::default();
+    for (thing, day) in [(1, 10), (2, 11), (3, 12), (1, 13)] {
+        recent.see(thing, day * DAY_MS);
+    }
+    assert_eq!((recent.since(1), recent.since(12), recent.since(14)), (3, 2, 0));
+    assert!(!recent.had_more(1));
+    recent.see(4, 14 * DAY_MS);
+    assert_eq!(recent.since(1), 3);
+    assert!(recent.has(1) && !recent.has(2), "the oldest sight went");
+    assert!(recent.had_more(11) && !recent.had_more(12));
+    recent.forget(&[3, 4]);
+    assert_eq!(recent.since(1), 1);
+    // A late sight makes nothing younger.
+    recent.see(1, 2 * DAY_MS);
+    assert_eq!(recent.since(13), 1);
+}
+
+#[test]
+fn a_jump_is_the_way_less_what_both_places_may_be_off() {
+    let away = Sighting {
+        city: "Vladivostok",
+        point: Some(Point { at: VLADIVOSTOK, accuracy_km: 100 }),
+        ..hit(NOON + 60 * MINUTE)
+    };
+    let memory = seen(&[hit(NOON), away.clone()]);
+    let jump = memory.visitor(1).and_then(|visitor| visitor.track.jump).expect("a jump");
+    // 6,421 km between the two, less 150.
+    assert!((6_200..6_350).contains(&jump.km), "{} km", jump.km);
+    assert_eq!(jump.km, jump.km_per_hour);
+    assert_eq!(memory.words.name(jump.to.city), "Vladivostok");
+
+    // A hit that comes late says nothing of the way, and one of the same place neither.
+    for other in [Sighting { time: NOON - MINUTE, ..away.clone() }, hit(NOON + MINUTE)] {
+        assert_eq!(seen(&[hit(NOON), other]).visitor(1).and_then(|visitor| visitor.track.jump), None);
+    }
+    // Within its error a place is the same.
+    let near = Sighting { point: Some(Point { at: VLADIVOSTOK, accuracy_km: 9_000 }), ..away.clone() };
+    assert_eq!(seen(&[hit(NOON), near]).visitor(1).and_then(|visitor| visitor.track.jump), None);
+    // A slower one of two days later takes the place of an old one.
+    let back = Sighting { time: NOON + 60 * MINUTE + 2 * DAY_MS, ..hit(0) };
+    let memory = seen(&[hit(NOON), away, back]);
+    let jump = memory.visitor(1).and_then(|visitor| visitor.track.jump).expect("a jump");
+    assert!(jump.km_per_hour < 200, "{}", jump.km_per_hour);
+}
+
+#[test]
+fn a_browser_that_becomes_another_within_a_visit_is_a_change_and_after_it_is_none() {
+    let other = |time| Sighting { agent: "Chrome on Windows", address: 8, ..hit(time) };
+    let change = |hits: &[Sighting]| seen(hits).visitor(1).and_then(|visitor| visitor.changed);
+    assert_eq!(change(&[hit(NOON), other(NOON + 31 * MINUTE)]), None, "another visit");
+    let once = change(&[hit(NOON), other(NOON + 29 * MINUTE)]).expect("a change");
+    assert_eq!((once.turns, once.moved, once.at), (1, true, NOON + 29 * MINUTE));
+    let hits: Vec<Sighting> = (0..4)
+        .flat_map(|turn| [hit(NOON + 2 * turn * MINUTE), other(NOON + (2 * turn + 1) * MINUTE)])
+        .collect();
+    assert_eq!(change(&hits).expect("to and fro").turns, 7);
+    let unknown = Sighting { agent: "", ..hit(NOON + MINUTE) };
+    assert_eq!(change(&[hit(NOON), unknown, hit(NOON + 2 * MINUTE)]), None);
+}
+
+#[test]
+fn what_was_never_shown_cannot_be_clicked_and_the_second_page_needs_the_first() {
+    let of = |kind, ad| Sighting { kind, ad, ..hit(NOON) };
+    let page = |path| Sighting { path, ..hit(NOON) };
+    let disorder = |hits: &[Sighting]| {
+        seen(hits).visitor(1).and_then(|visitor| visitor.disorder).map(|disorder| disorder.what)
+    };
+    assert_eq!(disorder(&[of(Kind::AdView, "a"), of(Kind::AdClick, "a")]), None);
+    assert_eq!(disorder(&[of(Kind::AdView, "a"), of(Kind::AdClick, "b")]), Some(Impossible::ClickUnseen));
+    assert_eq!(disorder(&[page("/payment"), page("/payment/done")]), None);
+    assert_eq!(disorder(&[page("/"), page("/payment/done")]), Some(Impossible::Skipped(0)));
+    // Of more blocks than are remembered any may have been shown.
+    let names: Vec<String> = (0..9).map(|number| format!("block {number}")).collect();
+    let mut memory = memory(100);
+    for ad in &names {
+        memory.see(&Sighting { kind: Kind::AdView, ad, ..hit(NOON) });
+    }
+    memory.see(&of(Kind::AdClick, "never"));
+    assert_eq!(memory.visitor(1).and_then(|visitor| visitor.disorder), None);
+}
+
+#[test]
+fn an_address_counts_the_people_of_its_day_and_of_the_day_before() {
+    let mut memory = memory(1000);
+    for person in 1..=5 {
+        memory.see(&Sighting { browser: 0, visitor: person, ..hit(NOON) });
+        memory.see(&Sighting { browser: 0, visitor: person, ..hit(NOON + MINUTE) });
+    }
+    memory.see(&Sighting { mark: "headless", ..hit(NOON + 2 * MINUTE) });
+    let address = memory.address(7).expect("seen");
+    assert_eq!((address.people(), address.hits, address.marked), (5, 11, 1), "browser 1 is visitor 1");
+    memory.see(&hit(NOON + DAY_MS));
+    let address = memory.address(7).expect("seen");
+    assert_eq!((address.people(), address.people_before), (1, 5));
+    memory.see(&hit(NOON + 3 * DAY_MS));
+    assert_eq!(memory.address(7).expect("seen").people_before, 0);
+    for person in 0..1000 {
+        memory.see(&Sighting { browser: 0, visitor: person, ..hit(NOON + 3 * DAY_MS) });
+    }
+    assert_eq!(memory.address(7).expect("seen").people(), address::MAX_PEOPLE);
+}
+
+#[test]
+fn the_busiest_ten_minutes_of_the_last_day_are_remembered() {
+    let begin = NOON - NOON.rem_euclid(SLOT_MS);
+    let burst = |from: i64, pages: i64| (0..pages).map(move |page| hit(from + page * 1000));
+    let hits: Vec<Sighting> =
+        burst(begin, 3).chain(burst(begin + SLOT_MS, 40)).chain(burst(begin + 2 * SLOT_MS, 2)).collect();
+    let memory = seen(&hits);
+    assert_eq!(memory.visitor(1).expect("seen").busiest.pages, 40);
+    assert_eq!(memory.habit.known(), 2, "the last ten minutes are not over");
+    let later = seen(&[hits, vec![hit(begin + 3 * DAY_MS)]].concat());
+    assert_eq!(later.visitor(1).expect("seen").busiest.pages, 1);
+}
+
+#[test]
+fn the_habit_is_what_all_but_one_in_a_thousand_stay_within() {
+    let mut habit = Habit::default();
+    for _ in 0..9_990 {
+        habit.count(4);
+    }
+    for _ in 0..10 {
+        habit.count(200);
+    }
+    assert_eq!((habit.known(), habit.usual()), (10_000, 4));
+    habit.count(200);
+    assert_eq!(habit.usual(), 200);
+    assert_eq!(Habit::default().usual(), 0);
+}
+
+#[test]
+fn whoever_is_forgotten_is_nowhere() {
+    let mut memory = seen(&[
+        Sighting { user_key: 5, ..hit(NOON) },
+        Sighting { browser: 2, visitor: 2, user_key: 5, ..hit(NOON) },
+        Sighting { browser: 3, visitor: 3, user_key: 6, ..hit(NOON) },
+    ]);
+    memory.forget(&[2], &[6]);
+    assert!(memory.visitor(2).is_none() && memory.user(6).is_none());
+    assert_eq!(memory.address(7).expect("seen").people(), 2);
+    assert_eq!(memory.user(5).expect("seen").browsers.since(1), 1);
+    assert_eq!(memory.visitor(3).expect("seen").user_keys.since(1), 0);
+    assert_eq!(memory.visitor(1).expect("seen").user_keys.since(1), 1);
+}
+
+#[test]
+fn a_full_memory_makes_room_for_who_comes_and_keeps_the_latest() {
+    let mut memory = memory(1000);
+    for number in 1..=10_000_u64 {
+        let time = NOON + number.cast_signed() * 1000;
+        memory.see(&Sighting {
+            browser: number,
+            visitor: number,
+            address: number,
+            user_key: number,
+            ..hit(time)
+        });
+        assert!(memory.sizes().iter().all(|size| *size <= 1000), "{:?}", memory.sizes());
+    }
+    assert!(memory.visitor(10_000).is_some() && memory.visitor(9_500).is_some());
+    assert!(memory.visitor(8_000).is_none());
+    let mut words = words::Words::default();
+    for number in 0..2 * words::MAX_WORDS {
+        words.number(&number.to_string());
+    }
+    assert_eq!(words.number("new"), 0);
+    let seven = words.number("7");
+    assert_eq!(words.name(seven), "7");
+    assert_eq!(words.name(0), "");
+}
