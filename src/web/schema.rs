@@ -8,6 +8,9 @@
 use serde_json::{Value, json};
 
 use super::batch::MAX_QUESTIONS;
+use crate::audit::Purpose;
+use crate::audit::entry::MAX_WORDS_BYTES;
+use crate::fraud::check::PURPOSES;
 use crate::query::compare::Mode;
 use crate::query::names::{Dimension, Metric};
 
@@ -49,6 +52,31 @@ pub fn of(path: &str) -> Option<Described> {
             rows_of(json!({
                 "week": text(), "visitors": count(), "returned": { "type": "array", "items": count() },
             })),
+        ),
+        "/api/v1/fraud/check" => plain(
+            json!({
+                "type": "object",
+                "required": ["site_id", "purpose"],
+                "additionalProperties": false,
+                "properties": {
+                    "site_id": text(), "cookie": text(), "user": text(), "ip": text(),
+                    "purpose": { "enum": PURPOSES.map(Purpose::name) },
+                    "words": { "type": "string", "minLength": 1, "maxLength": MAX_WORDS_BYTES },
+                },
+            }),
+            json!({
+                "type": "object",
+                "required": ["site_id", "by", "known", "score", "threshold", "verdict", "signals", "rules"],
+                "properties": {
+                    "site_id": text(), "by": { "enum": ["cookie", "user", "ip"] }, "known": flag(),
+                    "score": count(), "threshold": count(),
+                    "verdict": { "enum": ["plausible", "review", "unknown"] },
+                    "location": { "type": ["object", "null"] }, "seen": { "type": ["object", "null"] },
+                    "signals": { "type": "array", "items": { "type": "object" } },
+                    "rules": { "type": "array", "items": { "type": "object" } },
+                    "memory": { "type": "object" }, "notes": { "type": "array", "items": text() },
+                },
+            }),
         ),
         "/api/v1/live" => plain(
             Value::Null,
@@ -360,6 +388,7 @@ mod tests {
             "/api/v2/retention",
             "/api/v1/live",
             "/api/v1/sites",
+            "/api/v1/fraud/check",
         ] {
             let described = of(path).expect("it is described");
             references(&described.request, &mut found);
