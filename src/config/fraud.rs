@@ -18,7 +18,7 @@ pub struct Fraud {
     pub threshold: u32,
     /// An airliner flies 900.
     pub speed_km_per_hour: u32,
-    /// Mobile networks come out of the other end of a country: shorter ways are no evidence.
+    /// Neighbours across a border are nearer than a database errs.
     pub speed_km: u32,
     /// An office or a school has fewer in a day, a clinic's own network has more.
     pub people_per_address: u32,
@@ -46,7 +46,7 @@ impl Fraud {
         let fraud = Fraud {
             window_days: number("window_days", 30, 1..=366),
             max_visitors: number("max_visitors", 200_000, 1_000..=5_000_000),
-            threshold: number("threshold", 60, 1..=10_000),
+            threshold: number("threshold", 80, 1..=10_000),
             speed_km_per_hour: number("speed_km_per_hour", 1000, 100..=100_000),
             speed_km: number("speed_km", 800, 0..=20_000),
             people_per_address: number("people_per_address", 40, 2..=256),

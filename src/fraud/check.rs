@@ -4,10 +4,10 @@
 //! Out: JSON:
 //!
 //! ```text
-//! {"site_id":"clinic","by":"cookie","known":true,"score":65,"threshold":60,"verdict":"review",
+//! {"site_id":"clinic","by":"cookie","known":true,"score":90,"threshold":80,"verdict":"review",
 //!  "location":{…},"seen":{"first":…,"last":…,"hits":n,…},
-//!  "signals":[{"rule":"speed","points":40,"about":"…","evidence":{…}}],
-//!  "rules":[{"rule":"network","state":"off","weight":30,"why":"…"}],
+//!  "signals":[{"rule":"speed","points":30,"about":"…","evidence":{…}}],
+//!  "rules":[{"rule":"network","state":"off","weight":20,"why":"…"}],
 //!  "memory":{"ready":true,…},"notes":["…"]}
 //! ```
 //!

@@ -5,6 +5,7 @@
 #[path = "../support/browser.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared browser")]
 mod browser;
+mod crowd;
 #[path = "../support/http.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared client")]
 mod http;
@@ -12,7 +13,12 @@ mod memory;
 #[path = "../support/place.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared place")]
 mod place;
+#[path = "../support/population.rs"]
+mod population;
 mod question;
+#[path = "../support/random.rs"]
+#[expect(dead_code, reason = "each test binary uses its part of the shared random numbers")]
+mod random;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;

@@ -1,4 +1,8 @@
 //! Where somebody was, and how fast they would have been.
+//!
+//! Only a change of country is taken for a journey. Within a country addresses move without
+//! their people: mobile networks come out now here and now in the capital. Nor is anybody in
+//! the country of a hosting network or a proxy: of those the rule `network` speaks.
 
 use super::recent::Recent;
 use super::words::Words;
@@ -21,7 +25,9 @@ pub struct Track {
     pub countries: Recent<6>,
     /// The last known place.
     pub place: Option<Place>,
-    /// The fastest change of place of the last days.
+    /// The last one that was not of a hosting network or a proxy.
+    home: Option<Place>,
+    /// The fastest change of country of the last days.
     pub jump: Option<Jump>,
 }
 
@@ -59,7 +65,8 @@ impl Track {
         if hit.address != 0 {
             self.addresses.see(hit.address, hit.time);
         }
-        if !hit.country.is_empty() {
+        let is_there = !matches!(hit.network, NetworkKind::Hosting | NetworkKind::Proxy);
+        if is_there && !hit.country.is_empty() {
             self.countries.see(words.number(hit.country).into(), hit.time);
         }
         let is_late = hit.time < self.last;
@@ -74,7 +81,7 @@ impl Track {
             point: hit.point,
             network: hit.network,
         };
-        if let Some(jump) = self.place.and_then(|before| Jump::between(before, place)) {
+        if let Some(jump) = self.home.filter(|_| is_there).and_then(|before| Jump::between(before, place)) {
             // An old one makes way: rules ask for the last days only.
             let is_old = |old: Jump| jump.to.time - old.to.time > super::DAY_MS;
             if self.jump.is_none_or(|old| jump.km_per_hour > old.km_per_hour || is_old(old)) {
@@ -82,14 +89,20 @@ impl Track {
             }
         }
         self.place = Some(place);
+        if is_there {
+            self.home = self.place;
+        }
     }
 }
 
 // === impl Jump ===
 
 impl Jump {
-    /// None where the two may be one place.
+    /// None within a country, and where the two may be one place.
     fn between(from: Place, to: Place) -> Option<Jump> {
+        if from.country == to.country {
+            return None;
+        }
         let (here, there) = (from.point?, to.point?);
         let off = f64::from(here.accuracy_km) + f64::from(there.accuracy_km);
         let km = here.at.distance_km(there.at) - off;

@@ -6,8 +6,10 @@
 //! score is the sum of the weights of those that fired, and nothing else.
 //!
 //! A weight says how rarely honest visitors meet the rule, not how bad it is: what a
-//! traveller, a family or a mobile network does by themselves is light. No rule reaches
-//! the default threshold alone but a forged cookie, which no browser makes by itself.
+//! traveller, a family or a mobile network does by themselves is light, and all that a VPN
+//! which is turned on and off does (another country, another clock, another language, a
+//! hosting network) stays below the default threshold together. No rule reaches it alone but
+//! a forged cookie, which no browser makes by itself.
 //!
 //! What rules deliberately do not look at: names, prices, what was read, who is ill.
 //!
@@ -47,13 +49,13 @@ pub struct Rule {
 pub const TABLE: [Rule; 14] = [
     Rule {
         name: "speed",
-        weight: 40,
-        about: "the place is farther from the last one than anybody travels in that time",
+        weight: 30,
+        about: "the country is farther from the last one than anybody travels in that time",
         run: place::speed,
     },
     Rule {
         name: "time_zone",
-        weight: 25,
+        weight: 20,
         about: "the browser's clock is of no time zone of the address's country",
         run: place::time_zone,
     },
@@ -65,25 +67,25 @@ pub const TABLE: [Rule; 14] = [
     },
     Rule {
         name: "network",
-        weight: 30,
+        weight: 20,
         about: "the address is of a hosting network, a proxy or a VPN",
         run: place::network,
     },
     Rule {
         name: "many_countries",
-        weight: 35,
+        weight: 20,
         about: "the visitor or the user came from many countries within two days",
         run: place::many_countries,
     },
     Rule {
         name: "crowded_address",
-        weight: 20,
+        weight: 10,
         about: "many visitors came from the address in one day",
         run: company::crowded_address,
     },
     Rule {
         name: "many_addresses",
-        weight: 20,
+        weight: 10,
         about: "the visitor or the user came from many addresses within two days",
         run: company::many_addresses,
     },
@@ -101,19 +103,19 @@ pub const TABLE: [Rule; 14] = [
     },
     Rule {
         name: "automation",
-        weight: 50,
+        weight: 60,
         about: "hits of a program: a crawler, a library, a browser without a window",
         run: conduct::automation,
     },
     Rule {
         name: "cookie_forged",
-        weight: 60,
+        weight: 80,
         about: "the cookie was not made here, or was altered",
         run: conduct::cookie_forged,
     },
     Rule {
         name: "cookie_replayed",
-        weight: 45,
+        weight: 50,
         about: "one cookie is used by two browsers at the same time",
         run: conduct::cookie_replayed,
     },

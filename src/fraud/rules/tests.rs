@@ -117,9 +117,10 @@ fn speed_is_of_airliners_and_far() {
         "{evidence}"
     );
     is_quiet("speed", &[hit(NOON), in_lisbon(NOON + 6 * 60 * MINUTE)]);
-    // Tver is near: a mobile network that comes out elsewhere.
-    let tver = Coordinates { latitude_tenths: 569, longitude_tenths: 359 };
-    let near = Sighting { point: Some(Point { at: tver, accuracy_km: 20 }), ..hit(NOON + MINUTE) };
+    // Tallinn is near.
+    let tallinn = Coordinates { latitude_tenths: 594, longitude_tenths: 248 };
+    let near =
+        Sighting { country: "EE", point: Some(Point { at: tallinn, accuracy_km: 50 }), ..hit(NOON + MINUTE) };
     is_quiet("speed", &[hit(NOON), near]);
     // What was two days ago is over.
     let hits = [hit(NOON), in_lisbon(NOON + MINUTE)];
@@ -313,6 +314,23 @@ fn a_weight_of_nothing_turns_a_rule_off_and_other_weights_are_added() {
     // The language of Lisbon's visitor is Russian.
     assert_eq!(said.iter().map(Said::points).sum::<u32>(), 7 + of("language").points());
     assert_eq!(of("language").points(), 5);
+}
+
+#[test]
+fn a_vpn_that_is_turned_on_and_off_stays_below_the_threshold() {
+    let config = fraud("");
+    let of = |names: &[&str]| -> u32 {
+        TABLE
+            .iter()
+            .zip(config.weights)
+            .filter(|(rule, _)| names.contains(&rule.name))
+            .map(|(_, weight)| weight)
+            .sum()
+    };
+    // Where no database tells of networks, and where one does.
+    assert!(of(&["speed", "time_zone", "language", "many_countries"]) < config.threshold);
+    assert!(of(&["time_zone", "language", "network", "crowded_address"]) < config.threshold);
+    assert!(of(&["speed", "crowded_address", "many_addresses", "language"]) < config.threshold);
 }
 
 #[test]
