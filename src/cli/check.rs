@@ -247,10 +247,17 @@ fn enrichment(config: &Config) -> Vec<Result<Found, String>> {
         Err(error) => vec![Err(error.to_string())],
         Ok(enricher) => {
             let warnings = enricher.warnings();
-            if warnings.is_empty() {
-                return vec![Ok(Found::Good("geo data and user agent rules can be read".to_owned()))];
+            let mut found: Vec<Found> = warnings.into_iter().map(Found::Lacking).collect();
+            if found.is_empty() {
+                found.push(Found::Good("geo data and user agent rules can be read".to_owned()));
             }
-            warnings.into_iter().map(|warning| Ok(Found::Lacking(warning))).collect()
+            found.extend(enricher.databases(Timestamp::now()).iter().map(
+                |database| match database.is_stale {
+                    true => Found::Lacking(database.to_string()),
+                    false => Found::Good(database.to_string()),
+                },
+            ));
+            found.into_iter().map(Ok).collect()
         }
     }
 }

@@ -2,14 +2,17 @@
 
 use http::Method;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::context::{Context, Failure, Outcome, moment, spool_dir, table};
 use crate::config::Config;
 use crate::control::described;
+use crate::enrich::{DatabaseInfo, Places};
 use crate::incident::clock;
 use crate::retention::Report;
 use crate::rights::desk::Desk;
+use crate::search::Search;
 use crate::spool;
 
 #[derive(clap::Args)]
@@ -68,7 +71,16 @@ fn offline(config: &Config) -> Result<Value, Failure> {
         damaged_rows: 0,
     };
     let engine = if config.storage.url.is_empty() { "stopped" } else { "external" };
-    Ok(described(&sites, &backlog, &json!({ "state": engine, "restarts": 0 }), &jobs(config)))
+    let engine = json!({ "state": engine, "restarts": 0 });
+    Ok(described(&sites, &backlog, &engine, &jobs(config), &geo(config)))
+}
+
+/// The geo data that a server would open; what cannot be opened hides nothing else.
+fn geo(config: &Config) -> Value {
+    match Places::open(&config.geo, &config.enrich, &Search::here(), None) {
+        Ok(places) => json!({ "databases": places.databases(Timestamp::now()) }),
+        Err(error) => json!({ "databases": [], "error": error.to_string() }),
+    }
 }
 
 /// The jobs that leave something behind.
@@ -122,6 +134,12 @@ fn lines(status: &Value) -> Vec<String> {
         ));
     }
     lines.push(format!("engine   {}", status["engine"]["state"].as_str().unwrap_or("unknown")));
+    lines.extend(status["geo"]["error"].as_str().map(|error| format!("geo      {error}")));
+    for database in status["geo"]["databases"].as_array().into_iter().flatten() {
+        // A server of another version may describe it otherwise.
+        let info = DatabaseInfo::deserialize(database);
+        lines.extend(info.map(|info| format!("geo      {info}")));
+    }
     let requests = &status["requests"];
     lines.push(match requests["error"].as_str() {
         Some(error) => format!("requests {error}"),

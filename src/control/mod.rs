@@ -258,7 +258,8 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
 pub fn status(state: &State) -> Value {
     let mut jobs = state.running.jobs();
     jobs["reports"] = state.reports.described();
-    described(&state.counters.counts(), &state.running.backlog(), &json!(state.running.engine()), &jobs)
+    let geo = json!({ "databases": state.running.databases(state.timestamp()) });
+    described(&state.counters.counts(), &state.running.backlog(), &json!(state.running.engine()), &jobs, &geo)
 }
 
 /// The one shape of a status, of a running server or of what it left behind.
@@ -267,8 +268,9 @@ pub fn described(
     backlog: &Backlog,
     engine: &Value,
     jobs: &Value,
+    geo: &Value,
 ) -> Value {
-    json!({ "sites": sites, "backlog": backlog, "engine": engine, "jobs": jobs })
+    json!({ "sites": sites, "backlog": backlog, "engine": engine, "jobs": jobs, "geo": geo })
 }
 
 /// As whom a stats question is put: who may open the socket sees exact numbers.

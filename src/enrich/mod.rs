@@ -22,6 +22,7 @@ pub mod user_agent;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
+use jiff::Timestamp;
 
 pub use client::{language, screen_class};
 use place::GeoError;
@@ -96,6 +97,11 @@ impl Enricher {
     /// The geo databases in force: they know where an address is.
     pub fn places(&self) -> Guard<Arc<Places>> {
         self.places.load()
+    }
+
+    /// The geo databases in force, with their age.
+    pub fn databases(&self, now: Timestamp) -> Vec<DatabaseInfo> {
+        self.places.load().databases(now)
     }
 
     /// What the licences of the geo databases in use ask to be shown.

@@ -111,6 +111,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     for warning in enricher.warnings() {
         tracing::warn!("{warning}");
     }
+    warn_of_stale(&enricher);
     let counters = Counters::new(config.sites.iter().map(|site| site.id.as_str()));
     let opened = spool::open(
         spool::Options {
@@ -377,6 +378,18 @@ fn report_recovery(report: &spool::RecoveryReport) {
             records = report.damaged_records,
             lost_rows = report.lost_rows,
             "the spool is damaged; what could not be read was set aside in its quarantine"
+        );
+    }
+}
+
+/// Said at the start and at each reload, which is when an operator looks.
+fn warn_of_stale(enricher: &Enricher) {
+    for database in enricher.databases(jiff::Timestamp::now()).into_iter().filter(|one| one.is_stale) {
+        tracing::warn!(
+            file = database.file,
+            age_days = database.age_days,
+            stale_after_days = database.stale_after_days,
+            "a geo database is old: people are placed where networks were then"
         );
     }
 }

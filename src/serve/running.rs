@@ -16,8 +16,8 @@ use crate::backup;
 use crate::config::{Config, Site};
 use crate::demo;
 use crate::disclosure::{self, DisclosureError};
-use crate::enrich::Attribution;
 use crate::fraud::check::{self, CheckError};
+use crate::enrich::{Attribution, DatabaseInfo};
 use crate::incident::{self, IncidentError};
 use crate::policy::{Report, Witness};
 use crate::retention::Mode;
@@ -89,6 +89,10 @@ impl Running for Server {
         self.shared.enricher.attribution()
     }
 
+    fn databases(&self, now: jiff::Timestamp) -> Vec<DatabaseInfo> {
+        self.shared.enricher.databases(now)
+    }
+
     fn explain(&self, probe: &Probe) -> Value {
         json!(accept::explain::explain(&self.shared, &probe.headers, probe.peer, jiff::Timestamp::now()))
     }
@@ -109,6 +113,7 @@ impl Running for Server {
             certificates.push((terminator, loaded));
         }
         self.shared.enricher.reload(&fresh).map_err(|error| error.to_string())?;
+        super::warn_of_stale(&self.shared.enricher);
         let fresh = Arc::new(fresh);
         self.shared.reload(fresh.clone()).map_err(|error| error.to_string())?;
         for (terminator, loaded) in certificates {

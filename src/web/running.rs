@@ -14,8 +14,8 @@ use serde_json::Value;
 use crate::audit::Actor;
 use crate::config::Site;
 use crate::disclosure::{self, DisclosureError};
-use crate::enrich::Attribution;
 use crate::fraud::check::{self, CheckError};
+use crate::enrich::{Attribution, DatabaseInfo};
 use crate::guard::Asker;
 use crate::incident::{self, IncidentError};
 use crate::policy::Report;
@@ -104,6 +104,10 @@ pub trait Running: Send + Sync {
     }
     /// Whom the geo data asks to be named.
     fn attribution(&self) -> Vec<Attribution>;
+    /// The geo data in force, with its age.
+    fn databases(&self, _now: jiff::Timestamp) -> Vec<DatabaseInfo> {
+        Vec::new()
+    }
     /// What the collector would see of this request; `sites` in it is a list of
     /// what holds on each `site`.
     fn explain(&self, probe: &Probe) -> Value;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use maxminddb::{LookupResult, Reader};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::GeoError;
 
@@ -61,7 +61,7 @@ pub struct Attribution {
 }
 
 /// An open database as an operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseInfo {
     /// The file's name, without its directory.
     pub file: String,
@@ -73,10 +73,10 @@ pub struct DatabaseInfo {
     /// `None` where the file does not say it.
     pub built: Option<Timestamp>,
     pub age_days: Option<i64>,
-    /// It is to be replaced: older than [`stale_after_days`](Self::stale_after_days),
-    /// or of an unknown age.
-    pub is_stale: bool,
+    /// Beyond this age it is to be replaced.
     pub stale_after_days: i64,
+    /// It is older, or of an unknown age.
+    pub is_stale: bool,
 }
 
 pub(super) struct Database {
@@ -128,8 +128,8 @@ impl Database {
             ip_version: metadata.ip_version,
             built,
             age_days,
-            is_stale: age_days.is_none_or(|days| days > stale_after_days),
             stale_after_days,
+            is_stale: age_days.is_none_or(|days| days > stale_after_days),
         }
     }
 
@@ -167,10 +167,14 @@ impl std::fmt::Display for DatabaseInfo {
         write!(formatter, "{} ({}, {families}): ", self.file, self.kind)?;
         match (self.built, self.age_days) {
             (Some(built), Some(days)) => {
-                write!(formatter, "built {}, {days} days old", built.strftime("%Y-%m-%d"))
+                write!(formatter, "built {}, {days} days old", built.strftime("%Y-%m-%d"))?
             }
-            _ => formatter.write_str("does not say when it was built"),
+            _ => formatter.write_str("does not say when it was built")?,
         }
+        if self.is_stale {
+            write!(formatter, "; after {} days a newer one is wanted", self.stale_after_days)?;
+        }
+        Ok(())
     }
 }
 
