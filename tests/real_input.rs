@@ -310,6 +310,11 @@ fn geo_data_are_reloaded_under_load() {
             while !stop.load(Relaxed) {
                 assert_eq!(locate(&enricher.places(), "213.187.96.1").city, "Yaroslavl");
                 assert_eq!(locate(&enricher.places(), "2a02:6b8::feed:ff").city, "Moscow");
+                let places = enricher.places();
+                // 213.187.96.1 by 6to4.
+                let location = places.location(&ClientIp::parse("2002:d5bb:6001::1").expect("an address"));
+                assert_eq!((location.place.city, location.accuracy_km), ("Yaroslavl", Some(50)));
+                assert_eq!(location.time_zone.as_deref(), Some("Europe/Moscow"));
                 lookups.fetch_add(1, Relaxed);
             }
         });

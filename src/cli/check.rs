@@ -251,12 +251,12 @@ fn enrichment(config: &Config) -> Vec<Result<Found, String>> {
             if found.is_empty() {
                 found.push(Found::Good("geo data and user agent rules can be read".to_owned()));
             }
-            found.extend(enricher.databases(Timestamp::now()).iter().map(
-                |database| match database.is_stale {
+            found.extend(enricher.databases(Timestamp::now()).iter().map(|database| {
+                match database.is_lacking() {
                     true => Found::Lacking(database.to_string()),
                     false => Found::Good(database.to_string()),
-                },
-            ));
+                }
+            }));
             found.into_iter().map(Ok).collect()
         }
     }

@@ -47,9 +47,9 @@ mod record;
 mod registry;
 mod zones;
 
-pub use database::{Attribution, DatabaseInfo, STALE_DAYS, STALE_GEOLITE_DAYS};
+pub use database::{Attribution, DatabaseInfo, STALE_DAYS, STALE_GEOLITE_DAYS, Told};
 use database::{Database, MAX_FILE_BYTES, Stamp};
-use detail::{Detail, Nested};
+use detail::Details;
 pub use embedded::Embedded;
 pub use location::{Coordinates, Location, NetworkKind, TimeZoneSource};
 use record::Record;
@@ -175,14 +175,13 @@ impl Places {
                 if let Ok(Some(record)) = found.decode::<Record>() {
                     place.add(&record);
                 }
-                let flat: Detail = found.decode().ok().flatten().unwrap_or_default();
-                let nested: Nested = found.decode().ok().flatten().unwrap_or_default();
+                let details = Details::of(&found);
                 if !was_known && !place.country.is_empty() {
-                    coordinates = nested.location.coordinates().or_else(|| flat.coordinates());
-                    radius_km = nested.location.radius_km().or_else(|| flat.radius_km());
-                    time_zone = nested.location.time_zone().or_else(|| flat.time_zone());
+                    coordinates = details.coordinates();
+                    radius_km = details.radius_km();
+                    time_zone = details.time_zone();
                 }
-                kind = kind.or_else(|| nested.traits.kind()).or_else(|| flat.kind());
+                kind = kind.or_else(|| details.kind());
             }
             let mut kind = kind.unwrap_or_default();
             if matches!(kind, NetworkKind::Unknown | NetworkKind::Access)

@@ -106,6 +106,42 @@ fn a_server_warns_of_old_databases_and_shows_those_in_force() {
 }
 
 #[test]
+fn a_database_of_something_else_is_lacking() {
+    let place =
+        Place::with("[geo]\nfiles = [\"other.mmdb\"]\n[[site]]\nid = \"a\"\nhosts = [\"a.example\"]\n");
+    let file = place.path().join("other.mmdb");
+    let seconds = Timestamp::now().as_second() as u64;
+    let address: IpAddr = "8.8.8.8".parse().expect("an address");
+    for (record, expected, state) in [
+        (vec![("domain", text("clinic.example"))], json!([]), "lacking"),
+        (vec![("country_code", text("ZZ"))], json!([]), "lacking"),
+        (vec![("is_tor_exit_node", Value::Bool(true))], json!(["kind"]), "ok"),
+        (
+            vec![
+                ("city", text("Tver")),
+                ("country_code", text("RU")),
+                ("latitude", Value::Float(56.9)),
+                ("longitude", Value::Float(35.9)),
+                ("timezone", text("Europe/Moscow")),
+            ],
+            json!(["country", "city", "coordinates", "time-zone"]),
+            "ok",
+        ),
+        (vec![("asn", text("AS64500"))], json!(["network"]), "ok"),
+    ] {
+        let mut database = Database::new("Other", 28, 6).built_at(seconds);
+        database.insert(address, 32, Value::Map(record));
+        std::fs::write(&file, database.finish()).expect("written");
+        assert_eq!(place.done(&["status"], "")["geo"]["databases"][0]["tells"], expected);
+        let check = place.done(&["check"], "");
+        let found = check["findings"].as_array().expect("a list").iter();
+        let mut found =
+            found.filter(|one| one["text"].as_str().is_some_and(|text| text.starts_with("other.mmdb")));
+        assert_eq!(found.next().expect("a finding")["state"], state, "{expected}");
+    }
+}
+
+#[test]
 fn licences_name_their_makers_once() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = |name: &str, kind: &'static str| {

@@ -1,4 +1,5 @@
-//! One geo database: its file in memory, how old it is, whom it asks to be named.
+//! One geo database: its file in memory, what it tells, how old it is, whom it asks
+//! to be named.
 //!
 //! A database is read into memory whole, not mapped: a mapped file that is
 //! overwritten in place, which is how operators update one, ends the process
@@ -7,15 +8,18 @@
 //! Its age is that of its build date, which its maker wrote into it, and not of
 //! the file, which is as old as the download.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use maxminddb::{LookupResult, Reader};
+use maxminddb::{LookupResult, Reader, WithinOptions};
 use serde::{Deserialize, Serialize};
 
-use super::GeoError;
+use super::detail::Details;
+use super::record::Record;
+use super::{GeoError, Place, zones};
 
 /// More than this is not an address database: the largest commercial ones have 1.5 GB.
 pub(super) const MAX_FILE_BYTES: u64 = 4 << 30;
@@ -26,6 +30,9 @@ pub const STALE_DAYS: i64 = 90;
 /// after a newer one is out, which is twice a week.
 pub const STALE_GEOLITE_DAYS: i64 = 30;
 const DAY_SECONDS: i64 = 86_400;
+/// So many of a database's networks are looked at when it is opened, to see what it
+/// tells: its first ones may lack a city, and decoding so many takes milliseconds.
+const SAMPLED_NETWORKS: usize = 2000;
 
 /// What databases are called that tell of networks: AS numbers, providers, proxies.
 const NETWORK_WORDS: &[&str] =
@@ -70,6 +77,9 @@ pub struct DatabaseInfo {
     pub kind: String,
     /// 4, or 6 for both families.
     pub ip_version: u16,
+    /// What its first networks have that is understood here; nothing is a sign of
+    /// another kind of database.
+    pub tells: Vec<Told>,
     /// `None` where the file does not say it.
     pub built: Option<Timestamp>,
     pub age_days: Option<i64>,
@@ -79,8 +89,21 @@ pub struct DatabaseInfo {
     pub is_stale: bool,
 }
 
+/// What can be told of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Told {
+    Country,
+    City,
+    Coordinates,
+    TimeZone,
+    Network,
+    Kind,
+}
+
 pub(super) struct Database {
     reader: Reader<Vec<u8>>,
+    tells: BTreeSet<Told>,
     pub path: PathBuf,
     pub stamp: Stamp,
 }
@@ -105,7 +128,7 @@ impl Database {
         let bytes = std::fs::read(path).map_err(|error| GeoError::Io { path: path.to_owned(), error })?;
         let reader =
             Reader::from_source(bytes).map_err(|error| GeoError::Format { path: path.to_owned(), error })?;
-        Ok(Database { reader, path: path.to_owned(), stamp })
+        Ok(Database { tells: told(&reader), reader, path: path.to_owned(), stamp })
     }
 
     /// The record of an address, not decoded yet.
@@ -126,6 +149,7 @@ impl Database {
             file: self.file_name(),
             kind: metadata.database_type.clone(),
             ip_version: metadata.ip_version,
+            tells: self.tells.iter().copied().collect(),
             built,
             age_days,
             stale_after_days,
@@ -159,7 +183,38 @@ impl Database {
     }
 }
 
+/// What a database's first networks have.
+fn told(reader: &Reader<Vec<u8>>) -> BTreeSet<Told> {
+    let mut told = BTreeSet::new();
+    let networks = reader.networks(WithinOptions::default()).into_iter().flatten();
+    // Past a damaged node there is no way on.
+    for found in networks.map_while(Result::ok).take(SAMPLED_NETWORKS) {
+        let mut place = Place::default();
+        if let Ok(Some(record)) = found.decode::<Record>() {
+            place.add(&record);
+        }
+        let details = Details::of(&found);
+        let has = [
+            (Told::Country, !place.country.is_empty()),
+            (Told::City, !place.city.is_empty()),
+            (Told::Coordinates, details.coordinates().is_some()),
+            (Told::TimeZone, details.time_zone().is_some_and(zones::is_known)),
+            (Told::Network, place.asn != 0),
+            (Told::Kind, details.kind().is_some()),
+        ];
+        told.extend(has.into_iter().filter(|(_, is_there)| *is_there).map(|(what, _)| what));
+    }
+    told
+}
+
 // === impl DatabaseInfo ===
+
+impl DatabaseInfo {
+    /// Whether an operator has something to do about it.
+    pub fn is_lacking(&self) -> bool {
+        self.is_stale || self.tells.is_empty()
+    }
+}
 
 impl std::fmt::Display for DatabaseInfo {
     fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
@@ -171,10 +226,30 @@ impl std::fmt::Display for DatabaseInfo {
             }
             _ => formatter.write_str("does not say when it was built")?,
         }
+        let tells: Vec<&str> = self.tells.iter().map(|told| told.name()).collect();
+        match tells.as_slice() {
+            [] => formatter.write_str("; tells nothing that is understood")?,
+            _ => write!(formatter, "; tells {}", tells.join(", "))?,
+        }
         if self.is_stale {
             write!(formatter, "; after {} days a newer one is wanted", self.stale_after_days)?;
         }
         Ok(())
+    }
+}
+
+// === impl Told ===
+
+impl Told {
+    fn name(self) -> &'static str {
+        match self {
+            Told::Country => "country",
+            Told::City => "city",
+            Told::Coordinates => "coordinates",
+            Told::TimeZone => "time zone",
+            Told::Network => "network",
+            Told::Kind => "kind of network",
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 
 use std::fmt;
 
+use maxminddb::LookupResult;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -36,20 +37,26 @@ const RELAY: &str = "consumer_privacy_network";
 /// Kinds of line as GeoIP2 calls them, but for `Cellular`.
 const LINES: [&str; 4] = ["Cable/DSL", "Corporate", "Dialup", "Satellite"];
 
+/// What a record holds in its maps and beside them.
+pub(super) struct Details<'a> {
+    nested: Nested<'a>,
+    flat: Detail<'a>,
+}
+
 /// The two maps of the nested layouts.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub(super) struct Nested<'a> {
+struct Nested<'a> {
     #[serde(borrow)]
-    pub location: Detail<'a>,
+    location: Detail<'a>,
     #[serde(borrow)]
-    pub traits: Detail<'a>,
+    traits: Detail<'a>,
 }
 
 /// The keys themselves, of whichever map.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub(super) struct Detail<'a> {
+struct Detail<'a> {
     #[serde(borrow)]
     latitude: Scalar<'a>,
     #[serde(borrow)]
@@ -90,24 +97,52 @@ enum Scalar<'a> {
     Flag(bool),
 }
 
-// === impl Detail ===
+// === impl Details ===
 
-impl<'a> Detail<'a> {
+impl<'a> Details<'a> {
+    pub fn of(found: &LookupResult<'a, Vec<u8>>) -> Details<'a> {
+        // What cannot be decoded is as good as none.
+        Details {
+            nested: found.decode().ok().flatten().unwrap_or_default(),
+            flat: found.decode().ok().flatten().unwrap_or_default(),
+        }
+    }
+
     pub fn coordinates(&self) -> Option<Coordinates> {
-        Coordinates::new(self.latitude.number()?, self.longitude.number()?)
+        self.nested.location.coordinates().or_else(|| self.flat.coordinates())
     }
 
     pub fn radius_km(&self) -> Option<f64> {
-        self.accuracy_radius.number()
+        self.nested.location.radius_km().or_else(|| self.flat.radius_km())
     }
 
     pub fn time_zone(&self) -> Option<&'a str> {
+        self.nested.location.time_zone().or_else(|| self.flat.time_zone())
+    }
+
+    /// `None` where the record says nothing of it.
+    pub fn kind(&self) -> Option<NetworkKind> {
+        self.nested.traits.kind().or_else(|| self.flat.kind())
+    }
+}
+
+// === impl Detail ===
+
+impl<'a> Detail<'a> {
+    fn coordinates(&self) -> Option<Coordinates> {
+        Coordinates::new(self.latitude.number()?, self.longitude.number()?)
+    }
+
+    fn radius_km(&self) -> Option<f64> {
+        self.accuracy_radius.number()
+    }
+
+    fn time_zone(&self) -> Option<&'a str> {
         [&self.time_zone, &self.timezone].into_iter().map(Scalar::text).find(|name| !name.is_empty())
     }
 
-    /// `None` where the record says nothing of it. A proxy in a data centre is a
-    /// proxy: what matters is that the person is elsewhere.
-    pub fn kind(&self) -> Option<NetworkKind> {
+    /// A proxy in a data centre is a proxy: what matters is that the person is elsewhere.
+    fn kind(&self) -> Option<NetworkKind> {
         let (user, line) = (self.user_type.text(), self.connection_type.text());
         let proxies = [
             &self.is_anonymous_vpn,
