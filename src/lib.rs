@@ -36,6 +36,7 @@
 //! - [`rights`]: what people ask of their data, and until when it must be done
 //! - [`policy`]: the published policy clause by clause, with what can be seen of each now
 //! - [`visitor`]: what visitors ask on their own page
+//! - [`addresses`]: statistics of visitors' addresses, without the addresses; one is opened with a reason
 //! - [`disclosure`]: what is handed out to anybody outside, and the log of it
 //! - [`incident`]: what happened to whose data, until when what is due, whom to tell
 //! - [`fraud`]: whether a visitor is plausible, by rules that give their reasons
@@ -56,6 +57,7 @@
 //! - [`log`]: what the process says while it runs
 
 pub mod accept;
+pub mod addresses;
 pub mod assets;
 pub mod audit;
 pub mod backup;

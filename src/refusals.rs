@@ -1,18 +1,27 @@
 //! Refused hits, summed by site, hour, reason and protected address until they are
 //! written to the table `refusals`.
 //!
+//! ```text
+//! refusal ─► sums with an address ─half of them, the least active, when full─► sums with a place
+//!                                                                              │ when full
+//!                                                                              ▼
+//!                                                                            sums with neither ─full─► lost
+//! ```
+//!
 //! In: each refusal, from all hit threads. Out: now and then, all sums so far.
 //!
 //! An address is here only as it would be stored with a hit: encrypted under the
-//! month's key, as the site's `ip` says. Hits of no known site fall under the
-//! strictest of the configured sites ([`Terms::strictest`]). Whoever opted out, or
-//! sent a signal for which the site drops hits, is counted without an address.
+//! month's key, as the site's `ip` says; beside it its network's number and its country.
+//! Hits of no known site fall under the strictest of the configured sites
+//! ([`Terms::strictest`]). Whoever opted out, or sent a signal for which the site drops
+//! hits, is counted without address and place.
 //!
-//! Bounds: [`MAX_ADDRESSES`] sums with an address between two writings, beyond
-//! which a refusal is summed without one; and [`MAX_OTHERS`] without, beyond which
-//! it is only counted as lost. These are not hits: the counters of
-//! [`crate::count`] are exact, and what a crash loses here is what was not written
-//! yet.
+//! Bounds: [`MAX_ADDRESSES`] sums with an address between two writings: when more come,
+//! the less active half is summed without one, so that whoever keeps sending is still
+//! told apart in a flood. Then [`MAX_PLACES`] sums with a place alone; and
+//! [`MAX_OTHERS`] with neither, beyond which a refusal is only counted as lost. These are
+//! not hits: the counters of [`crate::count`] are exact, and what a crash loses here is
+//! what was not written yet.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,6 +38,8 @@ use crate::reject::Reason;
 /// and a flood from everywhere would fill a table with noise. With a writing every
 /// ten seconds a whole day of it is 4.4 million rows, of which the address is most.
 pub const MAX_ADDRESSES: usize = 512;
+/// How many sums hold a place and no address: a flood comes from some hundred networks.
+pub const MAX_PLACES: usize = 512;
 /// How many sums hold none: all sites ([`crate::config::MAX_SITES`]) with all
 /// reasons for an hour, and more hours of fewer while storage is away.
 pub const MAX_OTHERS: usize = 4096;
@@ -45,6 +56,17 @@ struct Key {
     ip: [u8; 16],
     ip_key: u32,
     ip_days: u16,
+    /// Only where there is no address, which has one place.
+    place: Place,
+}
+
+/// What is known of where an address is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The number of its autonomous system; 0 when not known.
+    pub asn: u32,
+    /// ISO 3166-1 alpha-2; empty when not known.
+    pub country: String,
 }
 
 /// One sum.
@@ -59,6 +81,7 @@ pub struct Refused {
     pub ip: [u8; 16],
     /// The id of the key that protects it; 0 when not stored.
     pub ip_key: u32,
+    pub place: Place,
     pub count: u64,
     pub ip_days: u16,
 }
@@ -78,9 +101,16 @@ pub struct Refusals {
 
 #[derive(Default)]
 struct Sums {
-    with_address: HashMap<Key, u64>,
+    with_address: HashMap<Key, Located>,
+    with_place: HashMap<Key, u64>,
     others: HashMap<Key, u64>,
     lost: u64,
+}
+
+/// A sum with an address, and where that is.
+struct Located {
+    count: u64,
+    place: Place,
 }
 
 // === impl Terms ===
@@ -106,7 +136,9 @@ impl Terms {
 // === impl Refusals ===
 
 impl Refusals {
-    /// Adds one refusal on `site`, empty for no known one.
+    /// Adds one refusal on `site`, empty for no known one. `place` is asked only where
+    /// the sum does not have it yet.
+    #[expect(clippy::too_many_arguments, reason = "each is of another thing: request, site, process")]
     pub fn add(
         &self,
         site: &str,
@@ -114,25 +146,32 @@ impl Refusals {
         ip: &ClientIp,
         terms: Terms,
         keys: &KeyRing,
+        place: impl FnOnce() -> Place,
         now: Timestamp,
     ) {
-        let how = match reason {
-            Reason::OptedOut | Reason::SignalDropped => IpStorage::None,
-            _ => terms.ip,
-        };
+        let is_nobodys = matches!(reason, Reason::OptedOut | Reason::SignalDropped);
+        let how = if is_nobodys { IpStorage::None } else { terms.ip };
         let (ip, ip_key) = keys.protect(ip, how, month_of(utc_day(now)));
         let seconds = now.as_second();
         let hour = u32::try_from(seconds - seconds.rem_euclid(SECONDS_PER_HOUR)).unwrap_or(0);
-        self.sum(Key { site: site.to_owned(), hour, reason, ip, ip_key, ip_days: terms.ip_days });
+        let (site, ip_days) = (site.to_owned(), terms.ip_days);
+        let key = Key { site, hour, reason, ip, ip_key, ip_days, place: Place::default() };
+        let sums = &mut *self.sums();
+        match (ip_key, is_nobodys) {
+            (0, true) => sums.add(key, 1),
+            (0, false) => sums.add_place(Key { place: place(), ..key }, 1),
+            _ => sums.add_address(key, place),
+        }
     }
 
     /// All sums so far, which begin anew.
     pub fn take(&self) -> Vec<Refused> {
-        let mut sums = self.sums();
-        let with_address = std::mem::take(&mut sums.with_address);
-        let others = std::mem::take(&mut sums.others);
-        drop(sums);
-        with_address.into_iter().chain(others).map(|(key, count)| key.summed(count)).collect()
+        let lost = self.lost();
+        let Sums { with_address, with_place, others, .. } =
+            std::mem::replace(&mut *self.sums(), Sums { lost, ..Sums::default() });
+        let with_address =
+            with_address.into_iter().map(|(key, sum)| (Key { place: sum.place, ..key }, sum.count));
+        with_address.chain(with_place).chain(others).map(|(key, count)| key.summed(count)).collect()
     }
 
     /// Refusals that found no room, or could not be written.
@@ -145,31 +184,57 @@ impl Refusals {
         self.sums().lost += count;
     }
 
-    fn sum(&self, mut key: Key) {
-        let sums = &mut *self.sums();
-        if key.ip_key != 0 {
-            let is_full = sums.with_address.len() >= MAX_ADDRESSES;
-            match sums.with_address.get_mut(&key) {
-                Some(count) => return *count += 1,
-                None if !is_full => {
-                    sums.with_address.insert(key, 1);
-                    return;
-                }
-                None => (key.ip, key.ip_key) = ([0; 16], 0),
-            }
+    fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Sums ===
+
+impl Sums {
+    fn add_address(&mut self, key: Key, place: impl FnOnce() -> Place) {
+        if let Some(sum) = self.with_address.get_mut(&key) {
+            sum.count += 1;
+            return;
         }
-        let is_full = sums.others.len() >= MAX_OTHERS;
-        match sums.others.get_mut(&key) {
-            Some(count) => *count += 1,
-            None if is_full => sums.lost += 1,
+        if self.with_address.len() >= MAX_ADDRESSES {
+            self.make_room();
+        }
+        self.with_address.insert(key, Located { count: 1, place: place() });
+    }
+
+    /// The less active half goes on without its addresses: one look at all of them for
+    /// each half of them that comes.
+    fn make_room(&mut self) {
+        let mut all: Vec<(Key, Located)> = self.with_address.drain().collect();
+        all.sort_unstable_by_key(|(_, sum)| std::cmp::Reverse(sum.count));
+        let less_active = all.split_off(MAX_ADDRESSES / 2);
+        self.with_address.extend(all);
+        for (key, Located { count, place }) in less_active {
+            self.add_place(Key { ip: [0; 16], ip_key: 0, place, ..key }, count);
+        }
+    }
+
+    fn add_place(&mut self, key: Key, count: u64) {
+        let is_full = self.with_place.len() >= MAX_PLACES;
+        match self.with_place.get_mut(&key) {
+            Some(sum) => *sum += count,
+            None if is_full => self.add(Key { place: Place::default(), ..key }, count),
             None => {
-                sums.others.insert(key, 1);
+                self.with_place.insert(key, count);
             }
         }
     }
 
-    fn sums(&self) -> MutexGuard<'_, Sums> {
-        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    fn add(&mut self, key: Key, count: u64) {
+        let is_full = self.others.len() >= MAX_OTHERS;
+        match self.others.get_mut(&key) {
+            Some(sum) => *sum += count,
+            None if is_full => self.lost += count,
+            None => {
+                self.others.insert(key, count);
+            }
+        }
     }
 }
 
@@ -177,8 +242,8 @@ impl Refusals {
 
 impl Key {
     fn summed(self, count: u64) -> Refused {
-        let Key { site, hour, reason, ip, ip_key, ip_days } = self;
-        Refused { site, hour, reason, ip, ip_key, count, ip_days }
+        let Key { site, hour, reason, ip, ip_key, ip_days, place } = self;
+        Refused { site, hour, reason, ip, ip_key, place, count, ip_days }
     }
 }
 
@@ -192,6 +257,14 @@ mod tests {
         // 2001:db8::/32 is for documentation.
         let address = std::net::Ipv6Addr::from((0x2001_0db8_u128 << 96) | (u128::from(number) << 64));
         ClientIp::new(address.into())
+    }
+
+    fn place(number: u32) -> Place {
+        Place { asn: number, country: "RU".to_owned() }
+    }
+
+    fn nowhere() -> Place {
+        Place::default()
     }
 
     fn at(text: &str) -> Timestamp {
@@ -214,7 +287,7 @@ mod tests {
     fn refusals_are_summed_by_site_hour_reason_and_protected_address() {
         let Rig { refusals, keys, _dir } = rig();
         let add = |site: &str, reason, number, time: &str| {
-            refusals.add(site, reason, &ip(number), ENCRYPTED, &keys, at(time));
+            refusals.add(site, reason, &ip(number), ENCRYPTED, &keys, nowhere, at(time));
         };
         for _ in 0..3 {
             add("clinic", Reason::RateLimited, 1, "2026-11-25T20:59:59.9Z");
@@ -254,8 +327,11 @@ mod tests {
             (IpStorage::Encrypted, Reason::OptedOut, false),
             (IpStorage::Encrypted, Reason::SignalDropped, false),
         ] {
-            refusals.add("clinic", reason, &ip(7), Terms { ip: how, ip_days: 1 }, &keys, now);
+            let terms = Terms { ip: how, ip_days: 1 };
+            refusals.add("clinic", reason, &ip(7), terms, &keys, || place(7), now);
             let [row] = &refusals.take()[..] else { panic!("one row") };
+            let is_nobodys = matches!(reason, Reason::OptedOut | Reason::SignalDropped);
+            assert_eq!(row.place, if is_nobodys { Place::default() } else { place(7) }, "{how:?} {reason}");
             assert_eq!((row.ip_key != 0, row.ip != [0; 16]), (stored, stored), "{how:?} {reason}");
             let Some(revealed) = keys.reveal(row.ip, row.ip_key).filter(|_| stored) else { continue };
             assert!((revealed == ip(7)) == (how == IpStorage::Encrypted) || how == IpStorage::Truncated);
@@ -275,19 +351,33 @@ mod tests {
     #[test]
     fn a_flood_is_summed_in_bounded_memory_and_no_refusal_is_uncounted() {
         const FLOOD: u32 = 100_000;
+        /// It comes from more networks than are told apart.
+        const NETWORKS: u32 = 2000;
+        /// One hit in so many is of an address that keeps sending.
+        const ABUSE: u32 = 50;
         let Rig { refusals, keys, _dir } = rig();
         let now = at("2026-11-25T21:00:00Z");
         for number in 0..FLOOD {
-            refusals.add("clinic", Reason::RateLimited, &ip(number), ENCRYPTED, &keys, now);
+            // It begins when all room is taken.
+            let is_abuser = number >= 5000 && number % ABUSE == 0;
+            let number = if is_abuser { FLOOD } else { number };
+            let place = || place(1 + number % NETWORKS);
+            refusals.add("clinic", Reason::RateLimited, &ip(number), ENCRYPTED, &keys, place, now);
         }
         let rows = refusals.take();
-        assert_eq!(rows.len(), MAX_ADDRESSES + 1);
-        let others: Vec<&Refused> = rows.iter().filter(|row| row.ip_key == 0).collect();
-        assert_eq!((others.len(), others[0].count), (1, u64::from(FLOOD) - MAX_ADDRESSES as u64));
+        assert!(rows.len() <= MAX_ADDRESSES + MAX_PLACES + 1, "{}", rows.len());
+        assert_eq!(rows.iter().map(|row| row.count).sum::<u64>(), u64::from(FLOOD));
+        let places = rows.iter().filter(|row| row.ip_key == 0 && row.place.asn != 0).count();
+        let others = rows.iter().filter(|row| row.ip_key == 0 && row.place.asn == 0).count();
+        assert_eq!((places, others), (MAX_PLACES, 1));
+        let abuser = rows.iter().filter(|row| row.ip_key != 0).max_by_key(|row| row.count).expect("a row");
+        let sent = u64::from((FLOOD - 5000) / ABUSE);
+        assert!(keys.reveal(abuser.ip, abuser.ip_key).is_some_and(|found| found == ip(FLOOD)));
+        assert_eq!((abuser.count, abuser.place.asn), (sent, 1 + FLOOD % NETWORKS));
         // A storage that is away for a year of hours.
         for hour in 0..10_000 {
             let then = now + jiff::SignedDuration::from_hours(hour);
-            refusals.add("clinic", Reason::OptedOut, &ip(1), ENCRYPTED, &keys, then);
+            refusals.add("clinic", Reason::OptedOut, &ip(1), ENCRYPTED, &keys, nowhere, then);
         }
         let kept: u64 = refusals.take().iter().map(|row| row.count).sum();
         println!("{FLOOD} refusals: {} rows; 10000 hours: {kept} kept, {} lost", rows.len(), refusals.lost());

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use metka::config::Site;
 use metka::event::Kind;
-use metka::refusals::Refused;
+use metka::refusals::{Place, Refused};
 use metka::reject::Reason;
 use metka::settings::Settings;
 use metka::spool::Subject;
@@ -262,6 +262,7 @@ fn case(seed: u64) -> Case {
             reason: Reason::ALL[random.below(Reason::COUNT)],
             ip: [0; 16],
             ip_key: 0,
+            place: Place::default(),
             count: 1 + random.below(50) as u64,
             ip_days: 3650,
         })

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use metka::event::{ConsentState, IdentityKind, Kind};
-use metka::refusals::Refused;
+use metka::refusals::{Place, Refused};
 use metka::reject::Reason;
 use metka::store::refusals::encode;
 use metka::store::row::{COLUMNS, HitId, Row, SCROLL_UNKNOWN};
@@ -282,7 +282,16 @@ fn refused(days_old: i64, reason: Reason, count: u64) -> Refused {
     let now = jiff::Timestamp::now().as_second();
     let hour = u32::try_from(now - now % 3600 - days_old * 86_400).expect("in range");
     let (ip, ip_key) = ([7; 16], 20_261_101);
-    Refused { site: "clinic".to_owned(), hour, reason, ip, ip_key, count, ip_days: 7 }
+    Refused {
+        site: "clinic".to_owned(),
+        hour,
+        reason,
+        ip,
+        ip_key,
+        place: Place::default(),
+        count,
+        ip_days: 7,
+    }
 }
 
 #[tokio::test]

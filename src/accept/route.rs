@@ -21,7 +21,7 @@ use crate::identify::sites::SiteState;
 use crate::parse::report::Report;
 use crate::pipeline::{self, Taken};
 use crate::privacy::address::ClientIp;
-use crate::refusals::Terms;
+use crate::refusals::{Place, Terms};
 use crate::reject::Reason;
 use crate::spool::{Ticket, Writer};
 
@@ -217,6 +217,13 @@ impl Context<'_> {
             Some(state) => (state.site.id.as_str(), Terms::of(&state.site)),
             None => ("", settings.refusal_terms),
         };
-        self.shared.refusals.add(id, reason, ip, terms, &self.shared.keys, self.now());
+        let place = || self.place(ip);
+        self.shared.refusals.add(id, reason, ip, terms, &self.shared.keys, place, self.now());
+    }
+
+    fn place(&self, ip: &ClientIp) -> Place {
+        let places = self.shared.enricher.places();
+        let place = places.locate(ip);
+        Place { asn: place.asn, country: place.country.into_owned() }
     }
 }

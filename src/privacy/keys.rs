@@ -305,6 +305,17 @@ impl KeyRing {
         self.ring.load().limiter.hash(parts)
     }
 
+    /// What stands for an address in statistics of a site, whatever month it was stored
+    /// in. Never 0.
+    pub fn address_mark(&self, site: &str, ip: &ClientIp) -> u64 {
+        self.limiter_key(&[b"address of statistics", site.as_bytes(), &ip.to_bytes()])
+    }
+
+    /// The same for its network, /24 or /48. Never 0.
+    pub fn network_mark(&self, site: &str, ip: &ClientIp) -> u64 {
+        self.limiter_key(&[b"network of statistics", site.as_bytes(), &ip.network_prefix()])
+    }
+
     /// The MAC of an entry of the audit trail behind the one with the MAC
     /// `previous`: BLAKE3 of both, keyed.
     pub fn audit_mac(&self, previous: &[u8; 32], entry: &[u8]) -> [u8; 32] {

@@ -310,7 +310,7 @@ async fn ask(storage: &Storage, statement: &Statement) -> Result<Vec<Vec<Value>>
 }
 
 /// What storage's refusal says of the question.
-fn refused(error: StorageError) -> QueryError {
+pub(crate) fn refused(error: StorageError) -> QueryError {
     match error.code() {
         Some(code) if BAD_PATTERNS.contains(&code) => {
             QueryError::Invalid(vec!["#/filters: Invalid regular expression".to_owned()])

@@ -180,6 +180,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             refusals: refusals.clone(),
             retention,
             trail: trail.clone(),
+            openings: Arc::default(),
         };
         let visitors = Visitors::new(Handle::current(), running.offices());
         shared.answer_visitors(Box::new(visitors.clone()));

@@ -11,6 +11,7 @@ use super::retention::Retention;
 use super::storage::View;
 use super::{ReadConfig, Terminators};
 use crate::accept::{self, Shared};
+use crate::addresses::{self, AddressError, Opening, Openings};
 use crate::audit::{Actor, Trail};
 use crate::backup;
 use crate::config::{Config, Site};
@@ -26,7 +27,7 @@ use crate::subject::batch::Batch;
 use crate::subject::job::Asked;
 use crate::subject::{Office, SubjectError};
 use crate::visitor::desk::Offices;
-use crate::web::running::{Answering, EngineStatus, Probe, Replayed, Running, StepCount};
+use crate::web::running::{Answering, ArchiveError, EngineStatus, Probe, Replayed, Running, StepCount};
 
 /// How often a flush looks whether storage has everything.
 const FLUSH_POLL: Duration = Duration::from_millis(20);
@@ -45,6 +46,7 @@ pub(super) struct Server {
     pub(super) terminators: Terminators,
     pub(super) refusals: Writing,
     pub(super) retention: Retention,
+    pub(super) openings: Arc<Openings>,
 }
 
 // === impl Server ===
@@ -190,6 +192,26 @@ impl Running for Server {
         })
     }
 
+    fn addresses<'a>(
+        &'a self,
+        site: &'a Site,
+        question: &'a Value,
+        now: jiff::Timestamp,
+    ) -> Answering<'a, Result<Value, ArchiveError>> {
+        let desk = self.addresses();
+        Box::pin(async move { Ok(desk.answer(site, question, now).await?) })
+    }
+
+    fn open_address(
+        &self,
+        site: Site,
+        opening: Opening,
+        by: Actor,
+    ) -> Answering<'_, Result<Value, AddressError>> {
+        let desk = self.addresses();
+        Box::pin(async move { desk.open(&site, &opening, by, jiff::Timestamp::now()).await })
+    }
+
     fn restore_blocks(&self) -> Answering<'_, Result<(), SubjectError>> {
         let office = self.office();
         Box::pin(async move { office.restore_blocks().await })
@@ -270,6 +292,16 @@ impl Server {
         let config = self.config.load();
         let of = |site: &Site| Some((site.id.clone(), json!(store.memories()?.state(&site.id))));
         config.sites.iter().filter_map(of).collect::<serde_json::Map<String, Value>>().into()
+    }
+
+    /// Who answers questions about addresses.
+    fn addresses(&self) -> addresses::Desk {
+        addresses::Desk {
+            keys: self.shared.keys.clone(),
+            storage: self.storage.store(),
+            trail: self.trail.clone(),
+            openings: self.openings.clone(),
+        }
     }
 
     /// Makes such offices later, also when the configuration has changed.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
+use crate::addresses::AddressError;
 use crate::config::{self, Config, Site};
 use crate::engine::{State as EngineState, Supervisor};
 use crate::fraud::follow::{Eyes, Memories};
@@ -413,6 +414,17 @@ impl From<QueryError> for ArchiveError {
             QueryError::Invalid(lines) => ArchiveError::Question(lines),
             error @ QueryError::TooExpensive => ArchiveError::Limit(error.to_string()),
             QueryError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<AddressError> for ArchiveError {
+    fn from(error: AddressError) -> ArchiveError {
+        match error {
+            AddressError::Question(lines) => ArchiveError::Question(lines),
+            AddressError::Storage(error) => error.into(),
+            error @ AddressError::TooExpensive => ArchiveError::Limit(error.to_string()),
+            other => ArchiveError::Failed(other.to_string()),
         }
     }
 }

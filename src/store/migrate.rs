@@ -29,6 +29,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "pages_of_visits",
         text: include_str!("../../schema/0010_pages_of_visits.sql"),
     },
+    Migration {
+        number: 11,
+        name: "places_of_refusals",
+        text: include_str!("../../schema/0011_places_of_refusals.sql"),
+    },
 ];
 
 /// The number of the last migration.

@@ -7,7 +7,7 @@ use super::{Limits, Param, Storage, StorageError};
 use crate::refusals::Refused;
 
 /// The columns in the order of the encoding.
-const COLUMNS: &[&str] = &["site", "hour", "reason", "ip", "ip_key", "count", "ip_days"];
+const COLUMNS: &[&str] = &["site", "hour", "reason", "ip", "ip_key", "asn", "country", "count", "ip_days"];
 
 /// How many hits were refused for one reason in one hour.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub fn encode(rows: &[Refused]) -> Bytes {
         string(&mut out, row.reason.name());
         out.extend_from_slice(&row.ip);
         out.extend_from_slice(&row.ip_key.to_le_bytes());
+        out.extend_from_slice(&row.place.asn.to_le_bytes());
+        string(&mut out, &row.place.country);
         out.extend_from_slice(&row.count.to_le_bytes());
         out.extend_from_slice(&row.ip_days.to_le_bytes());
     }

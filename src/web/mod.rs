@@ -11,7 +11,7 @@
 //! - `share`: shared links, and what they open
 //! - `settings`, `staff`: what a site keeps beside its numbers; people and tokens
 //! - `failures`: wrong sign-ins, as few entries of the audit trail as will do
-//! - `stats`, `refusals`, `account`, `second_factor`, `pages`, `debug`, `metrics`: the handlers
+//! - `stats`, `refusals`, `addresses`, `account`, `second_factor`, `pages`, `debug`, `metrics`: the handlers
 //! - `running`: the rest of the server, as two traits
 //!
 //! Bounds: [`MAX_CONNECTIONS`], header bytes and time, body bytes and time
@@ -20,6 +20,7 @@
 
 pub mod access;
 mod account;
+mod addresses;
 pub mod answer;
 pub mod attempts;
 mod batch;

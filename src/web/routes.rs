@@ -21,8 +21,7 @@ use super::access::{self, Credential, Principal};
 use super::answer::{self, Answer};
 use super::role::Role;
 use super::{
-    State, account, batch, debug, fraud, metrics, officer, pages, refusals, second_factor, settings, share,
-    staff, stats,
+    State, account, addresses, batch, debug, fraud, metrics, officer, pages, refusals, second_factor, settings, share, staff, stats,
 };
 use crate::accept::event::is_packed;
 use crate::accept::route::is_framed_oddly;
@@ -111,6 +110,8 @@ pub static ROUTES: &[Route] = &[
     route!(POST "/api/v2/retention" Needs::Role(Role::Viewer), stats::retention),
     route!(GET "/api/v1/refusals" Needs::OneOf(&[Role::Security, Role::Officer]), refusals::refusals),
     route!(POST "/api/v1/fraud/check" Needs::Role(Role::Security), fraud::check),
+    route!(POST "/api/v1/addresses" Needs::Role(Role::Security), addresses::ask),
+    route!(POST "/api/v1/addresses/open" Needs::Role(Role::Security), addresses::open),
     route!(GET "/api/v1/requests" Needs::Role(Role::Officer), officer::requests::list),
     route!(POST "/api/v1/requests" Needs::Role(Role::Officer), officer::requests::receive),
     route!(GET "/api/v1/requests/*" Needs::Role(Role::Officer), officer::requests::show),

@@ -11,6 +11,7 @@ use http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::addresses::{AddressError, Opening};
 use crate::audit::Actor;
 use crate::config::Site;
 use crate::disclosure::{self, DisclosureError};
@@ -161,6 +162,25 @@ pub trait Running: Send + Sync {
     /// Says whether somebody is plausible.
     fn check(&self, _asked: check::Asked, _by: Actor) -> Answering<'_, Result<Value, CheckError>> {
         Box::pin(async { Err(CheckError::Nothing) })
+    }
+
+    /// Statistics of visitors' addresses on a site, by tokens.
+    fn addresses<'a>(
+        &'a self,
+        _site: &'a Site,
+        _question: &'a Value,
+        _now: jiff::Timestamp,
+    ) -> Answering<'a, Result<Value, ArchiveError>> {
+        Box::pin(async { Err(ArchiveError::Failed("this server has no statistics of addresses".to_owned())) })
+    }
+    /// Opens one address of a site, and writes the audit trail before.
+    fn open_address(
+        &self,
+        _site: Site,
+        _opening: Opening,
+        _by: Actor,
+    ) -> Answering<'_, Result<Value, AddressError>> {
+        Box::pin(async { Err(AddressError::Unseen) })
     }
     /// When storage is there, before it is asked anything: nobody who is blocked is in a number.
     fn restore_blocks(&self) -> Answering<'_, Result<(), SubjectError>> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 
-use metka::refusals::Refused;
+use metka::refusals::{Place, Refused};
 use metka::reject::Reason;
 use metka::retention::Mode;
 use metka::store::Storage;
@@ -48,6 +48,7 @@ async fn each_kind_goes_at_its_term_to_the_millisecond_and_never_when_held() {
         reason: Reason::RateLimited,
         ip: [7; 16],
         ip_key: 20_810_301,
+        place: Place { asn: 7, country: "RU".to_owned() },
         count: 5,
         ip_days: 10,
     };

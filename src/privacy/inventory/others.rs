@@ -59,6 +59,22 @@ pub(super) const FIELDS: &[Field] = &[
     ),
     at(
         REFUSALS,
+        "asn",
+        (No, "3.3.2"),
+        (IpDays, Computed("the address, by a database on the collector's disk")),
+        "The number of the network that the address belongs to.",
+        "Номер сети, которой принадлежит адрес.",
+    ),
+    at(
+        REFUSALS,
+        "country",
+        (No, "3.3.2"),
+        (IpDays, Computed("the address, by a database on the collector's disk")),
+        "The country of the address.",
+        "Страна, к которой относится адрес.",
+    ),
+    at(
+        REFUSALS,
         "count",
         (No, "3.3.2"),
         (IpDays, Computed("a sum")),
