@@ -24,8 +24,8 @@ use crate::policy::{Report, Witness};
 use crate::retention::Mode;
 use crate::spool::{Backlog, Outlet};
 use crate::subject::batch::Batch;
-use crate::subject::job::Asked;
-use crate::subject::{Office, SubjectError};
+use crate::subject::job::{Asked, Job};
+use crate::subject::{Office, SubjectError, Who};
 use crate::visitor::desk::Offices;
 use crate::web::running::{Answering, ArchiveError, EngineStatus, Probe, Replayed, Running, StepCount};
 
@@ -158,7 +158,12 @@ impl Running for Server {
 
     fn subject(&self, asked: Asked, by: Actor) -> Answering<'_, Result<Value, SubjectError>> {
         let (office, shared, outlet) = (self.office(), self.shared.clone(), self.outlet.clone());
+        let refusals = self.refusals.clone();
         to_its_end(async move {
+            // What was refused to an address goes with it, also what was not written yet.
+            if matches!((&asked.job, &asked.who), (Job::Erase, Who::Address { .. })) {
+                refusals.write().await.map_err(SubjectError::Storage)?;
+            }
             let answer = office.answer(asked, by, jiff::Timestamp::now()).await;
             shared.note_erased(outlet.tombstones());
             answer

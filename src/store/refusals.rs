@@ -1,10 +1,15 @@
-//! The table `refusals`: sums in, sums by hour and reason out; no address comes out.
+//! The table `refusals`: sums in, sums by hour and reason out; no address comes out. Those of
+//! an address go when it is erased.
 
 use bytes::Bytes;
 
+use super::queue::Queue;
 use super::row::string;
 use super::{Limits, Param, Storage, StorageError};
 use crate::refusals::Refused;
+use crate::spool::{Subject, Tombstone};
+
+const HOUR_MS: i64 = 3_600_000;
 
 /// The columns in the order of the encoding.
 const COLUMNS: &[&str] = &["site", "hour", "reason", "ip", "ip_key", "asn", "country", "count", "ip_days"];
@@ -74,5 +79,61 @@ impl Storage {
             })
             .collect::<Option<_>>()
             .ok_or_else(|| StorageError::Unreadable(format!("expected hours of refusals, found {rows:?}")))
+    }
+
+    /// Deletes what was refused on a site to an address, stored in these forms (`HEX-KEY`), in
+    /// the hours that a time touches; says how many hits that were. As with rows of hits, the
+    /// mutation's text holds none of it: which sums are meant goes by the queue, as a hash.
+    pub(crate) async fn erase_refusals(
+        &self,
+        site: &str,
+        forms: &[String],
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<u64, StorageError> {
+        const SUM: &str = "cityHash64(ip, ip_key)";
+        let database = self.database();
+        let hours = format!(
+            "ip_key != 0 AND toInt64(toUnixTimestamp(hour)) * 1000 > {} \
+             AND toInt64(toUnixTimestamp(hour)) * 1000 < {to_ms}",
+            from_ms.saturating_sub(HOUR_MS)
+        );
+        let sql = format!(
+            "SELECT DISTINCT {SUM} FROM {database}.refusals WHERE site = {{site:String}} AND {hours} \
+             AND concat(hex(ip), '-', toString(ip_key)) IN {{forms:Array(String)}}"
+        );
+        let params = [
+            ("site".to_owned(), Param::Text(site.to_owned())),
+            ("forms".to_owned(), Param::Texts(forms.to_vec())),
+        ];
+        let rows = self.json(&sql, &params, &Limits::default()).await?;
+        let queued = rows.iter().filter_map(|row| row.first()?.as_u64()).map(|hash| Tombstone {
+            site: site.to_owned(),
+            subject: Subject::Visitor(hash),
+            before_ms: to_ms,
+            made_ms: to_ms,
+        });
+        let queued: Vec<Tombstone> = queued.collect();
+        if queued.is_empty() {
+            return Ok(0);
+        }
+        let covered = format!(
+            "{hours} AND (toString(site), {SUM}) IN (SELECT site, subject FROM {database}.erase_queue)"
+        );
+        let sum = format!("SELECT sum(count) FROM {database}.refusals WHERE {covered}");
+        let deletion = async {
+            let refusals = self.count(&sum, &[]).await?;
+            self.execute(&format!("ALTER TABLE {database}.refusals DELETE WHERE {covered}"), &[]).await?;
+            match self.count(&sum, &[]).await? {
+                0 => Ok(refusals),
+                left => {
+                    let text = format!("{left} of {refusals} refusals outlived their deletion");
+                    Err(StorageError::Unreadable(text))
+                }
+            }
+        };
+        let refusals = Queue::open(self).await.with(&queued.iter().collect::<Vec<_>>(), deletion).await?;
+        self.wait_for_old_parts().await?;
+        Ok(refusals)
     }
 }

@@ -88,7 +88,7 @@ impl Act {
         files_set_aside: usize,
         at: Timestamp,
     ) -> Act {
-        let Order { person, request, reason, by } = order;
+        let Order { person, request, reason, by, used: _ } = order;
         let age = SignedDuration::from_hours(24 * i64::from(config.backup.max_age_days));
         let first =
             person.subjects.first().map_or_else(|| "nobody".to_owned(), |subject| subject.hash.to_string());

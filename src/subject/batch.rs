@@ -81,6 +81,7 @@ impl Office {
             request: Some(request.number),
             reason: batch.purpose.clone(),
             by: official.clone(),
+            used: None,
         });
         let begun = self.begin_to_erase(orders.collect(), now).await?;
         let (rows, each) = (begun.rows(), begun.rows_of_each());

@@ -5,6 +5,7 @@
 //! 2. tombstones, here and beside the backups                             no row comes (back) from now on
 //! 3. the spool's segments are closed, and settle                         what was on its way is in storage
 //! 4. rows are deleted in storage                                         mutation; parts gone, detached ones too
+//!    by an address: its sums of refused hits as well
 //! 5. dead letters are written again without the rows
 //! 6. storage's disk is synced, the spool lets its segments go            overwritten with zeros
 //! 7. blocks of the person end; nothing is left: counted
@@ -58,6 +59,20 @@ pub struct Order {
     pub reason: String,
     /// Who destroys: name and post.
     pub by: String,
+    /// By what address the person was named, whose sums of refused hits go as well: they hold
+    /// no visitor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Used>,
+}
+
+/// An address, as it is stored, in a time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Used {
+    /// `HEX-KEY` for each month's key.
+    pub forms: Vec<String>,
+    /// In milliseconds since 1970.
+    pub from_ms: i64,
+    pub to_ms: i64,
 }
 
 /// The file.
@@ -192,7 +207,7 @@ impl Office {
     }
 
     /// Steps 2 to 8.
-    async fn carry_out(&self, job: Job) -> Result<Vec<Act>, SubjectError> {
+    async fn carry_out(&self, mut job: Job) -> Result<Vec<Act>, SubjectError> {
         let mut tombstones = Vec::new();
         for one in &job.orders {
             for subject in one.order.person.subjects() {
@@ -217,6 +232,14 @@ impl Office {
         self.wait(PATIENCE, SubjectError::Waiting, move |office| Ok(office.outlet.is_settled(&these)))
             .await?;
         let deleted = self.storage.erase(&tombstones).await?;
+        for Counted { order, .. } in &mut job.orders {
+            let Some(Used { forms, from_ms, to_ms }) = &order.used else { continue };
+            let refusals = self.storage.erase_refusals(&order.person.site, forms, *from_ms, *to_ms).await?;
+            if refusals > 0 {
+                let note = format!("{refusals} refused hits of the address are destroyed as well");
+                order.person.notes.push(note);
+            }
+        }
         let outlet = self.outlet.clone();
         let letters = blocking(move || Ok(outlet.purge_dead_letters()?)).await?;
         let patience = match self.sync_storage().await? {

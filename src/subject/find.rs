@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::block::blocks;
+use super::erase::Used;
 use super::{Office, Person, SubjectError, Who, blocking, identity};
 use crate::config::{IpStorage, Site};
 use crate::privacy::address::ClientIp;
@@ -126,6 +127,19 @@ impl Office {
         Ok((subjects, notes))
     }
 
+    /// The address by which somebody is named, as sums of refused hits hold it.
+    pub(super) fn used(&self, site: &str, who: &Who) -> Result<Option<Used>, SubjectError> {
+        let Who::Address { ip, from, to } = who else { return Ok(None) };
+        let address = ClientIp::parse(ip).ok_or(SubjectError::Address)?;
+        let (from, to) = range(from, to)?;
+        let forms = self.keys.forms_of(&address, self.site(site)?.ip);
+        Ok(Some(Used {
+            forms: forms.stored.iter().map(form).collect(),
+            from_ms: from.as_millisecond(),
+            to_ms: to.as_millisecond(),
+        }))
+    }
+
     async fn by_address(
         &self,
         site: &Site,
@@ -134,11 +148,7 @@ impl Office {
         to: &str,
     ) -> Result<(Vec<Subject>, Vec<String>), SubjectError> {
         let address = ClientIp::parse(ip).ok_or(SubjectError::Address)?;
-        let from: Timestamp = from.parse().map_err(|_| SubjectError::Instant("from"))?;
-        let to: Timestamp = to.parse().map_err(|_| SubjectError::Instant("to"))?;
-        if from >= to {
-            return Err(SubjectError::Range);
-        }
+        let (from, to) = range(from, to)?;
         let mut notes = Vec::new();
         match site.ip {
             IpStorage::None => notes.push("this site stores no addresses".to_owned()),
@@ -194,6 +204,12 @@ pub(crate) fn params(person: &Person) -> Vec<(String, Param)> {
         ("visitors".to_owned(), Param::Numbers(visitors)),
         ("user_keys".to_owned(), Param::Numbers(user_keys)),
     ]
+}
+
+fn range(from: &str, to: &str) -> Result<(Timestamp, Timestamp), SubjectError> {
+    let from: Timestamp = from.parse().map_err(|_| SubjectError::Instant("from"))?;
+    let to: Timestamp = to.parse().map_err(|_| SubjectError::Instant("to"))?;
+    if from < to { Ok((from, to)) } else { Err(SubjectError::Range) }
 }
 
 fn text(name: &str, value: &str) -> (String, Param) {

@@ -237,7 +237,8 @@ impl Office {
             Job::OptOut => Ok(json!(self.opt_out(person, now).await?)),
             Job::Erase => {
                 let by = asked.by.unwrap_or_else(|| self.config.operator.official.clone());
-                let order = Order { person, request: asked.request, reason: asked.purpose, by };
+                let used = self.used(&asked.site, &asked.who)?;
+                let order = Order { person, request: asked.request, reason: asked.purpose, by, used };
                 let begun = self.begin_to_erase(vec![order], now).await?;
                 let rows = begun.rows();
                 if !asked.wait {
