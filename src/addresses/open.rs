@@ -29,7 +29,7 @@ const MAX_NAMES: usize = 1024;
 /// What stands in the place of an address in somebody's words.
 const REMOVED: &str = "[removed]";
 /// The purposes for which the policy has statistics of addresses (3.3.2), and what follows from it.
-const PURPOSES: [Purpose; 5] =
+pub const PURPOSES: [Purpose; 5] =
     [Purpose::Security, Purpose::Fraud, Purpose::Payments, Purpose::Support, Purpose::Claim];
 
 /// Which address is to be opened, and why.

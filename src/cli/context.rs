@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::addresses::AddressError;
 use crate::audit::{Action, Actor, AuditError, Entry, Trail};
 use crate::config::{Config, ConfigError};
 use crate::control::client::{Client, ControlError};
@@ -168,6 +169,12 @@ impl From<KeyError> for Failure {
 
 impl From<SubjectError> for Failure {
     fn from(error: SubjectError) -> Failure {
+        if error.is_of_the_question() { Failure::usage(error) } else { Failure::failed(error) }
+    }
+}
+
+impl From<AddressError> for Failure {
+    fn from(error: AddressError) -> Failure {
         if error.is_of_the_question() { Failure::usage(error) } else { Failure::failed(error) }
     }
 }

@@ -6,6 +6,7 @@
 //! error. A command that needs the running server asks it over the control
 //! socket, and does the work itself where none runs.
 
+mod addresses;
 mod audit;
 mod backup;
 mod check;
@@ -76,6 +77,8 @@ enum Command {
     Stats(stats::StatsArgs),
     /// Read the spool, whether a server runs or not
     Spool(spool::SpoolArgs),
+    /// Statistics of visitors' addresses, without the addresses
+    Addresses(addresses::AddressesArgs),
     /// Made-up data of the demo
     Demo(demo::DemoArgs),
     /// People who sign in
@@ -153,6 +156,7 @@ fn dispatch(command: &Command, context: Context) -> Outcome {
         Command::Status(args) => status::run(args, &context),
         Command::Stats(args) => stats::run(args, &context),
         Command::Spool(args) => spool::run(args, &context),
+        Command::Addresses(args) => addresses::run(args, &context),
         Command::Demo(args) => demo::run(args, &context),
         Command::User(args) => user::run(args, &context),
         Command::Token(args) => token::run(args, &context),

@@ -6,6 +6,8 @@
 //! |---|---|
 //! | `GET /status` | what `metka status --json` prints |
 //! | `POST /stats` | a stats question, as `/api/v2/query` answers it; with `"report":"funnel"` (`journeys`, `retention`, `live`) as those do; with `?as=viewer`, as a viewer gets it |
+//! | `POST /addresses` | a question about addresses, as `/api/v1/addresses` answers it |
+//! | `POST /addresses/open` | the address behind a token, as `/api/v1/addresses/open` opens it |
 //! | `POST /reload` | configuration and geo data are read again: `{"changed":[…]}` |
 //! | `POST /flush` | returns once storage has all that waited when it was asked |
 //! | `POST /spool/replay` | `{"id": HEX or null}`: dead letters are sent again: `{"replayed":n,"dead":[…]}` |
@@ -46,7 +48,9 @@ use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
+use crate::addresses::Opening;
 use crate::audit::{Action, Actor, Entry, legible};
+use crate::config::Site;
 use crate::count::SiteCounts;
 use crate::guard::Asker;
 use crate::query::Report;
@@ -135,6 +139,14 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
                 Ok(asker) => stats(state, &question, asker).await,
                 Err(error) => Err((StatusCode::BAD_REQUEST, error)),
             },
+            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        },
+        (&Method::POST, "/addresses") => match read(body).await {
+            Ok(question) => addresses(state, &question).await,
+            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        },
+        (&Method::POST, "/addresses/open") => match asked(body).await {
+            Ok(opening) => open_address(state, opening, asking).await,
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
         (&Method::POST, "/reload") => match note(Action::ConfigurationReloaded, None).await {
@@ -286,6 +298,24 @@ async fn stats(state: &State, question: &Value, asker: Asker) -> Result<Value, (
     let archive = state.archive().ok_or_else(not_ready)?;
     let config = state.config.load_full();
     ask(&**archive, &config, question, state.timestamp(), asker).await.map_err(refused)
+}
+
+async fn addresses(state: &State, question: &Value) -> Result<Value, (StatusCode, String)> {
+    let site = configured(state, question["site_id"].as_str())?;
+    state.archive().ok_or_else(not_ready)?;
+    state.running.addresses(&site, question, state.timestamp()).await.map_err(refused)
+}
+
+async fn open_address(state: &State, opening: Opening, by: Actor) -> Result<Value, (StatusCode, String)> {
+    let site = configured(state, Some(&opening.site_id))?;
+    state.archive().ok_or_else(not_ready)?;
+    let opened = state.running.open_address(site, opening, by).await;
+    opened.map_err(|error| (status_of(error.is_of_the_question()), error.to_string()))
+}
+
+fn configured(state: &State, id: Option<&str>) -> Result<Site, (StatusCode, String)> {
+    let site = id.and_then(|id| state.config.load().site(id).cloned());
+    site.ok_or_else(|| (StatusCode::BAD_REQUEST, "site_id: expected the id of a configured site".to_owned()))
 }
 
 /// Puts a stats question about any configured site.

@@ -11,6 +11,8 @@ use super::batch::MAX_QUESTIONS;
 use crate::audit::Purpose;
 use crate::audit::entry::MAX_WORDS_BYTES;
 use crate::fraud::check::PURPOSES;
+use crate::addresses::question::{By, Order};
+use crate::addresses::{MAX_LIMIT, MAX_WORDS_BYTES, PURPOSES};
 use crate::query::compare::Mode;
 use crate::query::names::{Dimension, Metric};
 
@@ -84,6 +86,59 @@ pub fn of(path: &str) -> Option<Described> {
                 "type": "object",
                 "required": ["visitors"],
                 "properties": { "visitors": { "type": ["integer", "string"], "minimum": 0 } },
+            }),
+        ),
+        "/api/v1/addresses" => plain(
+            json!({
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["site_id", "date_range", "by"],
+                "properties": {
+                    "site_id": text(),
+                    "date_range": reference("DateRange"),
+                    "by": { "type": "string", "enum": By::ALL.map(By::name) },
+                    "address": { "type": ["string", "null"], "pattern": "^a1-[0-9a-f]{40}$" },
+                    "network": { "type": ["string", "null"], "pattern": "^n1-[0-9a-f]{16}$" },
+                    "asn": count(),
+                    "country": { "type": ["string", "null"], "pattern": "^([A-Z]{2})?$" },
+                    "order_by": { "enum": Order::ALL.map(Order::name) },
+                    "limit": { "type": "integer", "minimum": 1, "maximum": MAX_LIMIT },
+                    "offset": { "type": "integer", "minimum": 0 },
+                },
+            }),
+            json!({
+                "type": "object",
+                "required": ["site_id", "date_range", "by", "results", "total_rows", "totals", "notes"],
+                "properties": {
+                    "site_id": text(),
+                    "date_range": { "type": "array", "items": text() },
+                    "by": text(),
+                    "results": { "type": "array", "items": reference("AddressNumbers") },
+                    "total_rows": count(),
+                    "totals": reference("AddressNumbers"),
+                    "notes": { "type": "array", "items": text() },
+                },
+            }),
+        ),
+        "/api/v1/addresses/open" => plain(
+            json!({
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["site_id", "address", "purpose", "words"],
+                "properties": {
+                    "site_id": text(),
+                    "address": { "type": "string", "pattern": "^a1-[0-9a-f]{40}$" },
+                    "purpose": { "type": "string", "enum": PURPOSES.map(Purpose::name) },
+                    "words": { "type": "string", "minLength": 1, "maxLength": MAX_WORDS_BYTES },
+                },
+            }),
+            json!({
+                "type": "object",
+                "required": ["ip", "country", "region", "city", "asn", "network", "notes"],
+                "properties": {
+                    "ip": text(), "country": text(), "region": text(), "city": text(), "asn": count(),
+                    "network": text(), "notes": { "type": "array", "items": text() },
+                },
             }),
         ),
         "/api/v1/sites" => plain(
@@ -205,6 +260,23 @@ pub fn components() -> Value {
                         "change": { "type": "array", "items": { "type": ["number", "null"] } },
                     },
                 },
+            },
+        },
+        "AddressNumbers": {
+            "description": "Beside these the key of the row: address, network, asn, country or time.",
+            "type": "object",
+            "required": ["hits", "visitors", "refused", "limited", "marked", "marks", "reasons", "first", "last"],
+            "properties": {
+                "address": { "type": ["string", "null"] },
+                "network": { "type": ["string", "null"] },
+                "addresses": count(),
+                "key_destroyed": flag(),
+                "asn": count(), "asn_name": text(), "country": text(), "time": text(),
+                "hits": count(), "visitors": count(), "refused": count(), "limited": count(), "marked": count(),
+                "marks": { "type": "object", "additionalProperties": count() },
+                "reasons": { "type": "object", "additionalProperties": count() },
+                "first": { "type": ["string", "null"], "format": "date-time" },
+                "last": { "type": ["string", "null"], "format": "date-time" },
             },
         },
         "Meta": {
@@ -387,6 +459,8 @@ mod tests {
             "/api/v2/journeys",
             "/api/v2/retention",
             "/api/v1/live",
+            "/api/v1/addresses",
+            "/api/v1/addresses/open",
             "/api/v1/sites",
             "/api/v1/fraud/check",
         ] {

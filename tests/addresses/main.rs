@@ -4,6 +4,7 @@
 #[path = "../support/browser.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared browser")]
 mod browser;
+mod commands;
 #[path = "../support/http.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared client")]
 mod http;

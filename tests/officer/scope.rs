@@ -32,6 +32,13 @@ fn ways(browser: &Browser, number: &str, act: &str) -> Vec<Way> {
         way("POST", "/api/v2/journeys", "/api/v2/journeys", about.clone()),
         way("POST", "/api/v2/retention", "/api/v2/retention", about),
         way("GET", "/api/v1/refusals", "/api/v1/refusals?site_id=clinic", Value::Null),
+        way(
+            "POST",
+            "/api/v1/addresses",
+            "/api/v1/addresses",
+            json!({ "site_id": "clinic", "date_range": "day", "by": "address" }),
+        ),
+        way("POST", "/api/v1/addresses/open", "/api/v1/addresses/open", opening()),
         way("GET", "/api/v1/requests", "/api/v1/requests?site_id=clinic", Value::Null),
         way("POST", "/api/v1/requests", "/api/v1/requests", json!({ "site": "clinic", "kind": "access" })),
         way("GET", "/api/v1/requests/*", &one, Value::Null),
@@ -69,6 +76,11 @@ fn ways(browser: &Browser, number: &str, act: &str) -> Vec<Way> {
 /// No funnel is kept here, which is said to whoever may ask.
 fn funnel() -> Value {
     json!({ "site_id": "clinic", "date_range": "day", "funnel": "f1" })
+}
+
+/// The token is put in when there is one.
+fn opening() -> Value {
+    json!({ "site_id": "clinic", "address": "", "purpose": "security", "words": "a test" })
 }
 
 /// Two columns of today, to quality control.
@@ -143,6 +155,9 @@ fn each_cell_of_role_route_and_site_is_as_the_route_table_declares() {
     let stop = json!({ "site": "clinic", "kind": "stop", "who": { "cookie": browser.value() } });
     let reported = owner.done("/api/v1/incidents", &incident());
     let reported = reported["number"].as_str().expect("a number").to_owned();
+    let addresses = owner
+        .done("/api/v1/addresses", &json!({ "site_id": "clinic", "date_range": "day", "by": "address" }));
+    let token = addresses["results"][0]["address"].clone();
     let nobody = Browser { cookie: "metka=none".to_owned(), ..Browser::new(ADDRESS) };
     let mut cells = 0;
     for route in ROUTES {
@@ -160,6 +175,9 @@ fn each_cell_of_role_route_and_site_is_as_the_route_table_declares() {
                 owner.done("/api/v1/requests", &stop)["number"].as_str().expect("a number").to_owned();
             for mut way in ways(&browser, &number, &act) {
                 way.target = way.target.replace("I-2026-0001", &reported);
+                if way.path == "/api/v1/addresses/open" {
+                    way.body["address"] = token.clone();
+                }
                 let route = ROUTES
                     .iter()
                     .find(|route| route.path == way.path && route.method.as_str() == way.method)
