@@ -47,7 +47,7 @@ pub mod token;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use open::{MAX_WORDS_BYTES, OPENINGS_PER_HOUR, Opening, Openings, PURPOSES};
+pub use open::{OPENINGS_PER_HOUR, Opening, Openings};
 pub use question::MAX_LIMIT;
 
 use crate::audit::{AuditError, Trail};

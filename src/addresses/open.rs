@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::statement::Statement;
 use super::token::Stored;
 use super::{AddressError, Desk};
-use crate::audit::entry::MAX_WORDS_BYTES as MAX_ENTRY_WORDS_BYTES;
+use crate::audit::entry::MAX_WORDS_BYTES;
 use crate::audit::{Action, Actor, Entry, Purpose, Subject};
 use crate::config::{IpStorage, Site};
 use crate::privacy::address::ClientIp;
@@ -22,15 +22,10 @@ use crate::store::Param;
 /// How many addresses one person or program opens in an hour: an incident has some, and whoever
 /// wants all visitors' should not get them here.
 pub const OPENINGS_PER_HOUR: u32 = 30;
-/// The longest reason, in bytes: as the audit trail takes it.
-pub const MAX_WORDS_BYTES: usize = MAX_ENTRY_WORDS_BYTES;
 /// So many names are remembered before those are forgotten that may open again anyway.
 const MAX_NAMES: usize = 1024;
 /// What stands in the place of an address in somebody's words.
 const REMOVED: &str = "[removed]";
-/// The purposes for which the policy has statistics of addresses (3.3.2), and what follows from it.
-pub const PURPOSES: [Purpose; 5] =
-    [Purpose::Security, Purpose::Fraud, Purpose::Payments, Purpose::Support, Purpose::Claim];
 
 /// Which address is to be opened, and why.
 #[derive(Clone, Serialize, Deserialize)]
@@ -80,9 +75,9 @@ impl Opening {
         if stored.is_none() {
             mistakes.push("address: expected the token of an address".to_owned());
         }
-        let purpose = PURPOSES.into_iter().find(|purpose| purpose.name() == self.purpose);
+        let purpose = Purpose::OF_SECURITY.into_iter().find(|purpose| purpose.name() == self.purpose);
         if purpose.is_none() {
-            let names = PURPOSES.map(Purpose::name).join(", ");
+            let names = Purpose::OF_SECURITY.map(Purpose::name).join(", ");
             mistakes.push(format!("purpose: expected one of {names}"));
         }
         let words = without_addresses(self.words.trim());

@@ -223,6 +223,14 @@ pub(super) struct Written {
     pub cut: u64,
 }
 
+// === impl Purpose ===
+
+impl Purpose {
+    /// For which the role `security` looks at one visitor or one address.
+    pub const OF_SECURITY: [Purpose; 5] =
+        [Purpose::Fraud, Purpose::Payments, Purpose::Security, Purpose::Support, Purpose::Claim];
+}
+
 // === impl Entry ===
 
 impl Entry {

@@ -33,15 +33,6 @@ use crate::spool;
 use crate::subject::identity;
 use crate::subject::{SubjectError, Who};
 
-/// Purposes of the policy for which somebody may be checked.
-pub const PURPOSES: [audit::Purpose; 5] = [
-    audit::Purpose::Fraud,
-    audit::Purpose::Payments,
-    audit::Purpose::Security,
-    audit::Purpose::Support,
-    audit::Purpose::Claim,
-];
-
 /// A question. Holds personal data: it cannot be printed.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,7 +60,7 @@ pub enum CheckError {
     NoSite(String),
     #[error("give exactly one of cookie, user and ip")]
     NotOne,
-    #[error("{0} is no purpose of a check: expected one of {list}", list = PURPOSES.map(audit::Purpose::name).join(", "))]
+    #[error("{0} is no purpose of a check: expected one of {list}", list = audit::Purpose::OF_SECURITY.map(audit::Purpose::name).join(", "))]
     Purpose(audit::Purpose),
     #[error("words: {0}")]
     Words(&'static str),
@@ -136,7 +127,7 @@ impl Asked {
         by: Actor,
         now: Timestamp,
     ) -> Result<(Whom, Entry), CheckError> {
-        if !PURPOSES.contains(&self.purpose) {
+        if !audit::Purpose::OF_SECURITY.contains(&self.purpose) {
             return Err(CheckError::Purpose(self.purpose));
         }
         let who = match (self.cookie.take(), self.user.take(), self.ip.take()) {

@@ -21,7 +21,8 @@ use super::access::{self, Credential, Principal};
 use super::answer::{self, Answer};
 use super::role::Role;
 use super::{
-    State, account, addresses, batch, debug, fraud, metrics, officer, pages, refusals, second_factor, settings, share, staff, stats,
+    State, account, addresses, batch, debug, fraud, metrics, officer, pages, refusals, second_factor,
+    settings, share, staff, stats,
 };
 use crate::accept::event::is_packed;
 use crate::accept::route::is_framed_oddly;

@@ -8,11 +8,10 @@
 use serde_json::{Value, json};
 
 use super::batch::MAX_QUESTIONS;
+use crate::addresses::MAX_LIMIT;
+use crate::addresses::question::{By, Order};
 use crate::audit::Purpose;
 use crate::audit::entry::MAX_WORDS_BYTES;
-use crate::fraud::check::PURPOSES;
-use crate::addresses::question::{By, Order};
-use crate::addresses::{MAX_LIMIT, MAX_WORDS_BYTES, PURPOSES};
 use crate::query::compare::Mode;
 use crate::query::names::{Dimension, Metric};
 
@@ -62,7 +61,7 @@ pub fn of(path: &str) -> Option<Described> {
                 "additionalProperties": false,
                 "properties": {
                     "site_id": text(), "cookie": text(), "user": text(), "ip": text(),
-                    "purpose": { "enum": PURPOSES.map(Purpose::name) },
+                    "purpose": { "enum": Purpose::OF_SECURITY.map(Purpose::name) },
                     "words": { "type": "string", "minLength": 1, "maxLength": MAX_WORDS_BYTES },
                 },
             }),
@@ -128,7 +127,7 @@ pub fn of(path: &str) -> Option<Described> {
                 "properties": {
                     "site_id": text(),
                     "address": { "type": "string", "pattern": "^a1-[0-9a-f]{40}$" },
-                    "purpose": { "type": "string", "enum": PURPOSES.map(Purpose::name) },
+                    "purpose": { "type": "string", "enum": Purpose::OF_SECURITY.map(Purpose::name) },
                     "words": { "type": "string", "minLength": 1, "maxLength": MAX_WORDS_BYTES },
                 },
             }),
