@@ -45,6 +45,9 @@ pub struct CheckArgs {
     /// By an address; - reads it from standard input
     #[arg(long, value_name = "ADDR", group = "whom", allow_hyphen_values = true)]
     ip: Option<String>,
+    /// By the keyed hash of a visitor, as an alert has it
+    #[arg(long, value_name = "HASH", group = "whom")]
+    subject: Option<String>,
     /// What for: fraud, payments, security, support or claim
     #[arg(long, value_name = "PURPOSE", default_value = "fraud")]
     purpose: Purpose,
@@ -72,6 +75,7 @@ fn check_one(args: &CheckArgs, context: &Context) -> Outcome {
         cookie: read("--cookie", &args.cookie)?,
         user: read("--user", &args.user)?,
         ip: read("--ip", &args.ip)?,
+        subject: args.subject.clone(),
         purpose: args.purpose,
         words: args.words.clone(),
     };

@@ -1,6 +1,7 @@
 //! One question, from who is asked about to the answer.
 //!
-//! In: [`Asked`]: a site, exactly one of a cookie value, a user key and an address, and why.
+//! In: [`Asked`]: a site, exactly one of a cookie value, a user key, an address and the keyed hash
+//! of an alert, and why.
 //! Out: JSON:
 //!
 //! ```text
@@ -44,6 +45,9 @@ pub struct Asked {
     /// The opaque key of a signed-in user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// The keyed hash of a visitor, as an alert has it: 16 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// An IPv4 or IPv6 address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
@@ -58,7 +62,7 @@ pub struct Asked {
 pub enum CheckError {
     #[error("no site {0:?} is configured")]
     NoSite(String),
-    #[error("give exactly one of cookie, user and ip")]
+    #[error("give exactly one of cookie, user, ip and subject")]
     NotOne,
     #[error("{0} is no purpose of a check: expected one of {list}", list = audit::Purpose::OF_SECURITY.map(audit::Purpose::name).join(", "))]
     Purpose(audit::Purpose),
@@ -66,6 +70,8 @@ pub enum CheckError {
     Words(&'static str),
     #[error("ip: expected an IPv4 or IPv6 address")]
     Address,
+    #[error("subject: expected 16 hex digits, as an alert has them")]
+    Subject,
     #[error(transparent)]
     User(SubjectError),
     /// It is not answered without.
@@ -130,13 +136,16 @@ impl Asked {
         if !audit::Purpose::OF_SECURITY.contains(&self.purpose) {
             return Err(CheckError::Purpose(self.purpose));
         }
-        let who = match (self.cookie.take(), self.user.take(), self.ip.take()) {
-            (Some(value), None, None) => Who::Cookie(value),
-            (None, Some(key), None) => Who::User(key),
-            (None, None, Some(ip)) => Who::Address { ip, from: String::new(), to: String::new() },
+        let (whom, words) = match (self.cookie.take(), self.user.take(), self.ip.take(), self.subject.take())
+        {
+            (Some(value), None, None, None) => self.of(&Who::Cookie(value), memories, site)?,
+            (None, Some(key), None, None) => self.of(&Who::User(key), memories, site)?,
+            (None, None, Some(ip), None) => {
+                self.of(&Who::Address { ip, from: String::new(), to: String::new() }, memories, site)?
+            }
+            (None, None, None, Some(hash)) => (Whom::of_hash(&hash)?, self.words.clone()),
             _ => return Err(CheckError::NotOne),
         };
-        let words = self.words.as_deref().map(|words| who.without_value(words));
         if let Some(words) = &words
             && (words.trim().is_empty()
                 || words.len() > audit::entry::MAX_WORDS_BYTES
@@ -144,23 +153,37 @@ impl Asked {
         {
             return Err(CheckError::Words("expected one line of 1 to 256 bytes"));
         }
-        let whom = Whom::of(&who, memories, site)?;
         let mut entry = Entry::new(now, by, Action::FraudChecked)
             .site(&site.id)
             .purpose(self.purpose, words.as_deref())
-            .detail(format!("by {}", who.name()));
+            .detail(format!("by {}", whom.by));
         let address = whom.ip.map(|ip| memories.eyes().key(&site.id, &ip));
         entry.subject = whom.visitor.or(whom.user).or(address).map(audit::Subject::hash);
         Ok((whom, entry))
+    }
+
+    /// Whose hashes, and the words in which the value does not stand.
+    fn of(&self, who: &Who, memories: &Memories, site: &Site) -> Result<(Whom, Option<String>), CheckError> {
+        let words = self.words.as_deref().map(|words| who.without_value(words));
+        Ok((Whom::of(who, memories, site)?, words))
     }
 }
 
 // === impl Whom ===
 
 impl Whom {
+    fn by(by: &'static str) -> Whom {
+        Whom { by, visitor: None, user: None, ip: None, wrong_cookie: None, notes: Vec::new() }
+    }
+
+    fn of_hash(hash: &str) -> Result<Whom, CheckError> {
+        let is_hash = hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let visitor = u64::from_str_radix(hash, 16).ok().filter(|_| is_hash);
+        Ok(Whom { visitor: Some(visitor.ok_or(CheckError::Subject)?), ..Whom::by("subject") })
+    }
+
     fn of(who: &Who, memories: &Memories, site: &Site) -> Result<Whom, CheckError> {
-        let mut whom =
-            Whom { by: "ip", visitor: None, user: None, ip: None, wrong_cookie: None, notes: Vec::new() };
+        let mut whom = Whom::by("ip");
         match who {
             Who::Address { ip, .. } => whom.ip = Some(ClientIp::parse(ip).ok_or(CheckError::Address)?),
             who => {

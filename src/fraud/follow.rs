@@ -26,7 +26,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::memory::{DAY_MS, Memory, Shape};
+use super::alerts::{Alert, Alerts};
+use super::memory::{DAY_MS, Memory, Shape, day};
+use super::rules::{Facts, ask};
 use super::sighting::{Point, Sighting};
 use crate::config::{Config, Fraud, Site};
 use crate::enrich::{Enricher, NetworkKind};
@@ -99,6 +101,7 @@ pub struct Memories {
     changes: AtomicU64,
     /// A batch was shipped.
     shipped: Notify,
+    pub alerts: Alerts,
 }
 
 /// One site.
@@ -152,6 +155,9 @@ enum Part<'a> {
     Of(&'a [u64]),
 }
 
+/// Which of [`TYPES`] is the browser.
+const BROWSER: usize = 3;
+
 /// Turns rows into sightings.
 struct Gaze {
     eyes: Eyes,
@@ -178,6 +184,7 @@ impl Memories {
             sites: Mutex::default(),
             changes: AtomicU64::new(0),
             shipped: Notify::new(),
+            alerts: Alerts::default(),
         }
     }
 
@@ -242,6 +249,7 @@ impl Memories {
                 gone.user_keys.extend(&new.user_keys);
             }
             forget(&mut followed.memory.write().unwrap_or_else(PoisonError::into_inner), &new);
+            self.alerts.forget(site, |subject| new.visitors.contains(&subject));
         }
         self.changed();
     }
@@ -268,7 +276,7 @@ impl Memories {
             (progress.failed, progress.took) = (made.is_err().then_some(begun), begun.elapsed());
             return made;
         }
-        self.catch_up(&followed, &site.id, &shape.0, now).await
+        self.catch_up(&followed, config, site, now).await
     }
 
     async fn make(
@@ -320,10 +328,11 @@ impl Memories {
     async fn catch_up(
         &self,
         followed: &Followed,
-        site: &str,
-        shape: &Shape,
+        config: &Config,
+        of: &Site,
         now: Timestamp,
     ) -> Result<(), StorageError> {
+        let (site, shape) = (of.id.as_str(), shape(&config.fraud));
         let tail = now.as_millisecond() - TAIL_MS;
         let sql = format!(
             "SELECT DISTINCT batch FROM {}.hits WHERE site = {{site:String}} AND time >= fromUnixTimestamp64Milli({{from:Int64}})",
@@ -341,7 +350,7 @@ impl Memories {
         new.sort_unstable();
         for some in new.chunks(MAX_BATCHES) {
             let visible = self.visible(site).await?;
-            let blocks = self.rows(site, shape, visible, Part::Of(some), |reader| {
+            let blocks = self.rows(site, &shape, visible, Part::Of(some), |reader| {
                 let mut blocks = Vec::new();
                 while let Some(block) = reader.block(TYPES)? {
                     blocks.push(block);
@@ -353,10 +362,59 @@ impl Memories {
             let mut gaze = Gaze::new(&self.eyes, site, held(&followed.gone).clone());
             for block in &blocks {
                 gaze.take(block, &mut memory).map_err(unreadable)?;
+                self.look_at(block, &mut memory, config, of);
             }
             held(&followed.progress).known.extend(some);
         }
         Ok(())
+    }
+
+    /// Tells of the visitors of a block that have come over the threshold.
+    fn look_at(&self, block: &[Column], memory: &mut Memory, config: &Config, site: &Site) {
+        let Some(Column::UInt64(browsers)) = block.get(BROWSER) else { return };
+        let knows_networks = self.eyes.enricher.places().knows_networks();
+        let mut browsers: Vec<u64> = browsers.iter().copied().filter(|browser| *browser != 0).collect();
+        browsers.sort_unstable();
+        browsers.dedup();
+        for browser in browsers {
+            let Some(visitor) = memory.visitor(browser) else { continue };
+            let (now, told) = (visitor.track.last, visitor.told);
+            if told == day(now) {
+                continue;
+            }
+            let said = ask(&Facts {
+                config: &config.fraud,
+                memory,
+                now,
+                visitor: Some(visitor),
+                user: None,
+                address: memory.address(visitor.visit.address),
+                network: None,
+                knows_networks,
+                has_time_zones: site.fields.timezone,
+                wrong_cookie: None,
+            });
+            let rules: Vec<(&str, u32)> = said
+                .iter()
+                .map(|said| (said.rule.name, said.points()))
+                .filter(|(_, points)| *points > 0)
+                .collect();
+            let score = rules.iter().map(|(_, points)| points).sum();
+            if score < config.fraud.threshold {
+                continue;
+            }
+            self.alerts.tell(Alert {
+                number: 0,
+                site: site.id.clone(),
+                at_ms: now,
+                subject: browser,
+                score,
+                rules,
+            });
+            if let Some(visitor) = memory.visitor_mut(browser) {
+                visitor.told = day(now);
+            }
+        }
     }
 
     /// Reads a part into a memory that nobody looks at yet; says of which batches it was.

@@ -1,7 +1,7 @@
 //! Is this visitor plausible? What the clinic's payment page and its security officer ask.
 //!
 //! ```text
-//! stored hits ──follow──► Sighting ──► Memory (per site: visitors, addresses, user keys)
+//! stored hits ──follow──► Sighting ──► Memory (per site: visitors, addresses, user keys) ──► alerts
 //!                                        │
 //! cookie, user key or address ──check────┴─► Facts ──rules──► signals ──► score, and every rule's reason
 //! ```
@@ -25,8 +25,10 @@
 //! - [`memory`]: what is remembered of visitors, addresses and user keys
 //! - [`follow`]: how stored hits come into the memory, and leave it
 //! - [`rules`]: the signals, their weights and thresholds
+//! - [`alerts`]: who has come over the threshold, as it happens
 //! - [`check`]: one question, from who is asked about to the answer
 
+pub mod alerts;
 pub mod check;
 pub mod follow;
 pub mod memory;

@@ -18,6 +18,7 @@ use crate::config::{Config, Site};
 use crate::demo;
 use crate::disclosure::{self, DisclosureError};
 use crate::enrich::{Attribution, DatabaseInfo};
+use crate::fraud::alerts::Answered;
 use crate::fraud::check::{self, CheckError};
 use crate::incident::{self, IncidentError};
 use crate::policy::{Report, Witness};
@@ -187,6 +188,16 @@ impl Running for Server {
     fn incident(&self, asked: incident::Asked, by: Actor) -> Answering<'_, Result<Value, IncidentError>> {
         let office = self.office();
         to_its_end(async move { office.incident(asked, by, jiff::Timestamp::now()).await })
+    }
+
+    fn alerts(&self, site: String, after: u64, wait: Duration) -> Answering<'_, Answered> {
+        let store = self.storage.store();
+        Box::pin(async move {
+            match store.memories() {
+                Some(memories) => memories.alerts.after(&site, after, wait).await,
+                None => Answered::default(),
+            }
+        })
     }
 
     fn check(&self, asked: check::Asked, by: Actor) -> Answering<'_, Result<Value, CheckError>> {

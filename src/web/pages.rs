@@ -259,6 +259,9 @@ fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'
             ("Requests of people, with their terms, and what needs attention", json, Some("site_id"))
         }
         (_, "/api/v1/requests") => ("Registers a request", json, None),
+        (_, "/api/v1/fraud/alerts") => {
+            ("Visitors over the threshold, as they come: ask after the last number", json, Some("site_id"))
+        }
         (_, "/api/v1/fraud/check") => ("Whether a visitor is plausible, and why", json, None),
         (_, "/api/v1/subjects") => ("Does something about one person's data", json, None),
         (_, "/api/v1/audit") => ("Entries of the audit trail", json, Some("site_id")),

@@ -110,6 +110,7 @@ pub static ROUTES: &[Route] = &[
     route!(POST "/api/v2/journeys" Needs::Role(Role::Viewer), stats::journeys),
     route!(POST "/api/v2/retention" Needs::Role(Role::Viewer), stats::retention),
     route!(GET "/api/v1/refusals" Needs::OneOf(&[Role::Security, Role::Officer]), refusals::refusals),
+    route!(GET "/api/v1/fraud/alerts" Needs::Role(Role::Security), fraud::alerts),
     route!(POST "/api/v1/fraud/check" Needs::Role(Role::Security), fraud::check),
     route!(POST "/api/v1/addresses" Needs::Role(Role::Security), addresses::ask),
     route!(POST "/api/v1/addresses/open" Needs::Role(Role::Security), addresses::open),

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::time::Duration;
 
 use http::HeaderMap;
 use serde::Serialize;
@@ -16,6 +17,7 @@ use crate::audit::Actor;
 use crate::config::Site;
 use crate::disclosure::{self, DisclosureError};
 use crate::enrich::{Attribution, DatabaseInfo};
+use crate::fraud::alerts::Answered;
 use crate::fraud::check::{self, CheckError};
 use crate::guard::Asker;
 use crate::incident::{self, IncidentError};
@@ -158,6 +160,10 @@ pub trait Running: Send + Sync {
     fn incident(&self, _asked: incident::Asked, _by: Actor) -> Answering<'_, Result<Value, IncidentError>> {
         let error = SubjectError::Thread("this server has no register of incidents".to_owned());
         Box::pin(async { Err(error.into()) })
+    }
+    /// Who has come over the threshold on a site after a number, when there are any or the time is over.
+    fn alerts(&self, _site: String, _after: u64, _wait: Duration) -> Answering<'_, Answered> {
+        Box::pin(async { Answered::default() })
     }
     /// Says whether somebody is plausible.
     fn check(&self, _asked: check::Asked, _by: Actor) -> Answering<'_, Result<Value, CheckError>> {

@@ -60,7 +60,7 @@ pub fn of(path: &str) -> Option<Described> {
                 "required": ["site_id", "purpose"],
                 "additionalProperties": false,
                 "properties": {
-                    "site_id": text(), "cookie": text(), "user": text(), "ip": text(),
+                    "site_id": text(), "cookie": text(), "user": text(), "ip": text(), "subject": text(),
                     "purpose": { "enum": Purpose::OF_SECURITY.map(Purpose::name) },
                     "words": { "type": "string", "minLength": 1, "maxLength": MAX_WORDS_BYTES },
                 },
@@ -69,7 +69,7 @@ pub fn of(path: &str) -> Option<Described> {
                 "type": "object",
                 "required": ["site_id", "by", "known", "score", "threshold", "verdict", "signals", "rules"],
                 "properties": {
-                    "site_id": text(), "by": { "enum": ["cookie", "user", "ip"] }, "known": flag(),
+                    "site_id": text(), "by": { "enum": ["cookie", "user", "ip", "subject"] }, "known": flag(),
                     "score": count(), "threshold": count(),
                     "verdict": { "enum": ["plausible", "review", "unknown"] },
                     "location": { "type": ["object", "null"] }, "seen": { "type": ["object", "null"] },

@@ -44,6 +44,33 @@ fn a_visitor_who_crosses_the_world_in_seconds_is_to_be_looked_at_and_an_honest_o
     let points =
         answer["signals"].as_array().expect("a list").iter().filter_map(|one| one["points"].as_u64());
     assert_eq!(answer["score"], points.sum::<u64>(), "the score is the sum of its signals");
+    let alerts = |after: u64, wait: u64| {
+        let target = format!("/api/v1/fraud/alerts?site_id=clinic&after={after}&wait={wait}");
+        let reply = http::exchange(server.web, &http::get(&target, &[("Authorization", security.as_str())]));
+        assert_eq!(reply.status, 200);
+        reply.json()
+    };
+    let told = alerts(0, 25);
+    let list = told["alerts"].as_array().expect("a list");
+    assert_eq!(list.len(), 1, "the honest one is in none, and nobody twice: {told}");
+    assert!(list[0]["score"].as_u64() >= answer["threshold"].as_u64(), "{told}");
+    let subject = list[0]["subject"].clone();
+    let by_subject = checked(&server, &security, json!({ "subject": subject }));
+    assert_eq!(by_subject["signals"], answer["signals"]);
+    let next = told["next"].as_u64().expect("a number");
+    assert_eq!(alerts(next, 0)["alerts"], json!([]));
+    place.done(
+        &["subject", "block", "--site", "clinic", "--cookie", "-", "--purpose", "asked"],
+        thief.value(),
+    );
+    assert_eq!(alerts(0, 0)["alerts"], json!([]), "nobody who is blocked is told of");
+    place.done(
+        &["subject", "unblock", "--site", "clinic", "--cookie", "-", "--purpose", "asked"],
+        thief.value(),
+    );
+    wait_for("the memory to be made anew", || {
+        (checked(&server, &security, json!({ "cookie": thief.value() }))["known"] == true).then_some(())
+    });
     let user = checked(&server, &security, json!({ "user": "patient-1" }));
     assert_eq!(evidence(&user, "many_countries")["of"], "user");
     for address in [IN_RUSSIA, IN_AMERICA, IN_JAPAN] {

@@ -39,6 +39,13 @@ fn ways(browser: &Browser, number: &str, act: &str) -> Vec<Way> {
             json!({ "site_id": "clinic", "date_range": "day", "by": "address" }),
         ),
         way("POST", "/api/v1/addresses/open", "/api/v1/addresses/open", opening()),
+        way(
+            "POST",
+            "/api/v1/fraud/check",
+            "/api/v1/fraud/check",
+            json!({ "site_id": "clinic", "ip": ADDRESS, "purpose": "fraud" }),
+        ),
+        way("GET", "/api/v1/fraud/alerts", "/api/v1/fraud/alerts?site_id=clinic", Value::Null),
         way("GET", "/api/v1/requests", "/api/v1/requests?site_id=clinic", Value::Null),
         way("POST", "/api/v1/requests", "/api/v1/requests", json!({ "site": "clinic", "kind": "access" })),
         way("GET", "/api/v1/requests/*", &one, Value::Null),

@@ -164,6 +164,10 @@ impl Memory {
         self.visitors.get(&browser)
     }
 
+    pub fn visitor_mut(&mut self, browser: u64) -> Option<&mut Visitor> {
+        self.visitors.get_mut(&browser)
+    }
+
     pub fn user(&self, key: u64) -> Option<&User> {
         self.users.get(&key)
     }

@@ -33,6 +33,8 @@ pub struct Visitor {
     shown: Recent<8>,
     /// The orders whose first page was seen, a bit each.
     seen_before: u16,
+    /// The day, UTC, on which somebody was told of this visitor; 0 before.
+    pub told: u16,
     /// The last thing that cannot be.
     pub disorder: Option<Disorder>,
 }

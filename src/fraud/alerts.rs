@@ -1,0 +1,184 @@
+//! Who has come over the threshold, as it happens: a stream that programs read.
+//!
+//! In: what rules say of visitors whose new hits were taken in ([`super::follow`]). Out: the alerts
+//! of a site after a number, at once or when the next one comes.
+//!
+//! Whoever wants alerts asks for them: this server calls nobody, so there is no address that
+//! could be made to point into the clinic's own network.
+//!
+//! - A visitor is told of once a day (UTC), and again after a restart.
+//! - An alert has the keyed hash of the visitor, by which they can be checked, the points and the
+//!   rules; no evidence, no place, no page.
+//! - The latest [`MAX_ALERTS`] of all sites are kept, in memory only. Who was slower is told so.
+//! - Whoever is blocked or erased is taken out.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+/// As many as a day of a large site has; some 100 bytes each.
+pub const MAX_ALERTS: usize = 10_000;
+/// The most in one answer.
+pub const MAX_ANSWERED: usize = 500;
+/// The longest that a question waits for the next one.
+pub const MAX_WAIT: Duration = Duration::from_secs(25);
+
+/// A visitor came over the threshold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Alert {
+    /// Counts all alerts since the start.
+    pub number: u64,
+    #[serde(skip)]
+    pub site: String,
+    /// The hit with which it happened, in milliseconds.
+    pub at_ms: i64,
+    #[serde(serialize_with = "hexadecimal")]
+    pub subject: u64,
+    pub score: u32,
+    /// Names and points.
+    pub rules: Vec<(&'static str, u32)>,
+}
+
+/// The alerts of all sites.
+pub struct Alerts {
+    latest: Mutex<VecDeque<Alert>>,
+    /// The number of the last one.
+    last: watch::Sender<u64>,
+}
+
+/// What is there after a number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Answered {
+    pub alerts: Vec<Alert>,
+    /// To be asked after next.
+    pub next: u64,
+    /// Whether alerts after the number that was asked had to go: of this site, or of another.
+    pub lost: bool,
+}
+
+// === impl Alerts ===
+
+impl Default for Alerts {
+    fn default() -> Alerts {
+        Alerts { latest: Mutex::default(), last: watch::Sender::new(0) }
+    }
+}
+
+impl Alerts {
+    /// Tells of a visitor; the number is given here.
+    pub fn tell(&self, alert: Alert) {
+        let mut latest = self.held();
+        let number = *self.last.borrow() + 1;
+        if latest.len() >= MAX_ALERTS {
+            latest.pop_front();
+        }
+        latest.push_back(Alert { number, ..alert });
+        self.last.send_replace(number);
+    }
+
+    /// The alerts of a site after a number, when there are any or the time is over.
+    pub async fn after(&self, site: &str, number: u64, wait: Duration) -> Answered {
+        let mut last = self.last.subscribe();
+        let found = async {
+            loop {
+                last.borrow_and_update();
+                let answered = self.now(site, number);
+                if !answered.alerts.is_empty() || answered.lost || last.changed().await.is_err() {
+                    return answered;
+                }
+            }
+        };
+        tokio::time::timeout(wait.min(MAX_WAIT), found).await.unwrap_or_else(|_| self.now(site, number))
+    }
+
+    fn now(&self, site: &str, number: u64) -> Answered {
+        let latest = self.held();
+        let last = *self.last.borrow();
+        // A number of before a restart is of other alerts.
+        let number = if number > last { 0 } else { number };
+        let first = latest.front().map_or(last + 1, |alert| alert.number);
+        let of_site = latest.iter().filter(|alert| alert.number > number && alert.site == site);
+        let alerts: Vec<Alert> = of_site.take(MAX_ANSWERED).cloned().collect();
+        let next = match alerts.last() {
+            Some(alert) if alerts.len() == MAX_ANSWERED => alert.number,
+            _ => last,
+        };
+        Answered { alerts, next, lost: latest.len() >= MAX_ALERTS && number + 1 < first }
+    }
+
+    /// Takes out what was told of these.
+    pub fn forget(&self, site: &str, gone: impl Fn(u64) -> bool) {
+        self.held().retain(|alert| alert.site != site || !gone(alert.subject));
+    }
+
+    fn held(&self) -> MutexGuard<'_, VecDeque<Alert>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn hexadecimal<S: serde::Serializer>(hash: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format!("{hash:016x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alert(site: &str, subject: u64) -> Alert {
+        Alert { number: 0, site: site.to_owned(), at_ms: 1, subject, score: 90, rules: vec![("speed", 30)] }
+    }
+
+    fn subjects(answered: &Answered) -> Vec<u64> {
+        answered.alerts.iter().map(|alert| alert.subject).collect()
+    }
+
+    #[tokio::test]
+    async fn a_site_reads_its_own_alerts_in_order_and_goes_on_where_it_was() {
+        let alerts = Alerts::default();
+        for (site, subject) in [("a", 1), ("b", 2), ("a", 3)] {
+            alerts.tell(alert(site, subject));
+        }
+        let first = alerts.after("a", 0, Duration::ZERO).await;
+        assert_eq!((subjects(&first), first.next, first.lost), (vec![1, 3], 3, false));
+        assert_eq!(alerts.after("a", first.next, Duration::ZERO).await.alerts, []);
+        alerts.tell(alert("a", 4));
+        assert_eq!(subjects(&alerts.after("a", first.next, Duration::ZERO).await), [4]);
+        // A number of before a restart.
+        assert_eq!(subjects(&alerts.after("b", 99, Duration::ZERO).await), [2]);
+        alerts.forget("a", |subject| subject == 3);
+        assert_eq!(subjects(&alerts.after("a", 0, Duration::ZERO).await), [1, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_question_waits_for_the_next_alert_of_its_site() {
+        let alerts = std::sync::Arc::new(Alerts::default());
+        let asking = tokio::spawn({
+            let alerts = alerts.clone();
+            async move { alerts.after("a", 0, MAX_WAIT).await }
+        });
+        tokio::task::yield_now().await;
+        alerts.tell(alert("b", 1));
+        tokio::task::yield_now().await;
+        assert!(!asking.is_finished());
+        alerts.tell(alert("a", 2));
+        assert_eq!(subjects(&asking.await.expect("answered")), [2]);
+    }
+
+    #[tokio::test]
+    async fn the_latest_are_kept_and_who_was_slower_is_told() {
+        let alerts = Alerts::default();
+        for subject in 0..=MAX_ALERTS as u64 {
+            alerts.tell(alert("a", subject));
+        }
+        let answered = alerts.after("a", 0, Duration::ZERO).await;
+        assert_eq!(
+            (answered.alerts.len(), answered.alerts[0].subject, answered.lost),
+            (MAX_ANSWERED, 1, true)
+        );
+        let next = alerts.after("a", answered.next, Duration::ZERO).await;
+        assert_eq!((next.alerts[0].subject, next.lost), (MAX_ANSWERED as u64 + 1, false));
+    }
+}
