@@ -68,6 +68,17 @@ pub(super) static CLAUSES: &[Words] = &[
         ],
     ),
     words(
+        "3.3.2",
+        [
+            "статистика IP-адресов — для решения технических проблем и контроля законности платежей",
+            "statistics of IP addresses, to solve technical problems and to check the lawfulness of payments",
+        ],
+        [
+            "только для роли security, без самих адресов; открыть один адрес можно для названной цели, запись об этом — в журнале",
+            "for the role security only, without the addresses themselves; one is opened for a stated purpose, which stands in the trail",
+        ],
+    ),
+    words(
         "3.4, 6.2.2",
         [
             "сведения хранятся надёжно, не раскрываются, не продаются и не публикуются",
@@ -85,8 +96,8 @@ pub(super) static CLAUSES: &[Words] = &[
             "location is determined for security and against fraud",
         ],
         [
-            "страна, регион и город определяются при приёме и только приблизительно",
-            "country, region and city are resolved at intake, and coarse only",
+            "страна, регион и город определяются при приёме и только приблизительно; проверка посетителя по именованным правилам, каждая записана в журнал с целью",
+            "country, region and city are resolved at intake, and coarse only; a visitor is checked by named rules, each check in the trail with its purpose",
         ],
     ),
     words(

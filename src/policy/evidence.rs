@@ -73,6 +73,7 @@ impl Lines {
                 &facts.hits,
                 |hits| hits.cookieless,
             ),
+            "3.3.2" => self.setting("retention.ip_days", site.retention.ip_days),
             "3.4, 6.2.2" => self.grants(facts),
             "4.1.4" => {
                 let files: Vec<String> = config
@@ -83,6 +84,8 @@ impl Lines {
                     .collect();
                 self.setting("geo.files", files.join(", "));
                 self.setting("retention.city_days", site.retention.city_days);
+                self.setting("fraud.threshold", config.fraud.threshold);
+                self.setting("fraud.window_days", config.fraud.window_days);
             }
             "4.1.10" => self.number(
                 "обращений с согласием на рекламу за 30 дней",
