@@ -67,6 +67,21 @@ fn old_databases_are_shown_with_their_age_by_check_and_status() {
     assert_eq!(status["geo"]["databases"][0]["ip_version"], 4);
     assert!(status["geo"]["databases"][3]["built"].is_null());
 
+    let shown = std::process::Command::new(env!("CARGO_BIN_EXE_metka"))
+        .args(["status", "--config", "metka.toml"])
+        .current_dir(place.path())
+        .output()
+        .expect("the binary runs");
+    let shown = String::from_utf8(shown.stdout).expect("text");
+    let lines: Vec<&str> = shown.lines().filter_map(|line| line.strip_prefix("geo      ")).collect();
+    assert!(lines[0].starts_with("city.mmdb (GeoLite2-City, IPv4): built "), "{shown}");
+    assert!(
+        lines[0].ends_with(", 31 days old; tells country; after 30 days a newer one is wanted"),
+        "{shown}"
+    );
+    assert!(lines[1].ends_with(", 90 days old; tells country"), "{shown}");
+    assert_eq!(lines.len(), 4, "{shown}");
+
     let check = place.done(&["check"], "");
     let findings = check["findings"].as_array().expect("a list");
     let of_file = |name: &str| {

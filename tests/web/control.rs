@@ -63,6 +63,7 @@ async fn status_has_the_shape_of_the_contract() {
                 "ship": { "attempts": 9, "retries": 2, "mended_batches": 1 },
                 "reports": { "sent": 0, "failing": [] },
             },
+            "geo": { "databases": [] },
             "requests": { "open": 0, "overdue": 0, "due_within_2_working_days": 0 },
             "incidents": { "open": 0, "overdue": [], "due_soon": [] },
         })
