@@ -75,7 +75,7 @@ pub struct DatabaseInfo {
     /// The type that its maker gave it: `GeoLite2-City`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// 4, or 6 for both families.
+    /// 4, or 6, which has room for IPv4 too.
     pub ip_version: u16,
     /// What its first networks have that is understood here; nothing is a sign of
     /// another kind of database.
@@ -218,8 +218,7 @@ impl DatabaseInfo {
 
 impl std::fmt::Display for DatabaseInfo {
     fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let families = if self.ip_version == 4 { "IPv4" } else { "IPv4 and IPv6" };
-        write!(formatter, "{} ({}, {families}): ", self.file, self.kind)?;
+        write!(formatter, "{} ({}, IPv{}): ", self.file, self.kind, self.ip_version)?;
         match (self.built, self.age_days) {
             (Some(built), Some(days)) => {
                 write!(formatter, "built {}, {days} days old", built.strftime("%Y-%m-%d"))?
