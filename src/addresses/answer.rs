@@ -46,8 +46,8 @@ impl Desk {
             false => Known::default(),
         };
         source.groups = known.groups.clone();
-        let rows = self.put(&source.grouped()).await?;
-        let totals = self.put(&source.totals()).await?;
+        let (grouped, totals) = (source.grouped(), source.totals());
+        let (rows, totals) = tokio::try_join!(self.put(&grouped), self.put(&totals))?;
         let totals = totals.first().ok_or(AddressError::Panic)?;
         let [keys, outside, outside_refusals, without, without_refusals] =
             [0, 1, 2, 3, 4].map(|at| totals.get(14 + at).and_then(Value::as_u64).unwrap_or_default());

@@ -35,6 +35,13 @@ pub struct Statement {
     pub params: Vec<(String, Param)>,
 }
 
+/// Whether it is looked who sent a hit, which takes longest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum People {
+    Told,
+    LeftOut,
+}
+
 /// Which rows are counted, and how.
 pub struct Source<'a> {
     pub site: &'a str,
@@ -58,9 +65,10 @@ impl Source<'_> {
             Order::Limited => "sumIf(refusal, reason = 'rate-limited')",
             Order::Marked => "countIf(mark != '')",
         };
+        let people = if self.question.order == Order::Visitors { People::Told } else { People::LeftOut };
         self.statement(format!(
             "SELECT form FROM ({}) WHERE form != '' GROUP BY form ORDER BY {value} DESC, sum(hit) DESC, form LIMIT {most}",
-            self.rows("''", "''")
+            self.rows("''", "''", people)
         ))
     }
 
@@ -99,7 +107,7 @@ impl Source<'_> {
 
     /// How many hits and refusals there are, and when the first was.
     pub fn beginning(&self) -> Statement {
-        self.statement(format!("SELECT count(), min(at) FROM ({})", self.rows("''", "''")))
+        self.statement(format!("SELECT count(), min(at) FROM ({})", self.rows("''", "''", People::LeftOut)))
     }
 
     /// Each hit and each sum of refusals with its key.
@@ -114,10 +122,10 @@ impl Source<'_> {
             By::Hour => (hour("time"), hour("hour")),
             By::Day => (day("time"), day("hour")),
         };
-        self.rows(&of_hit, &of_refusal)
+        self.rows(&of_hit, &of_refusal, People::Told)
     }
 
-    fn rows(&self, key_of_hit: &str, key_of_refusal: &str) -> String {
+    fn rows(&self, key_of_hit: &str, key_of_refusal: &str, people: People) -> String {
         let database = self.visible.database;
         let looked = format!(
             "site = {{site:String}} AND time >= fromUnixTimestamp64Milli({{from:Int64}}) \
@@ -125,6 +133,10 @@ impl Source<'_> {
             self.visible.condition()
         );
         let only = self.only();
+        let (with, person) = match people {
+            People::Told => (with(self.visible, &looked, Since::Look), person(self.visible, Since::Look)),
+            People::LeftOut => (String::new(), "0".to_owned()),
+        };
         format!(
             "SELECT * FROM ({with} SELECT {key_of_hit} AS key, {FORM} AS form, toUInt64({person}) AS person, \
              toString(bot) AS mark, '' AS reason, toUInt64(1) AS hit, toUInt64(0) AS refusal, \
@@ -137,8 +149,6 @@ impl Source<'_> {
              toString(country) AS of_country FROM {database}.refusals \
              WHERE site = {{site:String}} AND toInt64(toUnixTimestamp(hour)) * 1000 >= {{from:Int64}} \
              AND toInt64(toUnixTimestamp(hour)) * 1000 < {{to:Int64}}{only}",
-            with = with(self.visible, &looked, Since::Look),
-            person = person(self.visible, Since::Look),
         )
     }
 

@@ -1,6 +1,7 @@
 //! Statistics of addresses, with the real binary and the real engine: numbers as a recount of
 //! what was sent, by tokens alone; and one address opened.
 
+mod bounds;
 #[path = "../support/browser.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared browser")]
 mod browser;
@@ -150,4 +151,10 @@ fn stored(server: &Server, hits: u64, refusals: u64) {
         assert!(found[0] <= hits && found[1] <= refusals, "{found:?}");
         (found == [hits, refusals]).then_some(())
     });
+}
+
+/// Puts a statement to the engine itself.
+fn execute(server: &Server, sql: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(server.storage().execute(sql, &[])).expect("it is done");
 }

@@ -8,16 +8,10 @@ use metka::privacy::keys::KeyRing;
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
-use crate::server::Server;
-use crate::{Asker, place, place_with, stored, text};
+use crate::{Asker, execute, place, place_with, stored, text};
 
 const ADDRESS: &str = "9.9.9.9";
 const NEIGHBOUR: &str = "9.9.9.10";
-
-fn execute(server: &Server, sql: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(server.storage().execute(sql, &[])).expect("it is done");
-}
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
