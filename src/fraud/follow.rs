@@ -46,7 +46,9 @@ pub const POLL: Duration = Duration::from_secs(30);
 /// How often a memory is made anew, so that what is past its term leaves it.
 pub const REMAKE_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// After a failure, and after a change of rows: jobs come one after the other.
-pub const REMAKE_PAUSE: Duration = Duration::from_secs(10);
+pub const REMAKE_PAUSE: Duration = Duration::from_secs(2);
+/// A making is followed by another no sooner than so many times what it took.
+const PAUSE_TIMES: u32 = 4;
 /// Hits of one slice of the past: some tens of megabytes on their way.
 const SLICE_HITS: u64 = 500_000;
 /// What one statement of a making may take.
@@ -220,14 +222,17 @@ impl Memories {
         self.shipped.notify_one();
     }
 
-    /// Returns when something was shipped, or it is time to look for what others have shipped.
-    pub async fn wait(&self) {
-        let _either = tokio::time::timeout(POLL, self.shipped.notified()).await;
+    /// Returns when something was shipped or changed, or it is time: to look for what others have
+    /// shipped, or to make again what could not be yet.
+    pub async fn wait(&self, is_pending: bool) {
+        let most = if is_pending { REMAKE_PAUSE } else { POLL };
+        let _either = tokio::time::timeout(most, self.shipped.notified()).await;
     }
 
     /// Something but a new hit changes rows: what was made before is to be made again.
     pub fn changed(&self) {
         self.changes.fetch_add(1, Relaxed);
+        self.shipped.notify_one();
     }
 
     /// Nobody of these is in a memory when this returns, nor comes into one by a reading
@@ -254,29 +259,32 @@ impl Memories {
         self.changed();
     }
 
-    /// Looks after one site: makes its memory, or takes in what is new.
-    pub async fn tend(&self, config: &Config, site: &Site, now: Timestamp) -> Result<(), StorageError> {
+    /// Looks after one site: makes its memory, or takes in what is new. Returns whether it is to be
+    /// made again, which it was too early for.
+    pub async fn tend(&self, config: &Config, site: &Site, now: Timestamp) -> Result<bool, StorageError> {
         let followed = self.followed(&site.id);
         let shape = (shape(&config.fraud), config.fraud.window_days);
         let changes = self.changes.load(Relaxed);
-        let is_due = {
+        let (is_due, is_pending) = {
             let progress = held(&followed.progress);
             let is_old = progress.made.is_none_or(|made| made.elapsed() > REMAKE_EVERY);
             let is_other = progress.made_at != changes || progress.shape.as_ref() != Some(&shape);
             let is_early = [progress.made, progress.failed]
                 .into_iter()
                 .flatten()
-                .any(|then| then.elapsed() < REMAKE_PAUSE.max(progress.took * 4));
-            is_old && progress.failed.is_none() || (is_old || is_other) && !is_early
+                .any(|then| then.elapsed() < REMAKE_PAUSE.max(progress.took * PAUSE_TIMES));
+            let is_due = is_old && progress.failed.is_none() || (is_old || is_other) && !is_early;
+            (is_due, is_other && !is_due)
         };
         if is_due {
             let begun = Instant::now();
             let made = self.make(&followed, &site.id, &shape, changes, now).await;
             let mut progress = held(&followed.progress);
             (progress.failed, progress.took) = (made.is_err().then_some(begun), begun.elapsed());
-            return made;
+            return made.map(|()| false);
         }
-        self.catch_up(&followed, config, site, now).await
+        self.catch_up(&followed, config, site, now).await?;
+        Ok(is_pending)
     }
 
     async fn make(

@@ -214,18 +214,20 @@ async fn tend(rollups: Arc<Rollups>, state: Arc<web::State>) {
 async fn remember(memories: Arc<Memories>, state: Arc<web::State>) {
     loop {
         let config = state.config.load_full();
+        let mut is_pending = false;
         for site in &config.sites {
             match memories.tend(&config, site, state.timestamp()).await {
-                Ok(()) => {}
+                Ok(of_site) => is_pending |= of_site,
                 Err(error) if error.is_retryable() => {
                     tracing::debug!(%error, site = site.id, "storage is not there for the memory of visitors");
+                    is_pending = true;
                 }
                 Err(error) => {
                     tracing::error!(%error, site = site.id, "what is remembered of visitors could not be made");
                 }
             }
         }
-        memories.wait().await;
+        memories.wait(is_pending).await;
     }
 }
 
