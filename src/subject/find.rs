@@ -93,23 +93,32 @@ impl Office {
 
     /// The key's own hits, and the browsers in which no other key was seen.
     async fn by_user_key(&self, site: &Site, hash: u64) -> Result<(Vec<Subject>, Vec<String>), SubjectError> {
-        // A browser is its cookie, also where that was only offered yet.
-        let browsers = format!(
-            "SELECT if(identity = 'cookie', visitor, minted) AS browser, user_key FROM {}.hits \
-             WHERE site = {{site:String}} AND browser != 0",
-            self.storage.database()
-        );
+        // A browser is its cookie, also where that was only offered yet. The key's own hits say which
+        // they are; then only these are looked for.
+        let (hits, limits) = (format!("{}.hits", self.storage.database()), Limits::default());
+        let browser = "if(identity = 'cookie', visitor, minted) AS browser";
         let sql = format!(
-            "SELECT browser, countIf(user_key != 0 AND user_key NOT IN {{user_keys:Array(UInt64)}}) FROM ({browsers}) \
-             WHERE browser IN (SELECT browser FROM ({browsers}) WHERE user_key IN {{user_keys:Array(UInt64)}}) \
-             GROUP BY browser ORDER BY browser LIMIT {}",
+            "SELECT DISTINCT {browser} FROM {hits} PREWHERE user_key = {{user_key:UInt64}} \
+             WHERE site = {{site:String}} AND browser != 0 LIMIT {}",
             MAX_SUBJECTS + 1
         );
-        let params = [text("site", &site.id), ("user_keys".to_owned(), Param::Numbers(vec![hash]))];
-        let rows = self.storage.json(&sql, &params, &Limits::default()).await?;
-        if rows.len() > MAX_SUBJECTS {
+        let mut params = vec![text("site", &site.id), ("user_key".to_owned(), Param::Text(hash.to_string()))];
+        let browsers = self.storage.json(&sql, &params, &limits).await?;
+        if browsers.len() > MAX_SUBJECTS {
             return Err(SubjectError::TooMany);
         }
+        let browsers: Vec<u64> = browsers.iter().filter_map(|row| row.first()?.as_u64()).collect();
+        let rows = if browsers.is_empty() {
+            Vec::new()
+        } else {
+            let sql = format!(
+                "SELECT {browser}, countIf(user_key != 0 AND user_key != {{user_key:UInt64}}) FROM {hits} \
+                 PREWHERE visitor IN {{browsers:Array(UInt64)}} OR minted IN {{browsers:Array(UInt64)}} \
+                 WHERE site = {{site:String}} AND browser IN {{browsers:Array(UInt64)}} GROUP BY browser ORDER BY browser"
+            );
+            params.push(("browsers".to_owned(), Param::Numbers(browsers)));
+            self.storage.json(&sql, &params, &limits).await?
+        };
         let mut subjects = vec![Subject::UserKey(hash)];
         let mut shared = 0;
         for row in &rows {
