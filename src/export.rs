@@ -27,7 +27,7 @@ const SEPARATORS: &[char] = &[',', ';', '\t', '\r', '\n'];
 /// Between a separator and a formula these do not matter.
 const SKIPPED: &[char] = &[' ', '"'];
 /// By this spreadsheets know UTF-8.
-const MARK: char = '\u{feff}';
+pub(crate) const MARK: char = '\u{feff}';
 
 /// The answer as CSV.
 pub fn csv(answer: &Value) -> String {
@@ -117,7 +117,8 @@ fn of_fields(rows: &[Value]) -> Vec<Vec<String>> {
     lines
 }
 
-fn cell(value: &Value) -> String {
+/// One cell, without what a spreadsheet would run.
+pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),

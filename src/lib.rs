@@ -38,6 +38,7 @@
 //! - [`visitor`]: what visitors ask on their own page
 //! - [`addresses`]: statistics of visitors' addresses, without the addresses; one is opened with a reason
 //! - [`disclosure`]: what is handed out to anybody outside, and the log of it
+//! - [`case`]: the trail of one visitor, for a stated purpose
 //! - [`incident`]: what happened to whose data, until when what is due, whom to tell
 //! - [`fraud`]: whether a visitor is plausible, by rules that give their reasons
 //! - [`settings`]: goals, funnels, segments, notes, shared links and reports of a site
@@ -61,6 +62,7 @@ pub mod addresses;
 pub mod assets;
 pub mod audit;
 pub mod backup;
+pub mod case;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::addresses::AddressError;
 use crate::audit::{Action, Actor, AuditError, Entry, Trail};
+use crate::case::CaseError;
 use crate::config::{Config, ConfigError};
 use crate::control::client::{Client, ControlError};
 use crate::disclosure::DisclosureError;
@@ -187,6 +188,12 @@ impl From<DisclosureError> for Failure {
 
 impl From<CheckError> for Failure {
     fn from(error: CheckError) -> Failure {
+        if error.is_of_the_question() { Failure::usage(error) } else { Failure::failed(error) }
+    }
+}
+
+impl From<CaseError> for Failure {
+    fn from(error: CaseError) -> Failure {
         if error.is_of_the_question() { Failure::usage(error) } else { Failure::failed(error) }
     }
 }

@@ -62,6 +62,9 @@ pub struct MakeArgs {
     purpose: Option<String>,
     #[command(flatten)]
     person: IdentifyArgs,
+    /// The case file of the person: their trail in visits; --from and --to are its range
+    #[arg(long, requires = "person")]
+    case: bool,
     /// Instead of a person: hits from this moment
     #[arg(long, value_name = "TIME", requires_all = ["range_to", "fields"], conflicts_with = "person")]
     range_from: Option<String>,
@@ -71,7 +74,7 @@ pub struct MakeArgs {
     /// The columns of hits that a range is disclosed with
     #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "range_from")]
     fields: Vec<String>,
-    /// For programs, or for a spreadsheet
+    /// For programs, for a spreadsheet, or a case file to be printed
     #[arg(long, value_enum, default_value = "json")]
     format: Format,
     /// Where it is written, for this user only
@@ -131,6 +134,7 @@ fn disclose(args: &MakeArgs, context: &Context) -> Outcome {
         purpose: text("--purpose", &args.purpose)?,
         scope: args.scope(site)?,
         format: args.format,
+        language: None,
         request: args.request.clone(),
     };
     // What cannot be written down in the end is not disclosed.
@@ -205,6 +209,10 @@ fn lines(one: &Disclosure) -> Vec<String> {
         Disclosed::Range { from, to } => {
             lines.push(format!("range       {} to {}", moment(*from), moment(*to)))
         }
+        Disclosed::Case { subjects, from, to } => {
+            lines.extend(subjects.iter().map(|subject| format!("subject     {subject}")));
+            lines.push(format!("case file   {} to {}", moment(*from), moment(*to)));
+        }
     }
     lines.push(format!("fields      {}", one.fields.join(",")));
     lines.push(format!("rows        {} of {} visitors, {}", one.rows, one.visitors, one.format.name()));
@@ -223,6 +231,12 @@ fn needed<'a, T>(option: &str, value: &'a Option<T>) -> Result<&'a T, Failure> {
 
 impl MakeArgs {
     fn scope(&self, site: &Site) -> Result<Scope, Failure> {
+        if self.case
+            && let (Some(who), [from, to]) = self.person.who_and_when(site)?
+        {
+            let [from, to] = [from, to].map(|moment| moment.map(|moment| moment.to_string()));
+            return Ok(Scope::Case { who, from, to });
+        }
         if let Some(who) = self.person.who(site)? {
             return Ok(Scope::Person(who));
         }

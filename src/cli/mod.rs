@@ -9,6 +9,7 @@
 mod addresses;
 mod audit;
 mod backup;
+mod case;
 mod check;
 pub mod context;
 mod demo;
@@ -103,6 +104,8 @@ enum Command {
     Policy(policy::PolicyArgs),
     /// Hand data out to somebody outside, with an entry in the log; and the log
     Disclose(disclose::DiscloseArgs),
+    /// The trail of one visitor, for a stated purpose
+    Case(case::CaseArgs),
     /// Data disclosed, lost, looked at or changed without right: whom it is about, and what is due
     Incident(incident::IncidentArgs),
     /// Whether a visitor is plausible, with the reasons
@@ -169,6 +172,7 @@ fn dispatch(command: &Command, context: Context) -> Outcome {
         Command::Subject(args) => subject::run(args, &context),
         Command::Policy(args) => policy::run(args, &context),
         Command::Disclose(args) => disclose::run(args, &context),
+        Command::Case(args) => case::run(args, &context),
         Command::Incident(args) => incident::run(args, &context),
         Command::Fraud(args) => fraud::run(args, &context),
         Command::Settings(args) => settings::run(args, &context),

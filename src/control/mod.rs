@@ -17,6 +17,7 @@
 //! | `POST /subject/batch` | whom to erase in one order ([`crate::subject::batch`]) |
 //! | `POST /disclosure` | what is to be disclosed ([`crate::disclosure::Asked`]): the record and the text |
 //! | `POST /fraud/check` | who is to be checked ([`crate::fraud::check`]) |
+//! | `POST /case` | whose trail is to be opened ([`crate::case::Asked`]): `{"text": "…"}` in the form asked for |
 //! | `POST /incident` | what is asked about incidents ([`crate::incident::Asked`]) |
 //! | `POST /retention` | `{"dry_run": bool}`: the retention job runs, after one under way; its report ([`crate::retention::Report`]) |
 //! | `POST /policy` | `{"site": ID or null}`: the policy's table, of all sites without one: `{"policy":[…]}` ([`crate::policy::Report`]) |
@@ -212,6 +213,13 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
         (&Method::POST, "/fraud/check") => match asked(body).await {
             Ok(asked) => {
                 let done = state.running.check(asked, asking).await;
+                done.map_err(|error| (status_of(error.is_of_the_question()), error.to_string()))
+            }
+            Err(error) => Err((StatusCode::BAD_REQUEST, error)),
+        },
+        (&Method::POST, "/case") => match asked(body).await {
+            Ok(asked) => {
+                let done = state.running.case(asked, asking).await.map(|file| json!({ "text": file.text() }));
                 done.map_err(|error| (status_of(error.is_of_the_question()), error.to_string()))
             }
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),

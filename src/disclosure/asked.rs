@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{DisclosureError, MAX_TEXT_BYTES};
 use crate::audit::Purpose;
+use crate::case;
+use crate::policy::Language;
 use crate::privacy::inventory::{self, Place};
 use crate::rights::numbered::kept;
 use crate::store::row::COLUMNS;
@@ -32,6 +34,9 @@ pub struct Asked {
     pub purpose: String,
     pub scope: Scope,
     pub format: Format,
+    /// Of the page of a case file; Russian when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
     /// The number of the request in the register.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
@@ -45,6 +50,15 @@ pub enum Scope {
     Person(Who),
     /// These columns of all hits from one instant to before another, RFC 3339.
     Range { from: String, to: String, fields: Vec<String> },
+    /// The case file of one person ([`crate::case`]): their trail from one instant to before
+    /// another, as long as the site keeps hits where these are not given.
+    Case {
+        who: Who,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+    },
 }
 
 /// Clause 5.2 of the policy allows telephone operators and quality control, clause 5.3
@@ -74,6 +88,8 @@ pub enum Format {
     Json,
     /// For a spreadsheet
     Csv,
+    /// To be printed; of a case file only
+    Html,
 }
 
 /// Of whom, when it may be.
@@ -83,6 +99,12 @@ pub(super) enum Of {
     Range {
         from: i64,
         to: i64,
+    },
+    /// Its range is a matter of the site, too.
+    Case {
+        who: Who,
+        from: Option<String>,
+        to: Option<String>,
     },
 }
 
@@ -97,6 +119,7 @@ pub(super) struct Wanted {
     /// In the order of the row.
     pub fields: Vec<&'static str>,
     pub format: Format,
+    pub language: Language,
     pub request: Option<String>,
 }
 
@@ -133,6 +156,16 @@ impl Format {
         match self {
             Format::Json => "json",
             Format::Csv => "csv",
+            Format::Html => "html",
+        }
+    }
+
+    /// As a case file knows it.
+    pub(super) const fn of_case(self) -> case::Format {
+        match self {
+            Format::Json => case::Format::Json,
+            Format::Csv => case::Format::Csv,
+            Format::Html => case::Format::Html,
         }
     }
 }
@@ -149,10 +182,15 @@ impl Wanted {
             text("purpose", &asked.purpose)?,
         );
         let kind = asked.recipient_kind;
+        if asked.format == Format::Html && !matches!(asked.scope, Scope::Case { .. }) {
+            return Err(DisclosureError::Page);
+        }
+        let may_have = |field: &&str| kind.may_identify() || !is_identifying(field);
         let (of, fields) = match asked.scope {
-            Scope::Person(who) => {
-                let may_have = |field: &&str| kind.may_identify() || !is_identifying(field);
-                (Of::Person(who), disclosable().filter(may_have).collect())
+            Scope::Person(who) => (Of::Person(who), disclosable().filter(may_have).collect()),
+            Scope::Case { who, from, to } => {
+                let fields = case::trail::COLUMNS.iter().copied().filter(may_have);
+                (Of::Case { who, from, to }, fields.collect())
             }
             Scope::Range { from, to, fields } => (range_of(&from, &to, now)?, fields_of(&fields, kind)?),
         };
@@ -164,6 +202,7 @@ impl Wanted {
             of,
             fields,
             format: asked.format,
+            language: asked.language.unwrap_or(Language::Ru),
             request: asked.request,
         })
     }
@@ -181,6 +220,7 @@ impl Wanted {
     pub fn described(&self) -> String {
         let scope = match &self.of {
             Of::Person(who) => format!("a person by {}", who.name()),
+            Of::Case { who, .. } => format!("the case file of a person by {}", who.name()),
             Of::Range { from, to } => {
                 let moment = |ms: &i64| Timestamp::from_millisecond(*ms).unwrap_or_default();
                 format!("{} to {}", moment(from), moment(to))
@@ -196,12 +236,10 @@ impl Wanted {
 impl Scope {
     /// A text in which no value stands that identifies the person.
     fn without_values(&self, text: &str) -> String {
-        let value = match self {
-            Scope::Person(Who::Cookie(value) | Who::User(value)) => value,
-            Scope::Person(Who::Address { ip, .. }) => ip,
-            _ => return text.to_owned(),
-        };
-        if value.is_empty() { text.to_owned() } else { text.replace(value.as_str(), "[removed]") }
+        match self {
+            Scope::Person(who) | Scope::Case { who, .. } => who.without_value(text),
+            Scope::Range { .. } => text.to_owned(),
+        }
     }
 }
 
@@ -245,17 +283,22 @@ mod tests {
     use super::*;
     use RecipientKind::{Court, Operator, Other, Processor, Quality, StateBody};
 
-    fn wanted(scope: Scope, kind: RecipientKind, recipient: &str) -> Result<Wanted, String> {
-        let asked = Asked {
+    fn asked_for(scope: Scope, kind: RecipientKind) -> Asked {
+        Asked {
             site: "clinic".to_owned(),
-            recipient: recipient.to_owned(),
+            recipient: "LLC Calls".to_owned(),
             recipient_kind: kind,
             basis: "clause 5.2".to_owned(),
             purpose: "quality of calls".to_owned(),
             scope,
             format: Format::Json,
+            language: None,
             request: None,
-        };
+        }
+    }
+
+    fn wanted(scope: Scope, kind: RecipientKind, recipient: &str) -> Result<Wanted, String> {
+        let asked = Asked { recipient: recipient.to_owned(), ..asked_for(scope, kind) };
         let now = "2026-11-26T10:00:00Z".parse().expect("a moment");
         Wanted::of(asked, now).map_err(|error| error.to_string())
     }
@@ -296,6 +339,14 @@ mod tests {
         assert!(IDENTIFYING.iter().all(|field| fields(StateBody).contains(field)));
         assert!(IDENTIFYING.iter().all(|field| !fields(Other).contains(field)));
         assert_eq!(fields(StateBody).len(), fields(Other).len() + IDENTIFYING.len());
+        let case = || Scope::Case { who: Who::User("anna-1".to_owned()), from: None, to: None };
+        let fields = |kind| wanted(case(), kind, "LLC Calls").expect("wanted").fields;
+        assert!(fields(Court).contains(&"ip") && !fields(Processor).contains(&"ip"));
+        assert_eq!(fields(Court).len(), fields(Processor).len() + 1);
+        let page = Asked { format: Format::Html, ..asked_for(person(), Other) };
+        assert!(matches!(Wanted::of(page, Timestamp::UNIX_EPOCH), Err(DisclosureError::Page)));
+        let page = Asked { format: Format::Html, ..asked_for(case(), Other) };
+        assert!(Wanted::of(page, Timestamp::UNIX_EPOCH).is_ok());
     }
 
     #[test]

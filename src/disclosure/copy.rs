@@ -2,7 +2,7 @@
 //!
 //! JSON is `{"site","made","recipient","basis","purpose","notes","fields":[{"name",
 //! "meaning","meaning_ru","source","kept"}],"rows":[{…}]}`; CSV a head and a line for each
-//! row. Addresses are shown as they were, where their key is not destroyed.
+//! row; of a case file what [`crate::case::file`] says. Addresses of rows are shown as they were, where their key is not destroyed.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,12 +13,14 @@ use serde_json::json;
 use super::asked::{Format, Wanted};
 use super::log::Disclosed;
 use super::{DisclosureError, MAX_COPY_BYTES, MAX_ROWS};
+use crate::case::{self, Part, Span};
+use crate::config::Site;
 use crate::query::Visible;
 use crate::query::person::{Since, person as person_of, with};
 use crate::subject::export::{csv, described, objects};
 use crate::subject::find::{COVERED, params};
 use crate::subject::rows::{IN_RANGE, Rows, in_range};
-use crate::subject::{Office, Person};
+use crate::subject::{Office, Person, Who};
 
 /// How long storage may take for the rows of a long range.
 const READING: Duration = Duration::from_secs(120);
@@ -30,6 +32,12 @@ pub(super) enum Found {
     Range {
         from: i64,
         to: i64,
+    },
+    Case {
+        person: Person,
+        /// Holds personal data.
+        who: Who,
+        span: Span,
     },
 }
 
@@ -46,7 +54,7 @@ pub(super) struct Copy {
 impl Office {
     pub(super) async fn copy(
         &self,
-        site: &str,
+        site: &Site,
         wanted: &Wanted,
         found: Found,
         now: Timestamp,
@@ -61,9 +69,19 @@ impl Office {
                 let params = params(&person);
                 (condition, params, visible, Disclosed::Person { subjects: person.subjects }, person.notes)
             }
+            // Of its own kind: see `case_copy`.
+            Found::Case { person, who, span } => {
+                return self.case_copy(site, wanted, (person, who), span, now).await;
+            }
             Found::Range { from, to } => {
                 let condition = format!("{IN_RANGE}{}", unblocked.condition());
-                (condition, in_range(site, from, to), unblocked, Disclosed::Range { from, to }, Vec::new())
+                (
+                    condition,
+                    in_range(&site.id, from, to),
+                    unblocked,
+                    Disclosed::Range { from, to },
+                    Vec::new(),
+                )
             }
         };
         let question = Rows {
@@ -80,8 +98,9 @@ impl Office {
             rows.iter_mut().filter_map(|row| row.pop().and_then(|person| person.as_u64())).collect();
         let text = match wanted.format {
             Format::Csv => csv(&wanted.fields, &rows),
-            Format::Json => json!({
-                "site": site,
+            // No page is made of rows, which was refused before.
+            Format::Json | Format::Html => json!({
+                "site": site.id,
                 "made": now.to_string(),
                 "recipient": wanted.recipient,
                 "basis": wanted.basis,
@@ -96,5 +115,51 @@ impl Office {
             return Err(DisclosureError::TooLong { bytes: text.len() });
         }
         Ok(Copy { text, rows: rows.len() as u64, visitors: visitors.len() as u64, scope })
+    }
+
+    /// A case file, whole.
+    async fn case_copy(
+        &self,
+        site: &Site,
+        wanted: &Wanted,
+        (person, who): (Person, Who),
+        span: Span,
+        now: Timestamp,
+    ) -> Result<Copy, DisclosureError> {
+        let may_identify = wanted.recipient_kind.may_identify();
+        let database = self.storage.database();
+        let visible = if may_identify { Visible::all(database) } else { Visible::unblocked(database) };
+        let part = Part { offset: 0, limit: MAX_ROWS };
+        let trail = self.trail(&person, span, part, visible).await?;
+        let file = case::File {
+            site: site.id.clone(),
+            timezone: site.timezone.clone(),
+            made: now,
+            by: self.config.operator.name.clone(),
+            recipient: Some(wanted.recipient.clone()),
+            who: who.name(),
+            purpose: wanted.purpose(),
+            words: wanted.stated.clone(),
+            basis: Some(wanted.basis.clone()),
+            notes: case::notes(&person, &who, &trail),
+            around: None,
+            span,
+            part,
+            trail,
+            format: wanted.format.of_case(),
+            language: wanted.language,
+            has_addresses: may_identify,
+        };
+        let text = file.text();
+        if text.len() > MAX_COPY_BYTES {
+            return Err(DisclosureError::TooLong { bytes: text.len() });
+        }
+        Ok(Copy {
+            text,
+            rows: file.trail.hits.len() as u64,
+            // A hit that went meanwhile was counted, and is not handed out.
+            visitors: file.trail.summary.visitors.min(file.trail.hits.len() as u64),
+            scope: Disclosed::Case { subjects: person.subjects, from: span.from, to: span.to },
+        })
     }
 }

@@ -58,8 +58,19 @@ pub struct Disclosure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Disclosed {
-    Person { subjects: Vec<Subject> },
-    Range { from: i64, to: i64 },
+    Person {
+        subjects: Vec<Subject>,
+    },
+    Range {
+        from: i64,
+        to: i64,
+    },
+    /// The case file of a person, of this range.
+    Case {
+        subjects: Vec<Subject>,
+        from: i64,
+        to: i64,
+    },
 }
 
 // === impl Disclosure ===
@@ -86,10 +97,12 @@ impl Record for Disclosure {
             }
         }
         match &self.scope {
-            Disclosed::Person { subjects } if subjects.len() > MAX_SUBJECTS => {
+            Disclosed::Person { subjects } | Disclosed::Case { subjects, .. }
+                if subjects.len() > MAX_SUBJECTS =>
+            {
                 return Err(format!("{} subjects, at most {MAX_SUBJECTS} are kept", subjects.len()));
             }
-            Disclosed::Range { from, to } if from >= to => {
+            Disclosed::Range { from, to } | Disclosed::Case { from, to, .. } if from >= to => {
                 return Err("its range ends at its beginning".to_owned());
             }
             _ => {}

@@ -14,6 +14,8 @@
 //! - The entry of the audit trail is on the disk before a row is read, and the record
 //!   before a byte is handed out. A process that ends in between leaves a record without
 //!   a hand-out, never a hand-out without a record.
+//! - A case file ([`crate::case`]) goes out as its page is shown, whole: with the tokens of
+//!   addresses to a state body or a court, without them to anybody else.
 //! - Keyed hashes and addresses go to a state body or a court only ([`IDENTIFYING`]);
 //!   columns that are about how rows are stored go to nobody.
 //! - Whoever is blocked is in no range, for whomever it is. Of a person who is blocked
@@ -42,12 +44,13 @@ pub use asked::{Asked, Format, IDENTIFYING, RecipientKind, Scope};
 pub use log::{Disclosure, Log};
 
 use crate::audit::{self, Action, Actor, AuditError, Entry};
+use crate::case::{self, CaseError};
 use crate::parse::text::cut;
 use crate::rights::numbered::{NumberedError, TextError, year_of};
 use crate::rights::register::{Note, Register, RegisterError};
 use crate::rights::request::MAX_WHO_BYTES;
 use crate::store::List;
-use crate::subject::{Office, Person, SubjectError, off_thread};
+use crate::subject::{Office, Person, SubjectError, Who, off_thread};
 use asked::{Of, Wanted};
 use copy::{Copy, Found};
 
@@ -76,10 +79,14 @@ pub enum DisclosureError {
     Identifying(&'static str),
     #[error("this person's data are blocked: they are disclosed to a state body or a court only")]
     Blocked,
+    #[error("a page is made of a case file only: expected json or csv")]
+    Page,
     #[error("{bytes} bytes, at most {MAX_COPY_BYTES} are handed out: name a shorter time or fewer fields")]
     TooLong { bytes: usize },
     #[error(transparent)]
     Subject(#[from] SubjectError),
+    #[error(transparent)]
+    Case(#[from] CaseError),
     #[error(transparent)]
     Log(#[from] NumberedError),
 }
@@ -91,6 +98,7 @@ impl DisclosureError {
     pub fn is_of_the_question(&self) -> bool {
         match self {
             DisclosureError::Subject(error) => error.is_of_the_question(),
+            DisclosureError::Case(error) => error.is_of_the_question(),
             DisclosureError::Log(error) => matches!(error, NumberedError::NoNumber(_)),
             _ => true,
         }
@@ -123,12 +131,11 @@ impl Office {
         let site = self.site(&asked.site)?.clone();
         let wanted = Wanted::of(asked, now)?;
         let found = match &wanted.of {
-            Of::Person(who) => {
-                let person = self.person(&site.id, who, now).await?;
-                if !wanted.recipient_kind.may_identify() && self.is_blocked(&person).await? {
-                    return Err(DisclosureError::Blocked);
-                }
-                Found::Person(person)
+            Of::Person(who) => Found::Person(self.disclosable(&site.id, who, &wanted, now).await?),
+            Of::Case { who, from, to } => {
+                let span = case::span(from.as_deref(), to.as_deref(), &site, now)?;
+                let person = self.disclosable(&site.id, who, &wanted, now).await?;
+                Found::Case { person, who: who.clone(), span }
             }
             Of::Range { from, to } => {
                 self.caught_up(now.as_millisecond()).await?;
@@ -151,7 +158,7 @@ impl Office {
         })
         .await??;
 
-        let copy = self.copy(&site.id, &wanted, found, now).await?;
+        let copy = self.copy(&site, &wanted, found, now).await?;
         let (log, register) = (Log::new(&self.config.data_dir), Register::new(&self.config.data_dir));
         let year = year_of(&site.timezone, now);
         off_thread(move || -> Result<Value, DisclosureError> {
@@ -184,6 +191,21 @@ impl Office {
         .await?
     }
 
+    /// Who that is, unless the recipient may have nothing of them.
+    async fn disclosable(
+        &self,
+        site: &str,
+        who: &Who,
+        wanted: &Wanted,
+        now: Timestamp,
+    ) -> Result<Person, DisclosureError> {
+        let person = self.person(site, who, now).await?;
+        if !wanted.recipient_kind.may_identify() && self.is_blocked(&person).await? {
+            return Err(DisclosureError::Blocked);
+        }
+        Ok(person)
+    }
+
     /// Whether any of their hashes is blocked: what one of them covers is not disclosed.
     async fn is_blocked(&self, person: &Person) -> Result<bool, SubjectError> {
         let blocks = self.storage.listed(List::Blocked).await?;
@@ -202,7 +224,7 @@ fn entry(wanted: &Wanted, site: &str, found: &Found, by: Actor, now: Timestamp) 
         .detail(wanted.described());
     let request = wanted.request.as_deref().map(audit::Subject::request).transpose()?;
     let first = match found {
-        Found::Person(person) => person.subjects.first(),
+        Found::Person(person) | Found::Case { person, .. } => person.subjects.first(),
         Found::Range { .. } => None,
     };
     entry.subject = request.or_else(|| first.map(|first| audit::Subject::hash(first.hash.0)));

@@ -31,7 +31,7 @@ pub struct Told {
 /// What the log says about a person whose hits came at these moments.
 pub fn told(log: &Log, person: &Person, times: &[i64]) -> Result<Vec<Told>, NumberedError> {
     let concerns = |one: &Disclosure| match &one.scope {
-        Disclosed::Person { subjects } => {
+        Disclosed::Person { subjects } | Disclosed::Case { subjects, .. } => {
             subjects.iter().any(|subject| person.subjects.contains(subject)).then_some(false)
         }
         Disclosed::Range { from, to } => {

@@ -14,6 +14,7 @@ use crate::accept::{self, Shared};
 use crate::addresses::{self, AddressError, Opening, Openings};
 use crate::audit::{Actor, Trail};
 use crate::backup;
+use crate::case::{self, CaseError};
 use crate::config::{Config, Site};
 use crate::demo;
 use crate::disclosure::{self, DisclosureError};
@@ -183,6 +184,11 @@ impl Running for Server {
     fn disclose(&self, asked: disclosure::Asked, by: Actor) -> Answering<'_, Result<Value, DisclosureError>> {
         let office = self.office();
         to_its_end(async move { office.disclose(asked, by, jiff::Timestamp::now()).await })
+    }
+
+    fn case(&self, asked: case::Asked, by: Actor) -> Answering<'_, Result<case::File, CaseError>> {
+        let office = self.office();
+        Box::pin(async move { office.case(asked, by, jiff::Timestamp::now()).await })
     }
 
     fn incident(&self, asked: incident::Asked, by: Actor) -> Answering<'_, Result<Value, IncidentError>> {

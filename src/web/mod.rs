@@ -8,6 +8,7 @@
 //! - `access`, `role`, `sessions`, `people`, `password`, `attempts`, `first`, `totp`:
 //!   who asks, and how they prove it
 //! - `officer`: requests, jobs about people, trail, retention, disclosures, incidents, policy
+//! - `case`: the trail of one visitor
 //! - `share`: shared links, and what they open
 //! - `settings`, `staff`: what a site keeps beside its numbers; people and tokens
 //! - `failures`: wrong sign-ins, as few entries of the audit trail as will do
@@ -24,6 +25,7 @@ mod addresses;
 pub mod answer;
 pub mod attempts;
 mod batch;
+mod case;
 mod debug;
 mod failures;
 pub mod first;

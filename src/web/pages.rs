@@ -214,10 +214,13 @@ fn error(what: &str) -> Value {
 
 /// Adds what a route of the stats API takes and gives.
 fn describe(operation: &mut Value, schemas: schema::Described) {
-    let schema::Described { request, answer, is_table } = schemas;
+    let schema::Described { request, answer, is_table, is_page } = schemas;
     let mut content = json!({ "application/json": { "schema": answer } });
     if is_table {
         content["text/csv"] = json!({ "schema": { "type": "string" } });
+    }
+    if is_page {
+        content["text/html"] = json!({ "schema": { "type": "string" } });
     }
     operation["responses"]["200"]["content"] = content;
     if !request.is_null() {
@@ -264,6 +267,7 @@ fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'
         }
         (_, "/api/v1/fraud/check") => ("Whether a visitor is plausible, and why", json, None),
         (_, "/api/v1/subjects") => ("Does something about one person's data", json, None),
+        (_, "/api/v1/case") => ("The trail of one visitor, for a stated purpose", json, None),
         (_, "/api/v1/audit") => ("Entries of the audit trail", json, Some("site_id")),
         (_, "/api/v1/audit/verify") => ("Proves the audit trail, and gives its anchor", json, None),
         ("GET", "/api/v1/retention") => ("The last report of retention", json, None),

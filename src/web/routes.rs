@@ -21,7 +21,7 @@ use super::access::{self, Credential, Principal};
 use super::answer::{self, Answer};
 use super::role::Role;
 use super::{
-    State, account, addresses, batch, debug, fraud, metrics, officer, pages, refusals, second_factor,
+    State, account, addresses, batch, case, debug, fraud, metrics, officer, pages, refusals, second_factor,
     settings, share, staff, stats,
 };
 use crate::accept::event::is_packed;
@@ -114,6 +114,7 @@ pub static ROUTES: &[Route] = &[
     route!(POST "/api/v1/fraud/check" Needs::Role(Role::Security), fraud::check),
     route!(POST "/api/v1/addresses" Needs::Role(Role::Security), addresses::ask),
     route!(POST "/api/v1/addresses/open" Needs::Role(Role::Security), addresses::open),
+    route!(POST "/api/v1/case" Needs::Role(Role::Security), case::open),
     route!(GET "/api/v1/requests" Needs::Role(Role::Officer), officer::requests::list),
     route!(POST "/api/v1/requests" Needs::Role(Role::Officer), officer::requests::receive),
     route!(GET "/api/v1/requests/*" Needs::Role(Role::Officer), officer::requests::show),

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::addresses::{AddressError, Opening};
 use crate::audit::Actor;
+use crate::case::{self, CaseError};
 use crate::config::Site;
 use crate::disclosure::{self, DisclosureError};
 use crate::enrich::{Attribution, DatabaseInfo};
@@ -154,6 +155,11 @@ pub trait Running: Send + Sync {
         _by: Actor,
     ) -> Answering<'_, Result<Value, DisclosureError>> {
         let error = SubjectError::Thread("this server discloses nothing".to_owned());
+        Box::pin(async { Err(error.into()) })
+    }
+    /// Opens the case file of one visitor, and writes the audit trail before.
+    fn case(&self, _asked: case::Asked, _by: Actor) -> Answering<'_, Result<case::File, CaseError>> {
+        let error = SubjectError::Thread("this server opens no case files".to_owned());
         Box::pin(async { Err(error.into()) })
     }
     /// Registers an incident, changes one, or says who is affected.

@@ -1,4 +1,4 @@
-//! What the stats routes take and give, as JSON Schema for `/openapi.json`.
+//! What the stats routes and case files take and give, as JSON Schema for `/openapi.json`.
 //!
 //! In: a route. Out: the schemas of its body and of its answer, and the components that they
 //! name. Names of metrics and dimensions come from the lists that questions are read by, so
@@ -22,12 +22,15 @@ pub struct Described {
     pub answer: Value,
     /// Whether the answer is to be had as CSV, too.
     pub is_table: bool,
+    /// And as a page to be printed.
+    pub is_page: bool,
 }
 
-/// The schemas of a route of the stats API.
+/// The schemas of a route, where it has any.
 pub fn of(path: &str) -> Option<Described> {
-    let table = |request: Value, answer: Value| Described { request, answer, is_table: true };
-    let plain = |request: Value, answer: Value| Described { request, answer, is_table: false };
+    let table = |request: Value, answer: Value| Described { request, answer, is_table: true, is_page: false };
+    let plain =
+        |request: Value, answer: Value| Described { request, answer, is_table: false, is_page: false };
     Some(match path {
         "/api/v2/query" => table(reference("Question"), reference("Answer")),
         "/api/v2/queries" => plain(reference("Batch"), reference("BatchAnswer")),
@@ -152,6 +155,7 @@ pub fn of(path: &str) -> Option<Described> {
                 },
             } }),
         ),
+        "/api/v1/case" => super::case::described(),
         _ => return None,
     })
 }
@@ -462,6 +466,7 @@ mod tests {
             "/api/v1/addresses/open",
             "/api/v1/sites",
             "/api/v1/fraud/check",
+            "/api/v1/case",
         ] {
             let described = of(path).expect("it is described");
             references(&described.request, &mut found);

@@ -56,6 +56,12 @@ fn ways(browser: &Browser, number: &str, act: &str) -> Vec<Way> {
             "/api/v1/subjects",
             json!({ "job": "find", "site": "clinic", "who": who, "purpose": PURPOSE }),
         ),
+        way(
+            "POST",
+            "/api/v1/case",
+            "/api/v1/case",
+            json!({ "site": "clinic", "who": who, "purpose": "payments", "words": "a payment is contested" }),
+        ),
         way("GET", "/api/v1/acts/*", &format!("/api/v1/acts/{act}"), Value::Null),
         way("GET", "/api/v1/audit", "/api/v1/audit?site_id=clinic", Value::Null),
         way("GET", "/api/v1/disclosures", "/api/v1/disclosures?site_id=clinic", Value::Null),

@@ -255,7 +255,8 @@ export interface Disclosure {
   readonly purpose: string;
   readonly scope:
     | { readonly person: { readonly subjects: readonly Subject[] } }
-    | { readonly range: { readonly from: string | number; readonly to: string | number } };
+    | { readonly range: { readonly from: string | number; readonly to: string | number } }
+    | { readonly case: { readonly subjects: readonly Subject[]; readonly from: number; readonly to: number } };
   readonly fields: readonly string[];
   readonly format: string;
   readonly rows: number;

@@ -101,7 +101,7 @@ fn of_desk(error: DeskError) -> Box<Answer> {
     }
 }
 
-fn of_subject(error: SubjectError) -> Box<Answer> {
+pub(in crate::web) fn of_subject(error: SubjectError) -> Box<Answer> {
     match error {
         SubjectError::Register(error) => of_register(error),
         SubjectError::Cookie(_) | SubjectError::CookieKey { .. } => wrong(error),

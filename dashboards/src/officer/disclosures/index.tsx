@@ -108,6 +108,7 @@ export function One({ disclosure }: { readonly disclosure: Disclosure }) {
 
 function scope(words: OfficeWords, { scope: what }: Disclosure, zone: string) {
   if ('person' in what) return <Subjects subjects={what.person.subjects} />;
+  if ('case' in what) return <Subjects subjects={what.case.subjects} />;
   const { from, to } = what.range;
   return words.t('disclosures.range_of', { from: words.moment(from, zone), to: words.moment(to, zone) });
 }
