@@ -9,6 +9,12 @@ import { world } from './scripts/world.mjs';
 /** Where `npm run dev` finds the API: the mock of dev/mock.mjs, or a real `metka serve`. */
 const API = process.env['METKA_WEB'] ?? 'http://127.0.0.1:8091';
 
+/**
+ * What the dashboard shows at first goes in one file, also where pages that load
+ * later use parts of it: cut at each such part it would pack worse.
+ */
+const FRAME = /dashboards\/src\/(parts|panels|screens\/dashboard)[^?]*\.tsx?$|node_modules\/(preact|uplot)/;
+
 export default defineConfig({
   base: '/',
   plugins: [world()],
@@ -20,6 +26,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     sourcemap: false,
     reportCompressedSize: false,
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'frame', test: FRAME }] } } },
   },
   server: { host: '127.0.0.1', proxy: { '/api': API, '/debug': API } },
 });

@@ -262,7 +262,7 @@ async function route(request, response, url) {
 }
 
 function file(response, pathname) {
-  const path = ['/', '/login', '/officer', '/settings', '/people'].includes(pathname) || pathname.startsWith('/share/') ? '/index.html' : normalize(pathname);
+  const path = ['/', '/login', '/officer', '/security', '/settings', '/people'].includes(pathname) || pathname.startsWith('/share/') ? '/index.html' : normalize(pathname);
   const place = join(dist, path);
   if (!place.startsWith(dist) || !existsSync(place) || extname(place) === '')
     return answer(response, 404, { error: 'not found' });

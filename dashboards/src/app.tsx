@@ -8,13 +8,13 @@ import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { onSignedOut, session as fetchSession, signOut } from './api/client';
 import type { Session } from './api/types';
 import { forgetAnswers } from './load';
-import { OFFICER_PATH, PAGE_PATHS, PEOPLE_PATH, SETTINGS_PATH } from './model/roles';
+import { OFFICER_PATH, PAGE_PATHS, PEOPLE_PATH, SECURITY_PATH, SETTINGS_PATH } from './model/roles';
 import { Boundary } from './parts/boundary';
 import { Failure } from './parts/failure';
 import { Account } from './screens/account';
 import { Dashboard } from './screens/dashboard';
 import { OfficerDoor } from './screens/officer-door';
-import { PeopleDoor, SettingsDoor } from './screens/page-doors';
+import { PeopleDoor, SecurityDoor, SettingsDoor } from './screens/page-doors';
 import { ShareDoor } from './share/door';
 import { isShareAddress } from './share/shared';
 import { SignIn } from './screens/sign-in';
@@ -30,6 +30,7 @@ type Stage =
 /** What is shown at the addresses of their own. */
 const SCREENS = new Map([
   [OFFICER_PATH, OfficerDoor],
+  [SECURITY_PATH, SecurityDoor],
   [SETTINGS_PATH, SettingsDoor],
   [PEOPLE_PATH, PeopleDoor],
 ]);

@@ -286,6 +286,7 @@ fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'
         (_, "/api/v1/account/totp/confirm") => ("Puts the second factor into force", json, None),
         (_, "/api/v1/account/totp/remove") => ("Ends the second factor", json, None),
         (_, "/officer") => ("The officer's page", "text/html", None),
+        (_, "/security") => ("The security page", "text/html", None),
         (_, "/settings") => ("The settings of a site", "text/html", None),
         (_, "/people") => ("People and tokens", "text/html", None),
         (_, "/api/v1/account") => ("Gives the own account a login and a password", json, None),

@@ -87,6 +87,7 @@ pub static ROUTES: &[Route] = &[
     route!(GET "/" Needs::Nothing, pages::dashboard),
     route!(GET "/login" Needs::Nothing, pages::dashboard),
     route!(GET "/officer" Needs::Nothing, pages::dashboard),
+    route!(GET "/security" Needs::Nothing, pages::dashboard),
     route!(GET "/share/*" Needs::Nothing, share::page),
     route!(GET "/settings" Needs::Nothing, pages::dashboard),
     route!(GET "/people" Needs::Nothing, pages::dashboard),

@@ -90,6 +90,32 @@ const PAGES = [
     who: 'owner',
     open: kept('/settings', place),
   })),
+  ...['check', 'addresses'].map(place => ({ name: `security: ${place}`, who: 'owner', open: kept('/security', place) })),
+  {
+    name: 'security: the answer of a check',
+    who: 'owner',
+    open: async page => {
+      await kept('/security', 'check')(page);
+      await page.fill('[name=cookie]', 'v1.1.20260101.forged');
+      await page.click('[data-form=check] button[type=submit]');
+      await page.locator('[data-result=check] [data-silences] summary').click();
+    },
+  },
+  {
+    name: 'security: an address that was opened',
+    who: 'owner',
+    open: async page => {
+      await kept('/security', 'addresses')(page);
+      await page.locator('[data-narrow]').first().click();
+      await page.locator('[data-only=address]').waitFor();
+      await loaded(page);
+      await page.locator('[data-open]').first().click();
+      await page.fill('[data-dialog=open-address] [name=words]', 'ticket 12');
+      await page.click('[data-dialog=open-address] button[type=submit]');
+      await page.locator('[data-opened]').waitFor();
+    },
+  },
+  { name: 'security of a viewer', who: 'viewer', open: web(() => `/security?site=${SITE}`) },
   ...['people', 'tokens'].map(place => ({ name: `people: ${place}`, who: 'owner', open: kept('/people', place) })),
   { name: 'officer: a request', who: 'owner', open: office(() => `requests/${made.request}`) },
   { name: 'officer: an incident', who: 'owner', open: office(() => `incidents/${made.incident}`) },

@@ -127,6 +127,7 @@ const OF_NO_SITE: &[&str] = &[
     "/",
     "/login",
     "/officer",
+    "/security",
     "/share/*",
     "/settings",
     "/people",

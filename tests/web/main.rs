@@ -631,7 +631,7 @@ async fn unknown_paths_and_wrong_methods_are_told_apart() {
 fn kind<'a>(route: &Route, signed_in: bool, collector: &'a str) -> Kind<'a> {
     let demo = metka::assets::find("demo/index.html").is_some();
     match route.path {
-        "/" | "/login" | "/officer" | "/settings" | "/people" if built() => Kind::Own,
+        "/" | "/login" | "/officer" | "/security" | "/settings" | "/people" if built() => Kind::Own,
         "/share/*" if built() => Kind::Shared,
         "/debug/hit" if signed_in => Kind::Own,
         "/demo/*" if demo => Kind::Demo(collector),

@@ -22,14 +22,17 @@ export class ApiError extends Error {
   readonly detail: string;
   /** What else a sign-in takes: `totp`; empty if nothing. */
   readonly needs: string;
+  /** In so many seconds it may be asked again; 0 if nothing is said. */
+  readonly wait: number;
 
-  constructor(kind: FailureKind, status: number, detail: string, needs = '') {
+  constructor(kind: FailureKind, status: number, detail: string, needs = '', wait = 0) {
     super(`${kind} ${status} ${detail}`);
     this.name = 'ApiError';
     this.kind = kind;
     this.status = status;
     this.detail = detail;
     this.needs = needs;
+    this.wait = wait;
   }
 }
 
@@ -146,7 +149,7 @@ export async function request<T>(method: string, path: string, options: RequestO
   if (!response.ok) {
     const kind = kindOf(response.status);
     if (kind === 'signed-out' && !options.quiet) signedOut();
-    throw new ApiError(kind, response.status, textOf(text, 'error'), textOf(text, 'needs'));
+    throw new ApiError(kind, response.status, textOf(text, 'error'), textOf(text, 'needs'), Number(response.headers.get('Retry-After')) || 0);
   }
   if (options.accept !== undefined) return text as T;
   if (text === '') return undefined as T;

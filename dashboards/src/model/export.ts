@@ -17,7 +17,7 @@ export interface Part {
   readonly answer: Answer;
 }
 
-/** `part,dimension,value,metric,number`, with the mark that has spreadsheets read UTF-8. */
+/** `part,dimension,value,metric,number`. */
 export function csvOf(parts: readonly Part[]): string {
   const lines: (readonly (string | number)[])[] = [['part', 'dimension', 'value', 'metric', 'number']];
   for (const { name, query, answer } of parts) {
@@ -28,6 +28,11 @@ export function csvOf(parts: readonly Part[]): string {
       });
     }
   }
+  return csvText(lines);
+}
+
+/** Lines of fields as CSV, with the mark that has spreadsheets read UTF-8. */
+export function csvText(lines: readonly (readonly (string | number)[])[]): string {
   return `\ufeff${lines.map((line) => line.map(field).join(',')).join('\r\n')}\r\n`;
 }
 

@@ -7,6 +7,12 @@ export const OFFICER_PATH = '/officer';
 /** Who may open it. */
 const OFFICE_ROLES: readonly string[] = ['officer', 'owner'];
 
+/** Where the security page is. */
+export const SECURITY_PATH = '/security';
+
+/** Who may open it. */
+const SECURITY_ROLES: readonly string[] = ['security', 'owner'];
+
 /** Where the settings of a site are: `/settings?site=X`. */
 export const SETTINGS_PATH = '/settings';
 
@@ -14,10 +20,14 @@ export const SETTINGS_PATH = '/settings';
 export const PEOPLE_PATH = '/people';
 
 /** The pages with an address of their own, beside the dashboard at `/`. */
-export const PAGE_PATHS: readonly string[] = [OFFICER_PATH, SETTINGS_PATH, PEOPLE_PATH];
+export const PAGE_PATHS: readonly string[] = [OFFICER_PATH, SECURITY_PATH, SETTINGS_PATH, PEOPLE_PATH];
 
 export function mayOffice(session: Session): boolean {
   return OFFICE_ROLES.includes(session.role);
+}
+
+export function maySecure(session: Session): boolean {
+  return SECURITY_ROLES.includes(session.role);
 }
 
 /** Goals, funnels, links, reports, people and tokens are the owner's. */

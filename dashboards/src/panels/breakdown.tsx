@@ -5,7 +5,7 @@ import { useAnswer, type Load } from '../load';
 import { chosenOf, offeredOf, type Breakdown, type Panel } from '../model/panels';
 import type { Days, Now } from '../model/period';
 import { metricsOf, panelQuery } from '../model/questions';
-import { isNarrowed, maxFilters, withToggled, type View } from '../model/view';
+import { isFiltered, isNarrowed, maxFilters, withToggled, type View } from '../model/view';
 import { Boundary } from '../parts/boundary';
 import { ExportButton } from '../parts/export-button';
 import { Failure } from '../parts/failure';
@@ -164,7 +164,7 @@ function Content({ panel, visitors, breakdown, view, now, refresh, onToggle, onA
         <p class="panel-empty">{t(emptyKey(breakdown, view))}</p>
       ) : (
         <>
-          {breakdown.map && <WorldMap rows={rows} view={view} onToggle={onToggle} />}
+          {breakdown.map && <WorldMap rows={rows} isChosen={(country) => isFiltered(view, 'visit:country', country)} onToggle={onToggle} />}
           <Rows
             breakdown={breakdown}
             metrics={metrics}

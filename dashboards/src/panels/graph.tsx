@@ -35,6 +35,8 @@ const HOURS_OF_A_DAY = 25;
 
 interface Props {
   readonly metric: MetricName;
+  /** What the numbers are of, where the metric only says how they are written. */
+  readonly name?: string;
   readonly interval: Interval;
   readonly series: Series;
   readonly before: Series | null;
@@ -51,7 +53,7 @@ interface Hover {
   readonly width: number;
 }
 
-export function Graph({ metric, interval, series, before, few, flags, onZoom }: Props) {
+export function Graph({ metric, name: own, interval, series, before, few, flags, onZoom }: Props) {
   const { t, format } = useWords();
   const holder = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -224,7 +226,8 @@ export function Graph({ metric, interval, series, before, few, flags, onZoom }: 
     chart.setCursor({ left: chart.valToPos(index, 'x'), top: 10 });
   };
 
-  const title = t('graph.title', { metric: t(`metric.${metric}`) });
+  const called = own ?? t(`metric.${metric}`);
+  const title = t('graph.title', { metric: called });
   const name = (index: number): string => {
     const label = series.labels[index];
     return label === undefined ? '' : format.bucket(label, interval);
@@ -270,7 +273,7 @@ export function Graph({ metric, interval, series, before, few, flags, onZoom }: 
             {hover.index === series.current && <i> {t('graph.so_far')}</i>}
           </p>
           <p class="tooltip-line" data-line="now">
-            <span>{t(`metric.${metric}`)}</span>
+            <span>{called}</span>
             <b>{written(series.values[hover.index] ?? null, hover.index)}</b>
           </p>
           {before && hover.index < before.labels.length && (

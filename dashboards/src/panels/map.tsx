@@ -5,7 +5,6 @@
  */
 import { useState } from 'preact/hooks';
 import type { Row } from '../api/types';
-import { isFiltered, type View } from '../model/view';
 import { Failure } from '../parts/failure';
 import { useLate } from '../parts/late';
 import { labelOf } from '../words/labels';
@@ -18,11 +17,14 @@ const SHADES = 5;
 
 interface Props {
   readonly rows: readonly Row[];
-  readonly view: View;
+  readonly isChosen: (country: string) => boolean;
   readonly onToggle: (country: string) => void;
+  /** What the map is of, and a number of it in words; of visitors if nothing is said. */
+  readonly title?: string;
+  readonly counted?: (value: number) => string;
 }
 
-export function WorldMap({ rows, view, onToggle }: Props) {
+export function WorldMap({ rows, isChosen, onToggle, title, counted }: Props) {
   const words = useWords();
   const { t, format } = words;
   const { part, error, retry } = useLate(() => import('virtual:world'));
@@ -39,7 +41,7 @@ export function WorldMap({ rows, view, onToggle }: Props) {
       <svg
         viewBox={`${CROP.left} 0 ${width - CROP.left - CROP.right} ${height}`}
         role="img"
-        aria-label={t('map.title')}
+        aria-label={title ?? t('map.title')}
         onPointerLeave={() => setOver('')}
       >
         {countries.map(([code, shape], index) => {
@@ -51,7 +53,7 @@ export function WorldMap({ rows, view, onToggle }: Props) {
               d={shape}
               data-country={code}
               data-shade={known ? shadeOf(value ?? 0, most) : 0}
-              data-chosen={known && isFiltered(view, 'visit:country', code)}
+              data-chosen={known && isChosen(code)}
               onPointerEnter={() => setOver(code)}
               onClick={known ? () => onToggle(code) : undefined}
             />
@@ -64,7 +66,10 @@ export function WorldMap({ rows, view, onToggle }: Props) {
         ) : (
           <>
             <b>{labelOf(words, 'visit:country', over)}</b>{' '}
-            {pointed === undefined ? t('map.nobody') : t('map.visitors', { count: pointed ?? 0, number: pointed === null ? t('guard.few') : format.number(pointed) })}
+            {pointed === undefined
+              ? t('map.nobody')
+              : (pointed !== null && counted?.(pointed)) ||
+                t('map.visitors', { count: pointed ?? 0, number: pointed === null ? t('guard.few') : format.number(pointed) })}
           </>
         )}
       </p>

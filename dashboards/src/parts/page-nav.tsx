@@ -1,16 +1,17 @@
 /** The ways between the pages, by role: in the header of each page but the dashboard, and in every menu. */
 import type { Session } from '../api/types';
-import { mayManage, mayOffice, OFFICER_PATH, PEOPLE_PATH, SETTINGS_PATH } from '../model/roles';
+import { mayManage, mayOffice, maySecure, OFFICER_PATH, PEOPLE_PATH, SECURITY_PATH, SETTINGS_PATH } from '../model/roles';
 import type { MessageKey } from '../words/en';
 import { useWords } from '../words/language';
 
-export type PageName = 'numbers' | 'settings' | 'people' | 'officer';
+export type PageName = 'numbers' | 'settings' | 'people' | 'officer' | 'security';
 
 const NAMES = {
   numbers: 'nav.numbers',
   settings: 'nav.settings',
   people: 'nav.people',
   officer: 'nav.officer',
+  security: 'nav.security',
 } as const satisfies Record<PageName, MessageKey>;
 
 /** The pages that a person may open, in their order, and where they are for the site that is looked at. */
@@ -21,6 +22,7 @@ export function pagesOf(session: Session): readonly (readonly [PageName, string]
     ['numbers', `/${search}`],
     ['settings', `${SETTINGS_PATH}${search}`],
     ...(mayManage(session) ? [['people', PEOPLE_PATH] as const] : []),
+    ...(maySecure(session) ? [['security', `${SECURITY_PATH}${search}`] as const] : []),
     ...(mayOffice(session) ? [['officer', `${OFFICER_PATH}${search}`] as const] : []),
   ];
 }

@@ -26,7 +26,8 @@ interface Props {
   readonly view: Pick<View, 'period' | 'compare' | 'weekdays'>;
   readonly now: Now;
   readonly onPeriod: (period: Period) => void;
-  readonly onCompare: (compare: Compare, weekdays: boolean) => void;
+  /** Absent where nothing is compared. */
+  readonly onCompare?: (compare: Compare, weekdays: boolean) => void;
 }
 
 export function PeriodPicker({ view, now, onPeriod, onCompare }: Props) {
@@ -102,7 +103,7 @@ export function PeriodPicker({ view, now, onPeriod, onCompare }: Props) {
                   }}
                 />
               )}
-              <CompareChoice view={view} now={now} onCompare={onCompare} />
+              {onCompare && <CompareChoice view={view} now={now} onCompare={onCompare} />}
             </div>
           </div>
         )}
@@ -112,7 +113,7 @@ export function PeriodPicker({ view, now, onPeriod, onCompare }: Props) {
   );
 }
 
-function CompareChoice({ view, now, onCompare }: Omit<Props, 'onPeriod'>) {
+function CompareChoice({ view, now, onCompare }: Required<Omit<Props, 'onPeriod'>>) {
   const { t, format } = useWords();
   const { period, compare, weekdays } = view;
   const own = compare.includes('..');

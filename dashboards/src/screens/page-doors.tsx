@@ -1,4 +1,4 @@
-/** The doors to the settings of a site and to people and tokens: parts of their own, loaded when they are opened. */
+/** The doors to the settings of a site, to people and tokens and to the security page: parts of their own, loaded when they are opened. */
 import type { ComponentChildren } from 'preact';
 import type { Session } from '../api/types';
 import { Failure } from '../parts/failure';
@@ -20,6 +20,11 @@ export function SettingsDoor(props: Props) {
 export function PeopleDoor(props: Props) {
   const late = useLate(() => import('../people-page'));
   return <Door late={late}>{late.part && <late.part.PeoplePage {...props} />}</Door>;
+}
+
+export function SecurityDoor(props: Props) {
+  const late = useLate(() => import('../security-page'));
+  return <Door late={late}>{late.part && <late.part.SecurityPage {...props} />}</Door>;
 }
 
 function Door({ late, children }: { readonly late: Late<unknown>; readonly children: ComponentChildren }) {

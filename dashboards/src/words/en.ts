@@ -278,6 +278,7 @@ export const en = {
   'nav.settings': 'Settings',
   'nav.people': 'People and tokens',
   'nav.officer': 'Privacy office',
+  'nav.security': 'Security',
 } as const satisfies Record<string, Message>;
 
 export type MessageKey = keyof typeof en;

@@ -292,4 +292,5 @@ export const ru: Readonly<Record<MessageKey, Message>> = {
   'nav.settings': 'Настройки',
   'nav.people': 'Люди и токены',
   'nav.officer': 'Кабинет ответственного',
+  'nav.security': 'Безопасность',
 };

@@ -21,6 +21,7 @@ export const AUDIT_ACTIONS = [
   'backup_made',
   'backup_restored',
   'address_opened',
+  'fraud_checked',
   'case_file_opened',
   'statistics_exported',
   'sign_in',

@@ -23,6 +23,7 @@ export const enNames = {
   'action.backup_made': 'Backup made',
   'action.backup_restored': 'Backup restored',
   'action.address_opened': 'Address decrypted',
+  'action.fraud_checked': 'Visitor checked',
   'action.case_file_opened': 'Case file opened',
   'action.statistics_exported': 'Statistics exported',
   'action.sign_in': 'Sign-in',

@@ -24,6 +24,7 @@ export const ruNames: Readonly<Record<keyof typeof enNames, Message>> = {
   'action.backup_made': 'Резервная копия создана',
   'action.backup_restored': 'Восстановление из копии',
   'action.address_opened': 'Расшифровка IP-адреса',
+  'action.fraud_checked': 'Проверка посетителя',
   'action.case_file_opened': 'Просмотр посещений одного лица',
   'action.statistics_exported': 'Выгрузка статистики',
   'action.sign_in': 'Вход',

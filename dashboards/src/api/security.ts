@@ -1,0 +1,158 @@
+/**
+ * The questions of the security page, and their shapes. What identifies a person is in the
+ * body of one question only.
+ */
+import { request } from './client';
+import type { DateRange } from './types';
+
+/** The most bytes of the words beside a purpose: what the audit trail takes. */
+export const MAX_WORDS_BYTES = 256;
+
+/** Why somebody may look, in the order in which it is offered. */
+export const PURPOSES = ['fraud', 'payments', 'security', 'support', 'claim'] as const;
+export type Purpose = (typeof PURPOSES)[number];
+
+interface Why {
+  readonly purpose: Purpose;
+  readonly words?: string;
+}
+
+/** Exactly one of the three says who is meant. */
+export type NewCheck = { readonly site_id: string } & Why &
+  ({ readonly cookie: string } | { readonly user: string } | { readonly ip: string });
+
+export type NetworkKind = 'unknown' | 'access' | 'mobile' | 'hosting' | 'proxy';
+
+/** Of a cookie or a user it is the place of the last hit; of an address all that is known. */
+export interface Location {
+  readonly country: string;
+  readonly region?: string;
+  readonly city: string;
+  readonly asn?: number;
+  readonly network?: string;
+  readonly coordinates: { readonly latitude: number; readonly longitude: number } | null;
+  readonly accuracy_km: number | null;
+  readonly time_zone?: string | null;
+  readonly kind: NetworkKind;
+  /** `public`, or the range that is set apart. */
+  readonly scope?: string;
+  /** When it was there. */
+  readonly at?: string;
+}
+
+/** Of a visitor or a user: hits and days; of an address: its last day. */
+export interface Seen {
+  readonly first?: string;
+  readonly last: string;
+  readonly hits?: number;
+  readonly addresses?: number;
+  readonly countries?: number;
+  readonly hits_of_last_day?: number;
+  readonly visitors_of_last_day?: number;
+  readonly marked_of_last_day?: number;
+}
+
+export type Evidence = Readonly<Record<string, unknown>>;
+
+export interface Signal {
+  readonly rule: string;
+  readonly points: number;
+  /** What it means, in English. */
+  readonly about: string;
+  readonly evidence: Evidence;
+}
+
+/** A rule that did not fire. */
+export interface Silence {
+  readonly rule: string;
+  readonly state: 'quiet' | 'off' | 'unknown';
+  readonly weight: number;
+  readonly why: string | null;
+}
+
+export interface Checked {
+  readonly site_id: string;
+  readonly by: 'cookie' | 'user' | 'ip';
+  readonly known: boolean;
+  readonly score: number;
+  readonly threshold: number;
+  readonly verdict: 'review' | 'plausible' | 'unknown';
+  readonly location: Location | null;
+  readonly seen: Seen | null;
+  readonly signals: readonly Signal[];
+  readonly rules: readonly Silence[];
+  readonly memory: { readonly ready: boolean; readonly visitors: number; readonly until_ms: number };
+  readonly notes: readonly string[];
+}
+
+export type By = 'address' | 'network' | 'asn' | 'country' | 'time:hour' | 'time:day';
+
+export const ORDERS = ['hits', 'visitors', 'refused', 'limited', 'marked'] as const;
+export type Order = (typeof ORDERS)[number];
+
+/** Of what alone; an address or a network, by its token. */
+export interface Only {
+  readonly address?: string;
+  readonly network?: string;
+  readonly asn?: number;
+  readonly country?: string;
+}
+
+export interface AddressQuestion extends Only {
+  readonly site_id: string;
+  readonly date_range: DateRange;
+  readonly by: By;
+  readonly order_by?: Order;
+  readonly limit?: number;
+}
+
+export type Numbers = Readonly<Record<Order, number>> & {
+  readonly marks: Readonly<Record<string, number>>;
+  readonly reasons: Readonly<Record<string, number>>;
+  readonly first: string | null;
+  readonly last: string | null;
+};
+
+/** Which keys stand beside the numbers depends on what rows are of. */
+export interface AddressRow extends Numbers {
+  readonly address?: string | null;
+  readonly network?: string | null;
+  readonly addresses?: number | null;
+  readonly key_destroyed?: boolean;
+  readonly asn?: number;
+  readonly asn_name?: string;
+  readonly country?: string;
+  /** `2026-11-26`, or `2026-11-26 14:00:00`; the site's clock. */
+  readonly time?: string;
+}
+
+export interface AddressAnswer {
+  /** Two instants, by the site's clock. */
+  readonly date_range: readonly [from: string, to: string];
+  readonly results: readonly AddressRow[];
+  readonly total_rows: number;
+  readonly totals: Numbers;
+  readonly notes: readonly string[];
+}
+
+export interface Opening extends Why {
+  readonly site_id: string;
+  readonly address: string;
+}
+
+export interface Opened {
+  readonly ip: string;
+  readonly country: string;
+  readonly region: string;
+  readonly city: string;
+  readonly asn: number;
+  readonly network: string;
+  readonly notes: readonly string[];
+}
+
+export const check = (body: NewCheck): Promise<Checked> => request('POST', '/api/v1/fraud/check', { body });
+
+export const addresses = (body: AddressQuestion, signal?: AbortSignal): Promise<AddressAnswer> =>
+  request('POST', '/api/v1/addresses', { body, signal });
+
+export const openAddress = (body: Opening): Promise<Opened> => request('POST', '/api/v1/addresses/open', { body });

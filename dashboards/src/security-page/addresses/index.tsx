@@ -1,0 +1,302 @@
+/**
+ * Statistics of addresses by tokens: over time, on a map, as a table that is
+ * narrowed by a click. What is looked at is kept while the page is open, and in
+ * no address.
+ */
+import { useEffect, useState } from 'preact/hooks';
+import { addresses, ORDERS, type AddressAnswer, type Numbers, type Order } from '../../api/security';
+import { wallClock } from '../../model/calendar';
+import { csvText } from '../../model/export';
+import { daysAt, rangePeriod, type Now } from '../../model/period';
+import { saveFile } from '../../officer/parts/file';
+import { useLoaded } from '../../officer/parts/load';
+import { Region } from '../../officer/parts/region';
+import { Card } from '../../officer/parts/shown';
+import { Graph } from '../../panels/graph';
+import { WorldMap } from '../../panels/map';
+import { Icon } from '../../parts/icons';
+import { PeriodPicker } from '../../parts/period-picker';
+import { useHere } from '../here';
+import {
+  byTime,
+  countryRows,
+  FIRST_LOOK,
+  isTrouble,
+  KINDS,
+  linesOf,
+  mapQuestion,
+  MAX_ROWS,
+  narrowed,
+  narrowings,
+  ROWS,
+  seriesOf,
+  shortened,
+  tableQuestion,
+  timeQuestion,
+  widened,
+  type Kind,
+  type Look,
+} from '../model/addresses';
+import { useSecurity } from '../words';
+import { said } from '../words/said';
+import { OpenDialog } from './open';
+import { AddressTable } from './table';
+
+/** How often "now" moves on, in milliseconds: it bounds what is still to come. */
+const TICK_MS = 60_000;
+
+export function Addresses() {
+  const words = useSecurity();
+  const { t, language } = words;
+  const { site } = useHere();
+  const now = useNow(site.timezone);
+  const [look, setLook] = useState<Look>(FIRST_LOOK);
+  const [names, setNames] = useState<Readonly<Record<string, string>>>({});
+  const [opening, setOpening] = useState<string | null>(null);
+
+  const [inTable, inTime, onMap] = [tableQuestion, timeQuestion, mapQuestion].map((question) => question(site.id, look, now)) as
+    [ReturnType<typeof tableQuestion>, ReturnType<typeof timeQuestion>, ReturnType<typeof mapQuestion>];
+  const table = useLoaded(JSON.stringify(inTable), (signal) => addresses(inTable, signal));
+  const time = useLoaded(JSON.stringify(inTime), (signal) => addresses(inTime, signal));
+  const map = useLoaded(JSON.stringify(onMap), (signal) => addresses(onMap, signal));
+  const what = t(`order.${look.order}`);
+  const zoom = (from: string, to: string) => setLook((before) => ({ ...before, period: rangePeriod(from, to), rows: ROWS }));
+
+  return (
+    <div class="office-stack" data-look-by={look.by} data-look-order={look.order}>
+      <p class="office-lead">{t('addresses.lead')}</p>
+      <Bar look={look} now={now} onLook={setLook} />
+      <Narrowings look={look} names={names} onWide={(kind) => setLook((before) => widened(before, kind))} />
+      <Card title={t('addresses.timeline', { what })} name="timeline">
+        <Region name="timeline" load={time}>
+          {(answer) => (
+            <>
+              <Totals totals={answer.totals} />
+              <Graph
+                metric="events"
+                name={what}
+                interval={byTime(daysAt(look.period, now)) === 'time:hour' ? 'hour' : 'day'}
+                series={seriesOf(answer, inTime.by, look.order, now)}
+                before={null}
+                few={null}
+                flags={[]}
+                onZoom={zoom}
+              />
+            </>
+          )}
+        </Region>
+      </Card>
+      <Card title={t('addresses.map', { what })} name="map">
+        <Region name="map" load={map}>
+          {(answer) => (
+            <WorldMap
+              rows={countryRows(answer, look.order)}
+              isChosen={(country) => look.only.country === country}
+              onToggle={(country) =>
+                setLook((before) =>
+                  before.only.country === country ? widened(before, 'country') : narrowed({ ...before, by: 'country' }, { country }),
+                )
+              }
+              title={t('addresses.map_title', { what })}
+              counted={(value) => t('addresses.counted', { what, number: words.format.number(value) })}
+            />
+          )}
+        </Region>
+      </Card>
+      <Region name="addresses" load={table} empty={t('addresses.empty')} isEmpty={(answer) => answer.results.length === 0}>
+        {(answer) => (
+          <AddressTable
+            answer={answer}
+            look={look}
+            zone={site.timezone}
+            save={<Save look={look} now={now} />}
+            onNarrow={(only, name) => {
+              setNames((before) => ({ ...before, [look.by]: name }));
+              setLook((before) => narrowed(before, only));
+            }}
+            onMore={
+              answer.results.length < answer.total_rows && look.rows < MAX_ROWS
+                ? () => setLook((before) => ({ ...before, rows: Math.min(MAX_ROWS, before.rows * 10) }))
+                : null
+            }
+            onOpen={setOpening}
+          />
+        )}
+      </Region>
+      {table.answer && <Notes answer={table.answer} language={language} />}
+      {opening !== null && <OpenDialog site={site} token={opening} onClose={() => setOpening(null)} />}
+    </div>
+  );
+}
+
+interface BarProps {
+  readonly look: Look;
+  readonly now: Now;
+  readonly onLook: (change: (before: Look) => Look) => void;
+}
+
+function Bar({ look, now, onLook }: BarProps) {
+  const { t } = useSecurity();
+  const order = (chosen: Order) => onLook((before) => ({ ...before, order: chosen, rows: ROWS }));
+  return (
+    <>
+      <div class="office-bar security-bar">
+        <PeriodPicker
+          view={{ period: look.period, compare: 'none', weekdays: false }}
+          now={now}
+          onPeriod={(period) => onLook((before) => ({ ...before, period, rows: ROWS }))}
+        />
+        <fieldset class="choice">
+          <legend>{t('addresses.by')}</legend>
+          <div class="segments">
+            {KINDS.map((each) => (
+              <button
+                key={each}
+                type="button"
+                data-by={each}
+                aria-pressed={each === look.by}
+                onClick={() => onLook((before) => ({ ...before, by: each, rows: ROWS }))}
+              >
+                {t(`by.${each}`)}
+              </button>
+            ))}
+          </div>
+        </fieldset>
+        <label class="bar-field">
+          <span>{t('addresses.order')}</span>
+          <select name="order" value={look.order} onChange={(event) => order(event.currentTarget.value as Order)}>
+            {ORDERS.map((each) => (
+              <option key={each} value={each}>
+                {t(`order.${each}`)}
+              </option>
+            ))}
+          </select>
+        </label>
+      </div>
+      <div class="office-bar security-bar" role="group" aria-labelledby="security-trouble">
+        <p id="security-trouble" class="security-trouble">
+          {t('addresses.trouble')}
+        </p>
+        {(['refused', 'limited'] as const).map((each) => (
+          <button
+            key={each}
+            type="button"
+            class="button"
+            data-trouble={each}
+            aria-pressed={look.order === each}
+            title={t(each === 'refused' ? 'addresses.trouble_about' : 'addresses.limited_about')}
+            onClick={() => order(isTrouble(look) && look.order === each ? 'hits' : each)}
+          >
+            {t(each === 'refused' ? 'addresses.trouble_about' : 'addresses.limited_about')}
+          </button>
+        ))}
+      </div>
+    </>
+  );
+}
+
+interface NarrowingsProps {
+  readonly look: Look;
+  /** As the table called them. */
+  readonly names: Readonly<Record<string, string>>;
+  readonly onWide: (kind: Kind) => void;
+}
+
+function Narrowings({ look, names, onWide }: NarrowingsProps) {
+  const { t, format } = useSecurity();
+  const all = narrowings(look);
+  if (all.length === 0) return null;
+  const nameOf = (kind: Kind, value: string | number): string => {
+    if (kind === 'country') return value === '' ? t('value.unknown') : format.country(String(value));
+    return names[kind] ?? (kind === 'asn' ? `AS${value}` : shortened(String(value)));
+  };
+  return (
+    <ul class="security-chips" aria-label={t('addresses.only')}>
+      {all.map(([kind, value]) => {
+        const name = nameOf(kind, value);
+        return (
+          <li class="chip" key={kind} data-only={kind}>
+            <span class="chip-text" title={String(value)}>
+              {t(`one.${kind}`)} <b>{name}</b>
+            </span>
+            <button
+              type="button"
+              class="chip-remove"
+              aria-label={t('addresses.all_again', { what: t(`by.${kind}`) })}
+              onClick={() => onWide(kind)}
+            >
+              <Icon name="close" />
+            </button>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function Totals({ totals }: { readonly totals: Numbers }) {
+  const { t, format } = useSecurity();
+  return (
+    <ul class="counts" aria-label={t('addresses.totals')}>
+      {ORDERS.map((each) => (
+        <li key={each} data-total={each} data-value={totals[each]}>
+          <b>{format.number(totals[each])}</b>
+          <span>{t(`order.${each}`)}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Notes({ answer, language }: { readonly answer: AddressAnswer; readonly language: 'en' | 'ru' }) {
+  return (
+    <div data-notes={answer.notes.length}>
+      {answer.notes.map((note) => (
+        <p class="office-note" key={note}>
+          {said(language, note)}
+        </p>
+      ))}
+    </div>
+  );
+}
+
+/** The table as a file, as far as one question answers. */
+function Save({ look, now }: { readonly look: Look; readonly now: Now }) {
+  const { t } = useSecurity();
+  const { site } = useHere();
+  const [failed, setFailed] = useState(false);
+  const save = async () => {
+    setFailed(false);
+    try {
+      const answer = await addresses(tableQuestion(site.id, look, now, MAX_ROWS));
+      const days = daysAt(look.period, now);
+      const range = days ? `${days.from}-${days.to}` : 'all';
+      saveFile(`metka-${site.id}-${range}-${look.by}`, 'csv', csvText(linesOf(answer.results, look.by)));
+    } catch {
+      setFailed(true);
+    }
+  };
+  return (
+    <>
+      <button type="button" class="button" data-save onClick={() => void save()}>
+        <Icon name="save" />
+        {t('addresses.save')}
+      </button>
+      {failed && (
+        <p class="field-error" role="alert">
+          {t('addresses.save_failed')}
+        </p>
+      )}
+    </>
+  );
+}
+
+function useNow(timezone: string): Now {
+  const [at, setAt] = useState(() => new Date());
+  useEffect(() => {
+    const timer = setInterval(() => setAt(new Date()), TICK_MS);
+    return () => clearInterval(timer);
+  }, []);
+  const [today, time] = wallClock(at, timezone);
+  return { today, time, timezone };
+}

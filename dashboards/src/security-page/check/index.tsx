@@ -1,0 +1,94 @@
+/** One visitor is asked about. Who is meant is typed each time, and cleared when it was answered. */
+import { useState } from 'preact/hooks';
+import { check, MAX_WORDS_BYTES, PURPOSES, type Checked } from '../../api/security';
+import { MAX_USER_KEY_BYTES } from '../../api/officer';
+import { typedOf } from '../../officer/model/forms';
+import { useDeed } from '../../officer/parts/deed';
+import { Choice, Form, forgetSecrets, Radios, Text } from '../../officer/parts/form';
+import { Card } from '../../officer/parts/shown';
+import { useHere } from '../here';
+import { checkOf, WAYS, type Way } from '../model/check';
+import { useSecurity } from '../words';
+import { CheckResult } from './result';
+
+/** A copied cookie may have its name before it, and a forged one any length. */
+const MAX_COOKIE_BYTES = 512;
+/** The longest text of an address, IPv6 with a zone. */
+const MAX_ADDRESS_BYTES = 64;
+
+export function Check() {
+  const words = useSecurity();
+  const { t } = words;
+  const { site } = useHere();
+  const deed = useDeed(words.office);
+  const [way, setWay] = useState<Way>('cookie');
+  const [checked, setChecked] = useState<Checked | null>(null);
+
+  const submit = (form: HTMLFormElement) =>
+    void deed.run(async () => {
+      setChecked(null);
+      const answer = await check(checkOf(typedOf(form)));
+      forgetSecrets(form);
+      setChecked(answer);
+    });
+
+  return (
+    <div class="office-stack">
+      <Card title={t('check.title')} name="check">
+        <p class="office-lead">{t('check.lead')}</p>
+        <Form name="check" deed={deed} submit={t('check.submit')} onSubmit={submit}>
+          <input type="hidden" name="site" value={site.id} />
+          <Radios
+            name="way"
+            label={t('check.way')}
+            options={WAYS.map((each) => [each, t(`check.way_${each}`)] as const)}
+            value={way}
+            onValue={(value) => {
+              setWay(value as Way);
+              deed.forget();
+            }}
+          />
+          {way === 'cookie' && (
+            <Text
+              key="cookie"
+              name="cookie"
+              label={t('who.cookie_value')}
+              hint={t('check.cookie_hint')}
+              required
+              most={MAX_COOKIE_BYTES}
+              secret
+              wide
+            />
+          )}
+          {way === 'user' && (
+            <Text
+              key="user"
+              name="user"
+              label={t('who.user_key')}
+              hint={t('check.user_hint')}
+              required
+              most={MAX_USER_KEY_BYTES}
+              secret
+              wide
+            />
+          )}
+          {way === 'ip' && (
+            <Text key="ip" name="ip" label={t('who.ip')} hint={t('check.ip_hint')} required most={MAX_ADDRESS_BYTES} secret wide />
+          )}
+          <Choice
+            name="purpose"
+            label={t('security.purpose')}
+            hint={t('security.purpose_hint')}
+            required
+            value={PURPOSES[0]}
+            options={PURPOSES.map((each) => [each, t(`purpose.${each}`)] as const)}
+          />
+          <Text name="words" label={t('security.words')} hint={t('security.words_hint')} most={MAX_WORDS_BYTES} />
+        </Form>
+      </Card>
+      <div aria-live="polite" data-result={checked ? 'check' : undefined}>
+        {checked && <CheckResult checked={checked} zone={site.timezone} />}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,78 @@
+/**
+ * What the server says in English — why a rule is silent, what limits an answer —
+ * in Russian. A table of patterns; a text that none fits is shown as it came.
+ */
+import type { Language } from '../../words/language';
+
+const NUMBER = new Intl.NumberFormat('ru');
+const number = (digits: string | undefined): string => NUMBER.format(Number(digits ?? 0));
+
+type Russian = string | ((found: RegExpExecArray) => string);
+
+const SAID: readonly (readonly [RegExp, Russian])[] = [
+  // Why a rule is silent.
+  [/^its weight is 0$/, 'вес правила в настройках — 0'],
+  [/^no hit of the visitor was seen$/, 'обращений этого посетителя не было'],
+  [/^no hit from the address was seen$/, 'обращений с этого адреса не было'],
+  [/^the country is not known$/, 'страна неизвестна'],
+  [/^the site does not collect time zones \(fields\)$/, 'сайт не собирает часовые пояса (настройка fields)'],
+  [/^the browser's time zone is not known$/, 'часовой пояс браузера неизвестен'],
+  [/^the browser's time zone is not one$/, 'часовой пояс, который назвал браузер, не существует'],
+  [/^the browser's language is not known$/, 'язык браузера неизвестен'],
+  [/^no database of networks is configured \(geo\.files\)$/, 'база данных сетей не подключена (настройка geo.files)'],
+  // What is wrong with a cookie.
+  [/^the cookie does not have the form \S+$/, 'его форма не та, которую делает этот сервер'],
+  [/^the cookie's key is not in the key ring$/, 'он подписан ключом, которого у этого сервера нет'],
+  [/^the cookie's signature is wrong$/, 'его подпись неверна'],
+  [/^the cookie is older than (\d+) months$/, ([, months]) => `он старше ${number(months)} мес.`],
+  [/^the cookie is from a day to come$/, 'его дата ещё не наступила'],
+  // Notes of a check.
+  [
+    /^what was seen of visitors is not read from storage yet$/,
+    'история посещений ещё не прочитана из хранилища: ответ пока неполный',
+  ],
+  // Notes of statistics.
+  [
+    /^the (\d+) addresses that come first are told apart: (\d+) hits and (\d+) refusals of others are in the totals only$/,
+    ([, most, hits, refusals]) =>
+      `По отдельности показаны первые ${number(most)} адресов. Остальные (обращений: ${number(hits)}, отказов: ${number(refusals)}) учтены только в итогах.`,
+  ],
+  [
+    /^(\d+) hits and (\d+) refusals have no address: it was not stored, or its term is over$/,
+    ([, hits, refusals]) =>
+      `Без адреса: обращений — ${number(hits)}, отказов — ${number(refusals)}. Адрес не сохранялся, или срок его хранения истёк.`,
+  ],
+  [
+    /^(\d+) keys of months are destroyed: nobody can read their addresses any more$/,
+    ([, keys]) => `Уничтожено месячных ключей: ${number(keys)}. Адреса этих месяцев больше не прочесть никому.`,
+  ],
+  [
+    /^the network's addresses were looked for among the (\d+) that come first: more may be its$/,
+    ([, most]) => `Адреса сети искали среди первых ${number(most)}: их может быть больше.`,
+  ],
+  [
+    /^this site stores the \/24 or \/48 of an address: a row of an address is of a whole network$/,
+    'Этот сайт хранит только /24 или /48 адреса: строка адреса означает целую сеть.',
+  ],
+  [
+    /^this site stores no addresses: ask by asn, country or time$/,
+    'Этот сайт не хранит адреса: смотрите по операторам и странам.',
+  ],
+  [
+    /^hits of blocked visitors are left out; refusals know no visitors, so theirs are not told apart$/,
+    'Обращения заблокированных посетителей не учтены. Отказы не связаны с посетителями, поэтому их отказы здесь есть.',
+  ],
+  [
+    /^this site stores the first address of a \/24 or \/48$/,
+    'Этот сайт хранит первый адрес сети /24 или /48, а не адрес посетителя.',
+  ],
+];
+
+export function said(language: Language, text: string): string {
+  if (language === 'en') return text;
+  for (const [pattern, russian] of SAID) {
+    const found = pattern.exec(text);
+    if (found) return typeof russian === 'string' ? russian : russian(found);
+  }
+  return text;
+}
