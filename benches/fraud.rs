@@ -184,7 +184,7 @@ fn latency(options: &Options, server: Server) {
 }
 
 fn resident_mb(server: &Server) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("it runs");
+    let text = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).expect("it runs");
     let line = text.lines().find(|line| line.starts_with("VmRSS:")).expect("a line");
     let kilobytes = line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
     kilobytes.expect("a number") / 1024
