@@ -48,7 +48,7 @@ fn commands_say_what_the_api_says_with_a_server_and_without_one() {
     let mut wrong = open("with a server");
     wrong[7] = "curiosity".to_owned();
     let wrong: Vec<&str> = wrong.iter().map(String::as_str).collect();
-    assert!(place.refused(&wrong, "", 2).contains("purpose: expected one of security"));
+    assert!(place.refused(&wrong, "", 2).contains("purpose: expected one of fraud"));
     assert_eq!(server.terminate().0, Some(0));
 
     // Nothing runs.
