@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::question::{By, Question, parse};
-use super::statement::{DESTROYED, FIRST_HASH, NOT_STORED, Source, Statement};
+use super::statement::{COLUMNS, DESTROYED, FIRST_HASH, NOT_STORED, Source, Statement};
 use super::token::{self, Stored};
 use super::{AddressError, Desk, MAX_FORMS};
 use crate::config::{IpStorage, Site};
@@ -37,9 +37,9 @@ impl Desk {
             true => Visible::unblocked(self.storage.database()),
             false => Visible::all(self.storage.database()),
         };
+        self.begin(&mut question, site, visible).await?;
         let mut notes = Vec::new();
         let only = self.only(&question, site, visible, &mut notes).await?;
-        self.begin(&mut question, site, visible).await?;
         let mut source = Source { site: &site.id, question: &question, visible, only, groups: Vec::new() };
         let known = match question.by.is_of_addresses() {
             true => self.known(&source).await?,
@@ -48,9 +48,9 @@ impl Desk {
         source.groups = known.groups.clone();
         let (grouped, totals) = (source.grouped(), source.totals());
         let (rows, totals) = tokio::try_join!(self.put(&grouped), self.put(&totals))?;
-        let totals = totals.first().ok_or(AddressError::Panic)?;
+        let totals = totals.first().ok_or_else(unreadable)?;
         let [keys, outside, outside_refusals, without, without_refusals] =
-            [0, 1, 2, 3, 4].map(|at| totals.get(14 + at).and_then(Value::as_u64).unwrap_or_default());
+            [0, 1, 2, 3, 4].map(|at| totals.get(COLUMNS + at).and_then(Value::as_u64).unwrap_or_default());
         if known.is_cut {
             notes.push(format!(
                 "the {MAX_FORMS} addresses that come first are told apart: {outside} hits and {outside_refusals} \
@@ -185,7 +185,7 @@ impl Desk {
     fn row(&self, row: &[Value], question: &Question, site: &Site, known: &Known) -> Option<Value> {
         let mut told = Map::new();
         let key = row.first()?.as_str()?;
-        let (asn, network, country) = (&row[10], &row[11], &row[12]);
+        let (asn, network, country) = (row.get(10)?, row.get(11)?, row.get(12)?);
         let place = |told: &mut Map<String, Value>| {
             told.insert("asn".to_owned(), asn.clone());
             told.insert("asn_name".to_owned(), network.clone());

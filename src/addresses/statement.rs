@@ -29,6 +29,9 @@ const NUMBERS: &str = "sum(hit) AS hits, uniqExactIf(person, person != 0) AS vis
      argMaxIf(of_network, at, of_network != '') AS network, argMaxIf(of_country, at, of_country != '') AS country, \
      argMaxIf(form, at, form != '') AS latest";
 
+/// How many columns a row of numbers has, its key included; totals have more behind them.
+pub const COLUMNS: usize = 14;
+
 /// A statement and its values.
 pub struct Statement {
     pub sql: String,

@@ -70,12 +70,12 @@ pub(super) static CLAUSES: &[Words] = &[
     words(
         "3.3.2",
         [
-            "статистика IP-адресов — для решения технических проблем и контроля законности платежей",
-            "statistics of IP addresses, to solve technical problems and to check the lawfulness of payments",
+            "статистика IP-адресов — для поиска технических проблем и проверки законности платежей",
+            "statistics of IP addresses, to find technical problems and to check the lawfulness of payments",
         ],
         [
-            "только для роли security, без самих адресов; открыть один адрес можно для названной цели, запись об этом — в журнале",
-            "for the role security only, without the addresses themselves; one is opened for a stated purpose, which stands in the trail",
+            "в статистике вместо адресов условные обозначения, она доступна роли security; адрес открывается по одному, цель до этого записывается в журнал",
+            "statistics tell addresses by tokens, to the role security; one is opened at a time, for a purpose that is in the trail first",
         ],
     ),
     words(

@@ -73,7 +73,12 @@ impl Lines {
                 &facts.hits,
                 |hits| hits.cookieless,
             ),
-            "3.3.2" => self.setting("retention.ip_days", site.retention.ip_days),
+            "3.3.2" => self.number(
+                "открыто адресов за 30 дней",
+                "addresses opened in 30 days",
+                &facts.on_disk.looks,
+                |looks| looks.addresses,
+            ),
             "3.4, 6.2.2" => self.grants(facts),
             "4.1.4" => {
                 let files: Vec<String> = config

@@ -101,6 +101,8 @@ pub(super) struct Hits {
 pub(super) struct Looks {
     pub all: usize,
     pub without_purpose: usize,
+    /// Those at an address.
+    pub addresses: usize,
 }
 
 /// Incidents of the site.
@@ -334,6 +336,7 @@ fn looks(trail: &Trail, now: Timestamp) -> Found<Looks> {
     for entry in entries.iter().map(crate::audit::Listed::entry).filter(|entry| is_look(entry.action)) {
         looks.all += 1;
         looks.without_purpose += usize::from(entry.purpose.is_none());
+        looks.addresses += usize::from(entry.action == Action::AddressOpened);
     }
     Ok(looks)
 }

@@ -75,6 +75,10 @@ fn an_address_of_two_months_is_one_row_until_one_of_its_keys_is_destroyed() {
     let networks = networks["results"].as_array().expect("rows");
     assert_eq!(numbers(networks), [(Some(8), Some(2))]);
     assert_eq!(networks[0]["addresses"], 2);
+    // All time begins before today, also where it is looked which addresses a network has.
+    let ever = asker.ask("address", json!({ "date_range": "all", "network": networks[0]["network"] }));
+    assert_eq!(numbers(ever["results"].as_array().expect("rows")), numbers(&rows), "{ever}");
+    assert!(ever["date_range"][0].as_str().is_some_and(|first| first.starts_with(&from)), "{ever}");
 
     // Last month's key goes: what it protected is a row that nobody can read.
     server.command(&["keys", "destroy", "ip", &key.to_string()]);
