@@ -4,8 +4,8 @@
 //! In: the [`Key`] of every hit of the trail in the order of time, and the cookies that came
 //! back. Out: the [`Visit`]s in the order in which they began, each with its hits.
 //!
-//! The statistics compute the same in SQL over a whole site ([`crate::query::person`],
-//! [`crate::query::visits`]); of one person's hits it costs nothing here, and every page of
+//! The statistics compute the same in SQL over a whole site (`crate::query::person`,
+//! `crate::query::visits`); of one person's hits it costs nothing here, and every page of
 //! a trail needs all of them. A test compares both on made-up trails.
 
 use std::collections::{HashMap, HashSet};
