@@ -150,8 +150,9 @@ test('every hour and day of the range is in the graph, and none that is to come 
 });
 
 test('tokens are told apart, and the largest come first', () => {
-  assert.equal(shortened('a1-4f3c2b1a0099887766554433221100ff'), 'a1-4f3c2…00ff');
+  assert.equal(shortened('a1-4f3c2b1a0099887766554433221100ff'), 'a1-4f3c2b1a…');
   assert.equal(shortened('n1-443d5254'), 'n1-443d5254');
+  assert.equal(shortened('n1-443d5254f956723d'), 'n1-443d5254…');
   assert.deepEqual(largest({ b: 2, a: 2, c: 9, d: 1 }, 3), [['c', 9], ['a', 2], ['b', 2]]);
 });
 

@@ -362,6 +362,22 @@ for (const language of Object.keys(LANGUAGES)) {
       return checked(page, `officer ${section} ${language}`);
     };
     for (const section of ['overview', 'requests', 'disclosures', 'incidents', 'audit', 'policy', 'retention', 'account']) await open(section);
+    // What strangers sent is in the evidence of a check and in the names of places.
+    for (const section of ['check', 'addresses']) {
+      await page.goto(`${metka.web}/security?site=${SITE}#${section}`);
+      await page.locator(`[data-section=${section}]`).waitFor();
+      await loaded(page);
+      await checked(page, `security ${section} ${language}`);
+    }
+    await page.goto(`${metka.web}/security?site=${SITE}#check`);
+    for (const number of CHOSEN) {
+      await page.fill('[name=cookie]', PAYLOADS[number]);
+      await page.fill('[data-form=check] [name=words]', PAYLOADS[number].replace(/[^\p{L}\p{N}\p{P}\p{S} ]/gu, ''));
+      await page.click('[data-form=check] button[type=submit]');
+      await page.locator('[data-signal=cookie_forged]').waitFor();
+      await checked(page, `security check ${language}`);
+      await page.reload();
+    }
     const listed = async name => (await (await api('GET', `/api/v1/${name}?site_id=${SITE}`)).json())[name].map(each => each.number);
     for (const name of ['requests', 'disclosures', 'incidents']) for (const number of (await listed(name)).slice(0, 2 * CHOSEN.length)) await open(`${name}/${number}`);
     for (const section of ['requests', 'disclosures', 'incidents']) {
@@ -374,7 +390,7 @@ for (const language of Object.keys(LANGUAGES)) {
     }
     // Every page that the server describes, those that are not named above with them.
     const pages = Object.entries(described.paths).filter(([, { get }]) => get?.responses['200']?.content?.['text/html']).map(([path]) => path);
-    assert.ok(pages.includes('/') && pages.includes('/officer'), pages.join());
+    assert.ok(pages.includes('/') && pages.includes('/officer') && pages.includes('/security'), pages.join());
     for (const path of pages) {
       await page.goto(`${metka.web}${path}?site=${SITE}`);
       await page.locator('main, form').first().waitFor();

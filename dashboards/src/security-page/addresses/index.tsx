@@ -184,7 +184,6 @@ function Bar({ look, now, onLook }: BarProps) {
             class="button"
             data-trouble={each}
             aria-pressed={look.order === each}
-            title={t(each === 'refused' ? 'addresses.trouble_about' : 'addresses.limited_about')}
             onClick={() => order(isTrouble(look) && look.order === each ? 'hits' : each)}
           >
             {t(each === 'refused' ? 'addresses.trouble_about' : 'addresses.limited_about')}

@@ -1,5 +1,5 @@
 /** One address is opened, for a purpose. It stands in this dialog alone, and goes with it. */
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../../api/client';
 import { MAX_WORDS_BYTES, openAddress, PURPOSES, type Opened } from '../../api/security';
 import type { Site } from '../../api/types';
@@ -26,6 +26,9 @@ export function OpenDialog({ site, token, onClose }: Props) {
   const deed = useDeed(words.office);
   const [opened, setOpened] = useState<Opened | null>(null);
   const [refused, setRefused] = useState('');
+  const shown = useRef<HTMLParagraphElement>(null);
+  // The form is gone, and the focus with it: what came in its place is heard.
+  useEffect(() => shown.current?.focus(), [opened]);
 
   /** What the server says of this address in words of the page; anything else is told as everywhere. */
   const refusalOf = (error: unknown): string => {
@@ -85,8 +88,8 @@ export function OpenDialog({ site, token, onClose }: Props) {
           </p>
         </>
       ) : (
-        <div aria-live="polite" data-opened>
-          <p class="security-ip">
+        <div data-opened>
+          <p class="security-ip" ref={shown} tabIndex={-1}>
             <span class="visually-hidden">{t('open.address')}: </span>
             <b data-ip>{opened.ip}</b>
           </p>

@@ -86,9 +86,15 @@ export function Check() {
           <Text name="words" label={t('security.words')} hint={t('security.words_hint')} most={MAX_WORDS_BYTES} />
         </Form>
       </Card>
-      <div aria-live="polite" data-result={checked ? 'check' : undefined}>
-        {checked && <CheckResult checked={checked} zone={site.timezone} />}
-      </div>
+      {/* The verdict is heard; the rest is there to be read. */}
+      <p class="visually-hidden" role="status">
+        {checked && `${t('check.answer')}: ${t(`verdict.${checked.verdict}`)}`}
+      </p>
+      {checked && (
+        <div data-result="check">
+          <CheckResult checked={checked} zone={site.timezone} />
+        </div>
+      )}
     </div>
   );
 }

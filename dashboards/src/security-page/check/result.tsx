@@ -30,6 +30,14 @@ export function CheckResult({ checked, zone }: Props) {
           </p>
         ))}
       </Card>
+      <div class="security-pair">
+        <Card title={t('place.title')} name="place">
+          <Place location={checked.location} zone={zone} />
+        </Card>
+        <Card title={t('seen.title')} name="seen">
+          <SeenFacts seen={checked.seen} checked={checked} zone={zone} />
+        </Card>
+      </div>
       <Card title={t('signals.title')} name="signals">
         {checked.signals.length === 0 ? (
           <p class="office-lead">{t('signals.none')}</p>
@@ -42,14 +50,6 @@ export function CheckResult({ checked, zone }: Props) {
         )}
         {checked.rules.length > 0 && <Silences rules={checked.rules} />}
       </Card>
-      <div class="security-pair">
-        <Card title={t('place.title')} name="place">
-          <Place location={checked.location} zone={zone} />
-        </Card>
-        <Card title={t('seen.title')} name="seen">
-          <SeenFacts seen={checked.seen} checked={checked} zone={zone} />
-        </Card>
-      </div>
     </div>
   );
 }

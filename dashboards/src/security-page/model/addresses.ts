@@ -24,6 +24,8 @@ export type Kind = (typeof KINDS)[number];
 export const ROWS = 100;
 /** The most that one question answers. */
 export const MAX_ROWS = 1000;
+/** So many characters of a token are shown: eight digits, of which two tokens in a list hardly share all. */
+const TOKEN_SHOWN = 11;
 /** More days than this are told by day, not by hour. */
 const MAX_DAYS_BY_HOUR = 2;
 
@@ -132,9 +134,9 @@ export function countryRows(answer: AddressAnswer, order: Order): readonly Row[]
   return answer.results.map((row) => ({ dimensions: [row.country ?? ''], metrics: [row[order]] }));
 }
 
-/** `a1-4f3c…9d20`: enough to tell one from another in a list. */
+/** `a1-4f3c2b1a…`: enough to tell one from another in a list. The end of a token is its month's. */
 export function shortened(token: string): string {
-  return token.length <= 16 ? token : `${token.slice(0, 8)}…${token.slice(-4)}`;
+  return token.length <= TOKEN_SHOWN ? token : `${token.slice(0, TOKEN_SHOWN)}…`;
 }
 
 /** The largest first, at most so many. */
