@@ -3,17 +3,22 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
 use crate::root;
 
-/// What should be told of each of the addresses.
-pub fn expected(files: &[PathBuf], datacentres: &[u32], addresses: &[String]) -> Vec<Value> {
+/// Python with the packages of the tests; made once, for all tests that want it.
+static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     let made = Command::new(root().join("tests/venv")).output().expect("tests/venv runs");
     assert!(made.status.success(), "tests/venv: {}", String::from_utf8_lossy(&made.stderr));
-    let environment = root().join(String::from_utf8(made.stdout).expect("a path").trim());
-    let mut child = Command::new(environment.join("bin/python"))
+    root().join(String::from_utf8(made.stdout).expect("a path").trim()).join("bin/python")
+});
+
+/// What should be told of each of the addresses.
+pub fn expected(files: &[PathBuf], datacentres: &[u32], addresses: &[String]) -> Vec<Value> {
+    let mut child = Command::new(&*PYTHON)
         .arg(root().join("tests/location/expected.py"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
