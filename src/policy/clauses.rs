@@ -101,6 +101,17 @@ pub(super) static CLAUSES: &[Words] = &[
         ],
     ),
     words(
+        "4.1.8, 4.1.9",
+        [
+            "подтверждение и оспаривание платежей, техническая поддержка",
+            "payments are confirmed or contested; technical support",
+        ],
+        [
+            "посещения одного лица открываются для названной цели, запись в журнале — до чтения; наружу — только через журнал передачи",
+            "one visitor's trail is opened for a stated purpose, in the audit trail before it is read; outside by the disclosure log only",
+        ],
+    ),
+    words(
         "4.1.10",
         ["реклама — только с согласия пользователя", "marketing only with the user's consent"],
         [

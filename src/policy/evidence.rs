@@ -91,7 +91,19 @@ impl Lines {
                 self.setting("retention.city_days", site.retention.city_days);
                 self.setting("fraud.threshold", config.fraud.threshold);
                 self.setting("fraud.window_days", config.fraud.window_days);
+                self.number(
+                    "проверок посетителей за 30 дней",
+                    "checks of visitors in 30 days",
+                    &facts.on_disk.looks,
+                    |looks| looks.checks,
+                );
             }
+            "4.1.8, 4.1.9" => self.number(
+                "открыто дел за 30 дней",
+                "case files opened in 30 days",
+                &facts.on_disk.looks,
+                |looks| looks.cases,
+            ),
             "4.1.10" => self.number(
                 "обращений с согласием на рекламу за 30 дней",
                 "hits with consent to marketing in 30 days",

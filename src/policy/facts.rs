@@ -103,6 +103,10 @@ pub(super) struct Looks {
     pub without_purpose: usize,
     /// Those at an address.
     pub addresses: usize,
+    /// Checks of a visitor.
+    pub checks: usize,
+    /// Case files.
+    pub cases: usize,
 }
 
 /// Incidents of the site.
@@ -330,6 +334,7 @@ fn looks(trail: &Trail, now: Timestamp) -> Found<Looks> {
                 | Action::Disclosed
                 | Action::AddressOpened
                 | Action::CaseFileOpened
+                | Action::FraudChecked
         )
     };
     let mut looks = Looks::default();
@@ -337,6 +342,8 @@ fn looks(trail: &Trail, now: Timestamp) -> Found<Looks> {
         looks.all += 1;
         looks.without_purpose += usize::from(entry.purpose.is_none());
         looks.addresses += usize::from(entry.action == Action::AddressOpened);
+        looks.checks += usize::from(entry.action == Action::FraudChecked);
+        looks.cases += usize::from(entry.action == Action::CaseFileOpened);
     }
     Ok(looks)
 }
