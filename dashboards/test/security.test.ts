@@ -1,7 +1,7 @@
 /** The security page without its looks: places, forms, what is looked at among addresses, sentences. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AddressAnswer, AddressRow, Evidence } from '../src/api/security';
+import type { AddressAnswer, AddressRow, CaseFile, CaseHit, CaseVisit, Evidence } from '../src/api/security';
 import { csvText } from '../src/model/export';
 import { maySecure } from '../src/model/roles';
 import { FormProblem } from '../src/officer/model/forms';
@@ -22,6 +22,7 @@ import {
   timeQuestion,
   widened,
 } from '../src/security-page/model/addresses';
+import { addressesOf, caseOf, minutesAway, told } from '../src/security-page/model/case';
 import { barOf, checkOf, RULES, WAYS } from '../src/security-page/model/check';
 import { readPlace, SECTIONS, writePlace } from '../src/security-page/model/place';
 import { SECURITY } from '../src/security-page/words';
@@ -97,6 +98,46 @@ test('a check is about exactly one of three, for a purpose', () => {
   });
   for (const way of WAYS) refused(() => checkOf({ ...common, way, [way]: '  ' }), way);
   refused(() => checkOf({ ...common, way: 'ip', ip: '192.0.2.7', purpose: 'marketing' }), 'purpose');
+});
+
+test('a case file is of one person, for a purpose and in words, by the clock of the site', () => {
+  const typed = { site: 'clinic', who: 'cookie', cookie: 'metka=v1.1.x;', purpose: 'payments', words: ' ticket\n12 ', format: 'json' };
+  const asked = { site: 'clinic', who: { cookie: 'v1.1.x' }, purpose: 'payments', words: 'ticket 12', limit: 1000, format: 'json', language: 'ru' };
+  assert.deepEqual(caseOf(typed, 'Europe/Moscow', 'ru'), asked);
+  // Minutes mean nothing without a moment.
+  assert.deepEqual(caseOf({ ...typed, minutes: '30' }, 'Europe/Moscow', 'ru'), asked);
+  assert.deepEqual(
+    caseOf(
+      { ...typed, basis: 'contract 7', from: '2026-11-01T00:00', to: '2026-11-02T00:00', around: '2026-11-01T14:05', minutes: '30', format: 'csv' },
+      'Europe/Moscow',
+      'en',
+    ),
+    {
+      ...asked,
+      basis: 'contract 7',
+      from: '2026-11-01T00:00:00+03:00',
+      to: '2026-11-02T00:00:00+03:00',
+      around: '2026-11-01T14:05:00+03:00',
+      minutes: 30,
+      format: 'csv',
+      language: 'en',
+    },
+  );
+  for (const field of ['cookie', 'words']) refused(() => caseOf({ ...typed, [field]: ' ' }, 'UTC', 'en'), field);
+  refused(() => caseOf({ ...typed, purpose: 'marketing' }, 'UTC', 'en'), 'purpose');
+  refused(() => caseOf({ ...typed, who: 'nobody' }, 'UTC', 'en'), 'who');
+  const range = { ...typed, from: '2026-11-02T00:00', to: '2026-11-01T00:00' };
+  assert.throws(() => caseOf(range, 'UTC', 'en'), (error) => error instanceof FormProblem && error.key === 'form.order');
+});
+
+test('the visit of a moment, and the addresses of a visit that can be opened', () => {
+  const file = (visit_at: CaseFile['visit_at']) => ({ visit_at }) as CaseFile;
+  assert.deepEqual([null, { number: 1, away_ms: 0 }, { number: 1, away_ms: 600_000 }, { number: 1, away_ms: 5 }].map((at) => minutesAway(file(at))), [null, null, 10, 1]);
+  const hit = (address: string) => ({ time: '', kind: 'pageview', address }) as CaseHit;
+  const hex = '00112233445566778899aabbccddeeff';
+  const visit = { trail: [hit(`${hex}-10`), hit(''), hit(`${hex}-10`), hit('203.0.113.7')] } as unknown as CaseVisit;
+  assert.deepEqual(addressesOf(visit), [`a1-${hex}0000000a`]);
+  assert.equal(told({ time: '', kind: 'event', name: 'paid', ad: '', signed_in: true }, 'name', 'ad', 'signed_in', 'none'), 'paid');
 });
 
 test('the bar shows the threshold apart from its ends, and a score beyond it', () => {
@@ -272,6 +313,12 @@ test('what the server says is said in Russian, and as it came where it is not kn
     ['the cookie is from a day to come', /дата/],
     ['what was seen of visitors is not read from storage yet', /хранилища/],
     ['the 10000 addresses that come first are told apart: 12 hits and 3 refusals of others are in the totals only', /10 000.*12.*3/],
+    ['addresses are shown as tokens; one address has another token in each month, whose key is its own', /обозначениями/],
+    ['2 browsers were used with another user key too: of them only the hits with this one are meant', /В 2 браузерах/],
+    ['this site stores no addresses', /не хранит адреса/],
+    ["this site stores networks: everybody of the address's network is meant", /хранит сети/],
+    ['1 keys of addresses are destroyed: addresses of their months cannot be found', /ключей адресов: 1/],
+    ['an address may have had several users, and ends with its term', /разные люди/],
     ['7 hits and 0 refusals have no address: it was not stored, or its term is over', /обращений — 7, отказов — 0/],
     ['2 keys of months are destroyed: nobody can read their addresses any more', /ключей: 2/],
     ["the network's addresses were looked for among the 10000 that come first: more may be its", /10 000/],

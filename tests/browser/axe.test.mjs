@@ -90,7 +90,7 @@ const PAGES = [
     who: 'owner',
     open: kept('/settings', place),
   })),
-  ...['check', 'addresses'].map(place => ({ name: `security: ${place}`, who: 'owner', open: kept('/security', place) })),
+  ...['check', 'case', 'addresses'].map(place => ({ name: `security: ${place}`, who: 'owner', open: kept('/security', place) })),
   {
     name: 'security: the answer of a check',
     who: 'owner',
@@ -99,6 +99,17 @@ const PAGES = [
       await page.fill('[name=cookie]', 'v1.1.20260101.forged');
       await page.click('[data-form=check] button[type=submit]');
       await page.locator('[data-result=check] [data-silences] summary').click();
+    },
+  },
+  {
+    name: 'security: a case file',
+    who: 'owner',
+    open: async page => {
+      await kept('/security', 'case')(page);
+      await page.fill('[name=cookie]', made.cookie);
+      await page.fill('[name=words]', 'ticket 12');
+      await page.click('[data-form=case] button[type=submit]');
+      await page.locator('[data-result=case] [data-visit]').first().waitFor();
     },
   },
   {

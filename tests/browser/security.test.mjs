@@ -1,6 +1,7 @@
 // The security page, end to end in Chromium, in Russian and in English: an honest visitor and a forged cookie are checked;
-// the statistics of addresses show who is refused, are narrowed by clicks, shown over time and saved; one address is opened
-// for a purpose that stands in the audit trail. A viewer and an officer are refused.
+// a case file tells what the visitor did; the statistics of addresses show who is refused, are narrowed by clicks, shown
+// over time and saved; one address is opened for a purpose that stands in the audit trail. A viewer and an officer are
+// refused.
 //
 // Visitors come through a proxy on this machine, from public resolvers, whose places are in every database.
 import assert from 'node:assert/strict';
@@ -197,6 +198,47 @@ for (const [language, words] of Object.entries(WORDS)) {
     assert.deepEqual(faults(), []);
   });
 
+  test(`a case file tells what the visitor did, for a purpose (${language})`, async () => {
+    const { page, faults } = person;
+    await page.click('[data-section-link=case]');
+    const form = page.locator('[data-form=case]');
+    const fill = async () => {
+      await form.locator('[data-option=cookie]').click();
+      await form.locator('[name=cookie]').fill(`metka=${cookie}`);
+      await form.locator('[name=words]').fill(WHY);
+    };
+    await fill();
+    await form.locator('[name=basis]').fill('contract 7');
+    // The site's clock is three hours ahead.
+    await form.locator('[name=around]').fill(new Date(Date.now() + 3 * 3_600_000).toISOString().slice(0, 16));
+    await form.locator('[name=minutes]').fill('60');
+    await form.locator('button[type=submit]').click();
+    const result = page.locator('[data-result=case]');
+    const problem = await until('the case file, or why there is none', async () => {
+      const text = await form.locator('[data-problem]').textContent();
+      return text || ((await result.count()) === 1 && 'none');
+    });
+    assert.equal(problem, 'none');
+    assert.equal(await result.getAttribute('data-hits'), String(VIEWS));
+    const [visit] = await result.locator('[data-is-at=true]').all();
+    assert.equal(await visit.locator('[data-hit=pageview]').count(), VIEWS);
+    const text = await visit.textContent();
+    for (let view = 0; view < VIEWS; view += 1) assert.ok(text.includes(`/page-${view}`), text);
+    assert.equal(await result.locator('[data-visit-at]').getAttribute('data-visit-at'), await visit.getAttribute('data-visit'));
+    assert.equal(await form.locator('[name=cookie]').inputValue(), '');
+    const html = await page.locator('html').innerHTML();
+    assert.ok(!html.includes(cookie) && !html.includes(IN_RUSSIA) && !(await kept(page)).includes(cookie));
+    await fits(page, `case-${language}`);
+
+    await fill();
+    await form.locator('[data-option=html]').click();
+    const [download] = await Promise.all([page.waitForEvent('download'), form.locator('button[type=submit]').click()]);
+    assert.match(download.suggestedFilename(), new RegExp(`^case-${SITE}-[\\d-]+\\.html$`));
+    const paper = readFileSync(await download.path(), 'utf8');
+    assert.ok(paper.includes(`lang="${language}"`) && paper.includes('/page-0') && !paper.includes(cookie), paper.slice(0, 500));
+    assert.deepEqual(faults(), []);
+  });
+
   test(`statistics of addresses show who has trouble, and are narrowed by clicks (${language})`, async () => {
     const { page, faults } = person;
     await page.click('[data-section-link=addresses]');
@@ -271,6 +313,7 @@ for (const [language, words] of Object.entries(WORDS)) {
     const { entries } = JSON.parse(metka.run(['audit', 'list', '--last', '1000', '--json']));
     const of = action => entries.filter(each => each.action === action && each.actor.person === `security-${language}`);
     assert.deepEqual(of('address_opened').map(({ site, purpose, words: said }) => [site, purpose, said]), [[SITE, 'payments', WHY]]);
+    assert.deepEqual(of('case_file_opened').map(({ purpose }) => purpose), ['payments', 'payments']);
     assert.deepEqual(of('fraud_checked').map(({ purpose }) => purpose), ['payments', 'payments', 'payments']);
 
     // Whoever opens too many is told when to come again.

@@ -363,7 +363,7 @@ for (const language of Object.keys(LANGUAGES)) {
     };
     for (const section of ['overview', 'requests', 'disclosures', 'incidents', 'audit', 'policy', 'retention', 'account']) await open(section);
     // What strangers sent is in the evidence of a check and in the names of places.
-    for (const section of ['check', 'addresses']) {
+    for (const section of ['check', 'case', 'addresses']) {
       await page.goto(`${metka.web}/security?site=${SITE}#${section}`);
       await page.locator(`[data-section=${section}]`).waitFor();
       await loaded(page);
@@ -378,6 +378,16 @@ for (const language of Object.keys(LANGUAGES)) {
       await checked(page, `security check ${language}`);
       await page.reload();
     }
+    // A case file has most of what was sent.
+    const sender = await browser.newContext({ userAgent: agent('') });
+    const cookie = await visit(sender, CHOSEN);
+    await sender.close();
+    await page.goto(`${metka.web}/security?site=${SITE}#case`);
+    await page.fill('[name=cookie]', cookie);
+    await page.fill('[data-form=case] [name=words]', 'ticket 12');
+    await page.click('[data-form=case] button[type=submit]');
+    await page.locator('[data-result=case] [data-visit]').first().waitFor();
+    assert.ok((await checked(page, `security case file ${language}`)) >= CHOSEN.length / 2);
     const listed = async name => (await (await api('GET', `/api/v1/${name}?site_id=${SITE}`)).json())[name].map(each => each.number);
     for (const name of ['requests', 'disclosures', 'incidents']) for (const number of (await listed(name)).slice(0, 2 * CHOSEN.length)) await open(`${name}/${number}`);
     for (const section of ['requests', 'disclosures', 'incidents']) {

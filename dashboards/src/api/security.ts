@@ -3,6 +3,7 @@
  * body of one question only.
  */
 import { request } from './client';
+import type { Who } from './officer-types';
 import type { DateRange } from './types';
 
 /** The most bytes of the words beside a purpose: what the audit trail takes. */
@@ -149,6 +150,75 @@ export interface Opened {
   readonly network: string;
   readonly notes: readonly string[];
 }
+
+/** Why a case file may be opened, in the order in which it is offered. */
+export const CASE_PURPOSES = ['payments', 'fraud', 'support', 'claim', 'security', 'state_body'] as const;
+export type CasePurpose = (typeof CASE_PURPOSES)[number];
+
+/** The longest basis, in bytes; the most minutes that a moment may be from a visit; the most hits of an answer. */
+export const MAX_BASIS_BYTES = 200;
+export const MAX_MINUTES = 1440;
+export const MAX_CASE_ROWS = 1000;
+
+export type CaseFormat = 'json' | 'csv' | 'html';
+
+export interface NewCase {
+  readonly site: string;
+  readonly who: Who;
+  readonly purpose: CasePurpose;
+  readonly words: string;
+  readonly basis?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly around?: string;
+  readonly minutes?: number;
+  readonly limit: number;
+  readonly format: CaseFormat;
+  readonly language: 'ru' | 'en';
+}
+
+/** One hit; what is past its term is empty. */
+export type CaseHit = Readonly<Record<string, string | boolean>> & { readonly time: string; readonly kind: string };
+
+export interface CaseVisit {
+  readonly number: number;
+  readonly visitor: number;
+  readonly first: string;
+  readonly last: string;
+  readonly hits: number;
+  readonly events: number;
+  /** The moment that was asked about is in it, or nearest to it. */
+  readonly is_at: boolean;
+  readonly trail: readonly CaseHit[];
+}
+
+export interface CaseFile {
+  readonly site: string;
+  readonly from: string;
+  readonly to: string;
+  readonly more: boolean;
+  readonly summary: {
+    readonly hits: number;
+    readonly visits: number;
+    readonly visitors: number;
+    readonly first: string | null;
+    readonly last: string | null;
+    readonly days: number;
+    readonly addresses: number | null;
+    readonly countries: readonly string[];
+    readonly devices: readonly string[];
+  };
+  readonly around: { readonly at: string; readonly minutes: number } | null;
+  readonly visit_at: { readonly number: number; readonly away_ms: number } | null;
+  readonly notes: readonly string[];
+  readonly visits: readonly CaseVisit[];
+}
+
+/** A case file in JSON; otherwise it is a text to be saved. */
+export const openCase = (body: NewCase): Promise<CaseFile> => request('POST', '/api/v1/case', { body });
+
+export const caseText = (body: NewCase): Promise<string> =>
+  request('POST', '/api/v1/case', { body, accept: body.format === 'csv' ? 'text/csv' : 'text/html' });
 
 export const check = (body: NewCheck): Promise<Checked> => request('POST', '/api/v1/fraud/check', { body });
 

@@ -1,5 +1,5 @@
 /**
- * The security page: whether a visitor is plausible, and statistics of addresses.
+ * The security page: whether a visitor is plausible, what one did, statistics of addresses.
  * For the roles security and owner; the others are told so.
  *
  * The address says the site (`?site=`) and the section (`#check`), and never who
@@ -17,6 +17,7 @@ import { Menu } from '../parts/menu';
 import { PageNav } from '../parts/page-nav';
 import type { Language } from '../words/language';
 import { Addresses } from './addresses';
+import { Case } from './case';
 import { Check } from './check';
 import { HereContext } from './here';
 import { readPlace, SECTIONS, writePlace, type Section } from './model/place';
@@ -102,13 +103,24 @@ function Content({ section, chosen, onSite }: ContentProps) {
         return (
           <HereContext.Provider value={{ sites, site, onSite }}>
             {sites.length > 1 && <SiteChoice sites={sites} site={site.id} onSite={onSite} />}
-            <Boundary key={`${section} ${site.id}`}>{section === 'check' ? <Check /> : <Addresses />}</Boundary>
+            <Boundary key={`${section} ${site.id}`}><Shown section={section} /></Boundary>
             <p class="office-foot">{t('footer.zone', { zone: site.timezone })}</p>
           </HereContext.Provider>
         );
       }}
     </Region>
   );
+}
+
+function Shown({ section }: { readonly section: Section }) {
+  switch (section) {
+    case 'check':
+      return <Check />;
+    case 'case':
+      return <Case />;
+    case 'addresses':
+      return <Addresses />;
+  }
 }
 
 interface SiteChoiceProps {

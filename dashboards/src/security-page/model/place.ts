@@ -3,7 +3,7 @@
  * section's name only: no token and nothing that identifies a person stands there.
  */
 
-export const SECTIONS = ['check', 'addresses'] as const;
+export const SECTIONS = ['check', 'case', 'addresses'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 export function readPlace(hash: string): Section {

@@ -31,6 +31,29 @@ const SAID: readonly (readonly [RegExp, Russian])[] = [
     /^what was seen of visitors is not read from storage yet$/,
     'история посещений ещё не прочитана из хранилища: ответ пока неполный',
   ],
+  // Notes of a case file.
+  [
+    /^addresses are shown as tokens; one address has another token in each month, whose key is its own$/,
+    'Адреса показаны условными обозначениями. Каждый месяц у адреса другое обозначение.',
+  ],
+  [
+    /^(\d+) browsers were used with another user key too: of them only the hits with this one are meant$/,
+    ([, browsers]) =>
+      `В ${number(browsers)} браузерах был и другой ключ пользователя: из них показаны только обращения с этим ключом.`,
+  ],
+  [/^this site stores no addresses$/, 'Этот сайт не хранит адреса.'],
+  [
+    /^this site stores networks: everybody of the address's network is meant$/,
+    'Этот сайт хранит сети: показаны все из сети этого адреса.',
+  ],
+  [
+    /^(\d+) keys of addresses are destroyed: addresses of their months cannot be found$/,
+    ([, keys]) => `Уничтожено ключей адресов: ${number(keys)}. Адреса этих месяцев найти нельзя.`,
+  ],
+  [
+    /^an address may have had several users, and ends with its term$/,
+    'С одного адреса могли приходить разные люди; срок хранения адреса ограничен.',
+  ],
   // Notes of statistics.
   [
     /^the (\d+) addresses that come first are told apart: (\d+) hits and (\d+) refusals of others are in the totals only$/,
