@@ -315,6 +315,7 @@ test('what the server says is said in Russian, and as it came where it is not kn
     ['the 10000 addresses that come first are told apart: 12 hits and 3 refusals of others are in the totals only', /10 000.*12.*3/],
     ['addresses are shown as tokens; one address has another token in each month, whose key is its own', /обозначениями/],
     ['2 browsers were used with another user key too: of them only the hits with this one are meant', /В 2 браузерах/],
+    ['hits without this cookie cannot be found by it: the salts that named their visitors are destroyed after two days', /два дня/],
     ['this site stores no addresses', /не хранит адреса/],
     ["this site stores networks: everybody of the address's network is meant", /хранит сети/],
     ['1 keys of addresses are destroyed: addresses of their months cannot be found', /ключей адресов: 1/],

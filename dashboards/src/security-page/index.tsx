@@ -152,9 +152,15 @@ function SiteChoice({ sites, site, onSite }: SiteChoiceProps) {
 
 function Sections({ section }: { readonly section: Section }) {
   const { t } = useSecurity();
+  const list = useRef<HTMLUListElement>(null);
+  // On a phone the list is wider than the screen: where one is must be seen in it.
+  useEffect(() => {
+    const here = list.current?.querySelector<HTMLElement>('[aria-current]');
+    if (list.current && here) list.current.scrollLeft = here.offsetLeft - list.current.offsetLeft - 40;
+  }, [section]);
   return (
     <nav class="office-nav" aria-label={t('office.sections')}>
-      <ul>
+      <ul ref={list}>
         {SECTIONS.map((each) => (
           <li key={each}>
             <a href={writePlace(each)} data-section-link={each} aria-current={each === section ? 'page' : undefined}>

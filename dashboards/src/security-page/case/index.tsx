@@ -73,7 +73,7 @@ export function Case() {
             onValue={setHow}
           />
         </Form>
-        <p class="office-lead" role="status" data-saved={saved}>
+        <p class="case-said" role="status" data-saved={saved}>
           {saved ? t('case.saved') : file && t('case.count', { count: file.summary.hits, number: format.number(file.summary.hits) })}
         </p>
       </Card>

@@ -1,5 +1,5 @@
 /** A case file: its summary, the visit that the moment was in, and each visit with its hits. */
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import type { CaseFile, CaseHit, CaseVisit } from '../../api/security';
 import { Card, Facts, State } from '../../officer/parts/shown';
 import { OpenDialog } from '../addresses/open';
@@ -20,7 +20,7 @@ interface Props {
 
 export function CaseResult({ file, zone }: Props) {
   const words = useSecurity();
-  const { t, format, language, moment } = words;
+  const { t, find, format, language, moment } = words;
   const { site } = useHere();
   const [opening, setOpening] = useState<string | null>(null);
   const { summary } = file;
@@ -42,7 +42,7 @@ export function CaseResult({ file, zone }: Props) {
               [t('case.days'), number(summary.days)],
               [t('case.addresses'), summary.addresses === null ? null : number(summary.addresses)],
               [t('case.countries'), summary.countries.filter(Boolean).map(format.country).join(', ')],
-              [t('case.devices'), summary.devices.filter(Boolean).join(', ')],
+              [t('case.devices'), summary.devices.filter(Boolean).map((each) => find(`device.${each}`) ?? each).join(', ')],
             ]}
           />
         )}
@@ -100,7 +100,12 @@ interface VisitProps {
 }
 
 function Visit({ visit, zone, isOpen, isOfSeveral, onOpen }: VisitProps) {
-  const { t, format, moment } = useSecurity();
+  const { t, format, moment, language } = useSecurity();
+  // A payment is told to the second.
+  const clock = useMemo(
+    () => new Intl.DateTimeFormat(language, { timeZone: zone, dateStyle: 'short', timeStyle: 'medium', hourCycle: 'h23' }),
+    [language, zone],
+  );
   const name = visit.events === 0 ? t('case.before') : t('case.visit', { number: format.number(visit.number) });
   const addresses = addressesOf(visit);
   return (
@@ -123,7 +128,7 @@ function Visit({ visit, zone, isOpen, isOfSeveral, onOpen }: VisitProps) {
         </thead>
         <tbody>
           {visit.trail.map((hit, index) => (
-            <Hit key={index} hit={hit} zone={zone} />
+            <Hit key={index} hit={hit} clock={clock} />
           ))}
         </tbody>
       </table>
@@ -149,16 +154,16 @@ function Visit({ visit, zone, isOpen, isOfSeveral, onOpen }: VisitProps) {
   );
 }
 
-function Hit({ hit, zone }: { readonly hit: CaseHit; readonly zone: string }) {
+function Hit({ hit, clock }: { readonly hit: CaseHit; readonly clock: Intl.DateTimeFormat }) {
   const words = useSecurity();
-  const { t, find, moment, format } = words;
+  const { t, find, format } = words;
   const mark = told(hit, 'mark');
   const [language, zoneOfBrowser] = [told(hit, 'language'), told(hit, 'timezone')];
   const more = (text: string) => text !== '' && <span class="sheet-more">{text}</span>;
   return (
     <tr data-hit={hit.kind}>
       <th scope="row">
-        <time dateTime={hit.time}>{moment(hit.time, zone)}</time>
+        <time dateTime={hit.time}>{timeOf(hit, clock)}</time>
       </th>
       <td data-label={t('case.what')}>
         {find(`hit.${hit.kind}`) ?? hit.kind}
@@ -182,4 +187,10 @@ function Hit({ hit, zone }: { readonly hit: CaseHit; readonly zone: string }) {
       </td>
     </tr>
   );
+}
+
+/** A time that is none is shown as it came. */
+function timeOf({ time }: CaseHit, clock: Intl.DateTimeFormat): string {
+  const at = new Date(time);
+  return Number.isNaN(at.getTime()) ? time : clock.format(at);
 }

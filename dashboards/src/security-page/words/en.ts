@@ -204,7 +204,7 @@ export const en = {
   'case.what': 'What',
   'case.page': 'Page',
   'case.from_where': 'From where',
-  'case.with': 'With',
+  'case.with': 'Browser',
   'case.signed_in': 'signed in',
   'case.cookieless': 'without a cookie',
   'case.its_addresses': 'Addresses of this visit',

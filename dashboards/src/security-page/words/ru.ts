@@ -244,7 +244,7 @@ export const ru: Readonly<Record<SecurityKey, Message>> = {
   'case.what': 'Что',
   'case.page': 'Страница',
   'case.from_where': 'Откуда',
-  'case.with': 'С чего',
+  'case.with': 'Браузер',
   'case.signed_in': 'вошёл',
   'case.cookieless': 'без cookie',
   'case.its_addresses': 'Адреса этого визита',

@@ -41,6 +41,10 @@ const SAID: readonly (readonly [RegExp, Russian])[] = [
     ([, browsers]) =>
       `В ${number(browsers)} браузерах был и другой ключ пользователя: из них показаны только обращения с этим ключом.`,
   ],
+  [
+    /^hits without this cookie cannot be found by it: the salts that named their visitors are destroyed after two days$/,
+    'Обращения без этого cookie по нему не найти: ключи, которыми обозначались такие посетители, уничтожаются через два дня.',
+  ],
   [/^this site stores no addresses$/, 'Этот сайт не хранит адреса.'],
   [
     /^this site stores networks: everybody of the address's network is meant$/,
