@@ -142,10 +142,9 @@ function Visit({ visit, zone, isOpen, isOfSeveral, onOpen }: VisitProps) {
               class="button"
               data-open={token}
               title={token}
-              aria-label={t('open.named', { what: shortened(token) })}
               onClick={() => onOpen(token)}
             >
-              <code class="hash">{shortened(token)}</code> {t('open.do')}
+              {t('open.do')} <code class="hash">{shortened(token)}</code>
             </button>
           ))}
         </div>
