@@ -101,9 +101,18 @@ pub struct Memories {
     sites: Mutex<HashMap<String, Arc<Followed>>>,
     /// Goes up with everything that changes rows but a new hit.
     changes: AtomicU64,
-    /// A batch was shipped.
-    shipped: Notify,
+    due: Mutex<Due>,
+    /// Something is due.
+    woken: Notify,
     pub alerts: Alerts,
+}
+
+/// Which sites are to be looked after.
+#[derive(Default)]
+pub struct Due {
+    all: bool,
+    /// Those of which a batch was shipped.
+    sites: HashSet<String>,
 }
 
 /// One site.
@@ -176,6 +185,18 @@ struct Seen {
     network: NetworkKind,
 }
 
+// === impl Due ===
+
+impl Due {
+    pub fn has_all(&self) -> bool {
+        self.all
+    }
+
+    pub fn has(&self, site: &str) -> bool {
+        self.all || self.sites.contains(site)
+    }
+}
+
 // === impl Memories ===
 
 impl Memories {
@@ -185,7 +206,8 @@ impl Memories {
             eyes,
             sites: Mutex::default(),
             changes: AtomicU64::new(0),
-            shipped: Notify::new(),
+            due: Mutex::default(),
+            woken: Notify::new(),
             alerts: Alerts::default(),
         }
     }
@@ -217,22 +239,30 @@ impl Memories {
         })
     }
 
-    /// Hits were stored by this process.
-    pub fn shipped(&self) {
-        self.shipped.notify_one();
+    /// Forgets sites that are not configured any more.
+    pub fn keep(&self, sites: &[Site]) {
+        held(&self.sites).retain(|id, _| sites.iter().any(|site| site.id == *id));
     }
 
-    /// Returns when something was shipped or changed, or it is time: to look for what others have
-    /// shipped, or to make again what could not be yet.
-    pub async fn wait(&self, is_pending: bool) {
-        let most = if is_pending { REMAKE_PAUSE } else { POLL };
-        let _either = tokio::time::timeout(most, self.shipped.notified()).await;
+    /// Hits of a site were stored by this process.
+    pub fn shipped(&self, site: &str) {
+        held(&self.due).sites.insert(site.to_owned());
+        self.woken.notify_one();
+    }
+
+    /// Returns when something was shipped or changed, or all sites are to be looked after anyway.
+    pub async fn wait(&self, until: Instant) -> Due {
+        let woken = tokio::time::timeout_at(until.into(), self.woken.notified()).await;
+        let mut due = std::mem::take(&mut *held(&self.due));
+        due.all |= woken.is_err();
+        due
     }
 
     /// Something but a new hit changes rows: what was made before is to be made again.
     pub fn changed(&self) {
         self.changes.fetch_add(1, Relaxed);
-        self.shipped.notify_one();
+        held(&self.due).all = true;
+        self.woken.notify_one();
     }
 
     /// Nobody of these is in a memory when this returns, nor comes into one by a reading

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::addresses::AddressError;
 use crate::config::{self, Config, Site};
 use crate::engine::{State as EngineState, Supervisor};
-use crate::fraud::follow::{Eyes, Memories};
+use crate::fraud::follow::{Eyes, Memories, POLL, REMAKE_PAUSE};
 use crate::guard::{self, Asker};
 use crate::query::{self, QueryError};
 use crate::rollup::Rollups;
@@ -212,10 +212,14 @@ async fn tend(rollups: Arc<Rollups>, state: Arc<web::State>) {
 
 /// Looks after what is remembered of the visitors of every site, until the runtime ends.
 async fn remember(memories: Arc<Memories>, state: Arc<web::State>) {
+    // When all sites are to be looked after, whatever was shipped from here.
+    let mut all_at = Instant::now();
     loop {
+        let due = memories.wait(all_at).await;
         let config = state.config.load_full();
+        memories.keep(&config.sites);
         let mut is_pending = false;
-        for site in &config.sites {
+        for site in config.sites.iter().filter(|site| due.has(&site.id)) {
             match memories.tend(&config, site, state.timestamp()).await {
                 Ok(of_site) => is_pending |= of_site,
                 Err(error) if error.is_retryable() => {
@@ -227,7 +231,13 @@ async fn remember(memories: Arc<Memories>, state: Arc<web::State>) {
                 }
             }
         }
-        memories.wait(is_pending).await;
+        let now = Instant::now();
+        if due.has_all() {
+            all_at = now + POLL;
+        }
+        if is_pending {
+            all_at = all_at.min(now + REMAKE_PAUSE);
+        }
     }
 }
 
@@ -284,13 +294,12 @@ impl Sink for Inserts {
             text: format!("rows of columns version {} are not known", batch.columns_version),
         })?;
         self.0.insert(&columns, &batch.token, batch.body()).await?;
-        if let Some(rollups) = self.0.rollups() {
+        let (rollups, memories) = (self.0.rollups(), self.0.memories());
+        if rollups.is_some() || memories.is_some() {
             for (site, oldest) in batch.oldest() {
-                rollups.shipped(&site, oldest);
+                rollups.inspect(|rollups| rollups.shipped(&site, oldest));
+                memories.inspect(|memories| memories.shipped(&site));
             }
-        }
-        if let Some(memories) = self.0.memories() {
-            memories.shipped();
         }
         Ok(())
     }
