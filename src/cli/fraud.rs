@@ -13,7 +13,8 @@ use crate::audit::{Actor, Purpose};
 use crate::config::{Config, Site};
 use crate::enrich::Enricher;
 use crate::fraud::check::{Asked, CheckError, check};
-use crate::fraud::follow::{Eyes, Memories};
+use crate::fraud::follow::Memories;
+use crate::fraud::gaze::Eyes;
 use crate::search::Search;
 use crate::subject::SubjectError;
 

@@ -22,6 +22,7 @@
 //! It decides nothing: a score is a reason to look, and people refuse payments.
 //!
 //! - [`sighting`]: a hit, as the memory takes it
+//! - [`gaze`]: how a stored row becomes one
 //! - [`memory`]: what is remembered of visitors, addresses and user keys
 //! - [`follow`]: how stored hits come into the memory, and leave it
 //! - [`rules`]: the signals, their weights and thresholds
@@ -31,6 +32,7 @@
 pub mod alerts;
 pub mod check;
 pub mod follow;
+pub mod gaze;
 pub mod memory;
 pub mod rules;
 pub mod sighting;

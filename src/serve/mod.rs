@@ -42,7 +42,7 @@ use crate::audit::{Action, Actor, Entry, Trail};
 use crate::config::{Config, ConfigError, TlsFiles};
 use crate::count::Counters;
 use crate::enrich::Enricher;
-use crate::fraud::follow::Eyes;
+use crate::fraud::gaze::Eyes;
 use crate::privacy::keys::{KeyError, KeyRing};
 use crate::search::Search;
 use crate::tls::Terminator;
