@@ -20,6 +20,7 @@ const PASSWORD = 'a long enough password 1';
 const WHY = 'a contested payment, ticket 12';
 const IN_RUSSIA = '77.88.8.8';
 const IN_AMERICA = '8.8.8.8';
+const ELSEWHERE = '8.8.4.4';
 /** Views of the honest visitor; what the address in America may send in a minute, and how much it sends. */
 const VIEWS = 3;
 const RATE = 20;
@@ -59,10 +60,13 @@ after(async () => {
   assert.equal(code, 0, `serve ended with ${code}\n${metka?.log}`);
 });
 
+/** What Chromium says when it is not headless; as it is, it would rightly be taken for a robot. */
+const agent = () =>
+  `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${Number.parseInt(browser.version(), 10)}.0.0.0 Safari/537.36`;
+
 /** An honest visitor reads pages, a program sends more than it may; storage and memory know of both. */
 async function history() {
-  const version = Number.parseInt(browser.version(), 10);
-  const userAgent = `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${version}.0.0.0 Safari/537.36`;
+  const userAgent = agent();
   const context = await browser.newContext({ userAgent, locale: 'ru-RU' });
   const send = (address, path) =>
     context.request.post(`${metka.collector}/event`, {
@@ -84,6 +88,24 @@ async function history() {
   await until('the refusals to be written', refused, WRITTEN);
   const known = async () => (await asked('/api/v1/fraud/check', { site_id: SITE, cookie, purpose: 'fraud' })).known;
   await until('the visitor to be known', known, WRITTEN);
+}
+
+/** A cookie that is taken to another continent by a program. */
+async function thief() {
+  const userAgent = agent();
+  const view = async (address, agent, cookie = '') => {
+    const answer = await fetch(`${metka.collector}/event`, {
+      method: 'POST',
+      headers: { 'content-type': 'text/plain', 'user-agent': agent, 'x-forwarded-for': address, cookie },
+      body: JSON.stringify([{ s: SITE, u: 'http://127.0.0.1/page-1', k: 'pageview', w: 1280 }]),
+    });
+    return answer.headers.getSetCookie().find(each => each.startsWith('metka='))?.split(';')[0] ?? cookie;
+  };
+  const taken = await view(IN_RUSSIA, userAgent);
+  assert.match(taken, /^metka=v1/);
+  await view(IN_RUSSIA, userAgent, taken);
+  // Not from where the flood came, which may send nothing for a minute.
+  await view(ELSEWHERE, userAgent.replace('Chrome/', 'HeadlessChrome/'), taken);
 }
 
 async function asked(path, body) {
@@ -367,3 +389,30 @@ for (const [language, words] of Object.entries(WORDS)) {
       await context.close();
     });
 }
+
+// Last, since a thief is in the numbers from then on.
+for (const language of Object.keys(WORDS))
+  test(`whoever came over the threshold is told of, and checked with one click (${language})`, async () => {
+    const { context, page, faults } = await signedIn(`security-${language}`, language, `${metka.web}/?site=${SITE}`);
+    await page.locator('[data-region=headline]').waitFor();
+    await page.goto(`${metka.web}/security?site=${SITE}`);
+    const alerts = page.locator('[data-card=alerts]');
+    await alerts.waitFor();
+    const before = await alerts.locator('[data-alert]').count();
+    await thief();
+    await until('the alert of the thief', async () => {
+      await alerts.locator('[data-alerts-again]').click();
+      await loaded(page);
+      return (await alerts.locator('[data-alert]').count()) > before;
+    });
+    const latest = alerts.locator('[data-alert]').first();
+    const subject = await latest.getAttribute('data-alert');
+    await latest.locator('button').click();
+    assert.equal(await page.locator('[data-form=check] [name=subject]').inputValue(), subject);
+    const found = await check(page, 'subject', subject);
+    assert.equal(await found.getAttribute('data-verdict'), 'review');
+    for (const rule of ['speed', 'automation']) assert.equal(await found.locator(`[data-signal=${rule}]`).count(), 1, rule);
+    await fits(page, `alert-${language}`);
+    assert.deepEqual(faults(), []);
+    await context.close();
+  });

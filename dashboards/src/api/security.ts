@@ -18,9 +18,9 @@ interface Why {
   readonly words?: string;
 }
 
-/** Exactly one of the three says who is meant. */
+/** Exactly one of the four says who is meant. */
 export type NewCheck = { readonly site_id: string } & Why &
-  ({ readonly cookie: string } | { readonly user: string } | { readonly ip: string });
+  ({ readonly cookie: string } | { readonly user: string } | { readonly ip: string } | { readonly subject: string });
 
 export type NetworkKind = 'unknown' | 'access' | 'mobile' | 'hosting' | 'proxy';
 
@@ -73,7 +73,7 @@ export interface Silence {
 
 export interface Checked {
   readonly site_id: string;
-  readonly by: 'cookie' | 'user' | 'ip';
+  readonly by: 'cookie' | 'user' | 'ip' | 'subject';
   readonly known: boolean;
   readonly score: number;
   readonly threshold: number;
@@ -84,6 +84,23 @@ export interface Checked {
   readonly rules: readonly Silence[];
   readonly memory: { readonly ready: boolean; readonly visitors: number; readonly until_ms: number };
   readonly notes: readonly string[];
+}
+
+/** A visitor who came over the threshold. */
+export interface Alert {
+  readonly number: number;
+  readonly at_ms: number;
+  /** Their keyed hash. */
+  readonly subject: string;
+  readonly score: number;
+  /** Names of rules, and their points. */
+  readonly rules: readonly (readonly [string, number])[];
+}
+
+export interface Alerts {
+  readonly alerts: readonly Alert[];
+  readonly next: number;
+  readonly lost: boolean;
 }
 
 export type By = 'address' | 'network' | 'asn' | 'country' | 'time:hour' | 'time:day';
@@ -221,6 +238,9 @@ export const caseText = (body: NewCase): Promise<string> =>
   request('POST', '/api/v1/case', { body, accept: body.format === 'csv' ? 'text/csv' : 'text/html' });
 
 export const check = (body: NewCheck): Promise<Checked> => request('POST', '/api/v1/fraud/check', { body });
+
+export const alerts = (site: string, signal?: AbortSignal): Promise<Alerts> =>
+  request('GET', `/api/v1/fraud/alerts?site_id=${encodeURIComponent(site)}`, { signal });
 
 export const addresses = (body: AddressQuestion, signal?: AbortSignal): Promise<AddressAnswer> =>
   request('POST', '/api/v1/addresses', { body, signal });

@@ -9,12 +9,15 @@ import { Card } from '../../officer/parts/shown';
 import { useHere } from '../here';
 import { checkOf, WAYS, type Way } from '../model/check';
 import { useSecurity } from '../words';
+import { Alerts } from './alerts';
 import { CheckResult } from './result';
 
 /** A copied cookie may have its name before it, and a forged one any length. */
 const MAX_COOKIE_BYTES = 512;
 /** The longest text of an address, IPv6 with a zone. */
 const MAX_ADDRESS_BYTES = 64;
+/** The hex digits of a keyed hash. */
+const HASH_DIGITS = 16;
 
 export function Check() {
   const words = useSecurity();
@@ -22,6 +25,7 @@ export function Check() {
   const { site } = useHere();
   const deed = useDeed(words.office);
   const [way, setWay] = useState<Way>('cookie');
+  const [subject, setSubject] = useState('');
   const [checked, setChecked] = useState<Checked | null>(null);
 
   const submit = (form: HTMLFormElement) =>
@@ -29,6 +33,7 @@ export function Check() {
       setChecked(null);
       const answer = await check(checkOf(typedOf(form)));
       forgetSecrets(form);
+      setSubject('');
       setChecked(answer);
     });
 
@@ -75,6 +80,20 @@ export function Check() {
           {way === 'ip' && (
             <Text key="ip" name="ip" label={t('who.ip')} hint={t('check.ip_hint')} required most={MAX_ADDRESS_BYTES} secret wide />
           )}
+          {way === 'subject' && (
+            <Text
+              key={`subject ${subject}`}
+              name="subject"
+              label={t('check.subject')}
+              hint={t('check.subject_hint')}
+              value={subject}
+              required
+              least={HASH_DIGITS}
+              most={HASH_DIGITS}
+              secret
+              wide
+            />
+          )}
           <Choice
             name="purpose"
             label={t('security.purpose')}
@@ -86,6 +105,14 @@ export function Check() {
           <Text name="words" label={t('security.words')} hint={t('security.words_hint')} most={MAX_WORDS_BYTES} />
         </Form>
       </Card>
+      <Alerts
+        onPick={(picked) => {
+          setSubject(picked);
+          setWay('subject');
+          deed.forget();
+          document.querySelector<HTMLElement>('[data-form=check] [name=purpose]')?.focus();
+        }}
+      />
       {/* The verdict is heard; the rest is there to be read. */}
       <p class="visually-hidden" role="status">
         {checked && `${t('check.answer')}: ${t(`verdict.${checked.verdict}`)}`}

@@ -2,7 +2,7 @@
 import { PURPOSES, type NewCheck, type Purpose } from '../../api/security';
 import { cookieValue, FormProblem, type Typed } from '../../officer/model/forms';
 
-export const WAYS = ['cookie', 'user', 'ip'] as const;
+export const WAYS = ['cookie', 'user', 'ip', 'subject'] as const;
 export type Way = (typeof WAYS)[number];
 
 /** Every rule of the server, in its order. */
@@ -36,6 +36,8 @@ export function checkOf(typed: Typed): NewCheck {
   switch (typed['way'] as Way | undefined) {
     case 'user':
       return { ...common, user: needed(typed, 'user') };
+    case 'subject':
+      return { ...common, subject: needed(typed, 'subject') };
     case 'ip':
       return { ...common, ip: needed(typed, 'ip') };
     default:

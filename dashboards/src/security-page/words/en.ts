@@ -20,9 +20,12 @@ export const en = {
   'check.way_cookie': 'Cookie',
   'check.way_user': 'User key',
   'check.way_ip': 'IP address',
+  'check.way_subject': 'An alert',
   'check.cookie_hint': 'The collector’s cookie, by default “metka”, from the visitor’s own browser. It is kept nowhere.',
   'check.user_hint': 'The key that the site gives a signed-in visitor, without signature. It is kept nowhere.',
   'check.ip_hint': 'IPv4 or IPv6. It is kept nowhere.',
+  'check.subject': 'Visitor of an alert',
+  'check.subject_hint': 'The hash of the alert, 16 digits. It names nobody outside of this server.',
   'check.submit': 'Check',
   'check.answer': 'The answer',
   'check.score': {
@@ -72,6 +75,14 @@ export const en = {
     one: 'The server remembers {number} visitor of this site, up to {at}.',
     other: 'The server remembers {number} visitors of this site, up to {at}.',
   },
+
+  'alerts.title': 'Over the threshold',
+  'alerts.lead':
+    'Visitors who came over the threshold since the server started, the latest first: each once a day. Who is blocked or erased is not among them.',
+  'alerts.none': 'Nobody has come over the threshold.',
+  'alerts.again': 'Look again',
+  'alerts.pick': 'Check',
+  'alerts.pick_of': 'Check the visitor of {at}',
 
   'signals.title': 'What speaks against them',
   'signals.none': 'No rule fired.',

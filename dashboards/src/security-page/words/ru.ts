@@ -21,9 +21,12 @@ export const ru: Readonly<Record<SecurityKey, Message>> = {
   'check.way_cookie': 'Cookie',
   'check.way_user': 'Ключ пользователя',
   'check.way_ip': 'IP-адрес',
+  'check.way_subject': 'Сигнал',
   'check.cookie_hint': 'Cookie сборщика, обычно «metka», из браузера самого посетителя. Нигде не сохраняется.',
   'check.user_hint': 'Ключ, который сайт даёт вошедшему посетителю, без подписи. Нигде не сохраняется.',
   'check.ip_hint': 'IPv4 или IPv6. Нигде не сохраняется.',
+  'check.subject': 'Посетитель из сигнала',
+  'check.subject_hint': 'Хеш из сигнала, 16 знаков. Вне этого сервера он никого не называет.',
   'check.submit': 'Проверить',
   'check.answer': 'Ответ',
   'check.score': {
@@ -77,6 +80,14 @@ export const ru: Readonly<Record<SecurityKey, Message>> = {
     many: 'Сервер помнит {number} посетителей этого сайта, по {at}.',
     other: 'Сервер помнит {number} посетителя этого сайта, по {at}.',
   },
+
+  'alerts.title': 'Выше порога',
+  'alerts.lead':
+    'Посетители, набравшие пороговое число баллов со времени запуска сервера, последние — сверху; каждый — раз в день. Заблокированных и удалённых среди них нет.',
+  'alerts.none': 'Порога не достиг никто.',
+  'alerts.again': 'Обновить',
+  'alerts.pick': 'Проверить',
+  'alerts.pick_of': 'Проверить посетителя, {at}',
 
   'signals.title': 'Что подозрительно',
   'signals.none': 'Ни одно правило не сработало.',

@@ -1,0 +1,60 @@
+/** Who has come over the threshold since the server started; one of them is picked to be checked. */
+import { alerts, type Alert } from '../../api/security';
+import { useLoaded } from '../../officer/parts/load';
+import { Region } from '../../officer/parts/region';
+import { Card } from '../../officer/parts/shown';
+import { useHere } from '../here';
+import { useSecurity } from '../words';
+
+/** So many are shown, the latest first. */
+const SHOWN = 20;
+
+interface Props {
+  /** The keyed hash of a visitor. */
+  readonly onPick: (subject: string) => void;
+}
+
+export function Alerts({ onPick }: Props) {
+  const { t } = useSecurity();
+  const { site } = useHere();
+  const load = useLoaded(`alerts ${site.id}`, (signal) => alerts(site.id, signal));
+  const again = (
+    <button type="button" class="button" data-alerts-again onClick={load.again}>
+      {t('alerts.again')}
+    </button>
+  );
+  return (
+    <Card title={t('alerts.title')} name="alerts" action={again}>
+      <p class="office-lead">{t('alerts.lead')}</p>
+      <Region name="alerts" load={load} empty={t('alerts.none')} isEmpty={({ alerts }) => alerts.length === 0}>
+        {({ alerts }) => (
+          <ul class="signals">
+            {alerts
+              .slice(-SHOWN)
+              .reverse()
+              .map((alert) => (
+                <Line key={alert.number} alert={alert} zone={site.timezone} onPick={onPick} />
+              ))}
+          </ul>
+        )}
+      </Region>
+    </Card>
+  );
+}
+
+function Line({ alert, zone, onPick }: { readonly alert: Alert; readonly zone: string } & Props) {
+  const { t, find, format, moment } = useSecurity();
+  const at = moment(alert.at_ms, zone);
+  return (
+    <li data-alert={alert.subject}>
+      <p class="signal-name">
+        <b>{at}</b>
+        <span class="signal-points">{t('signals.points', { count: alert.score, number: format.number(alert.score) })}</span>
+        <button type="button" class="button" aria-label={t('alerts.pick_of', { at })} onClick={() => onPick(alert.subject)}>
+          {t('alerts.pick')}
+        </button>
+      </p>
+      <p class="signal-about">{alert.rules.map(([rule]) => find(`rule.${rule}`) ?? rule).join(', ')}</p>
+    </li>
+  );
+}
