@@ -26,10 +26,12 @@ use super::memory::Memory;
 use super::memory::track::{Place, Track};
 use super::rules::place::instant;
 use super::rules::{self, Facts, Said, Verdict};
+use crate::audit::entry::MAX_WORDS_BYTES;
 use crate::audit::{self, Action, Actor, Entry, Trail};
 use crate::config::{Config, Site};
 use crate::privacy::address::ClientIp;
 use crate::privacy::keys::CookieError;
+use crate::rights::numbered::kept;
 use crate::spool;
 use crate::subject::identity;
 use crate::subject::{SubjectError, Who};
@@ -66,8 +68,8 @@ pub enum CheckError {
     NotOne,
     #[error("{0} is no purpose of a check: expected one of {list}", list = audit::Purpose::OF_SECURITY.map(audit::Purpose::name).join(", "))]
     Purpose(audit::Purpose),
-    #[error("words: {0}")]
-    Words(&'static str),
+    #[error("words: expected one line of 1 to {MAX_WORDS_BYTES} bytes")]
+    Words,
     #[error("ip: expected an IPv4 or IPv6 address")]
     Address,
     #[error("subject: expected 16 hex digits, as an alert has them")]
@@ -146,13 +148,7 @@ impl Asked {
             (None, None, None, Some(hash)) => (Whom::of_hash(&hash)?, self.words.clone()),
             _ => return Err(CheckError::NotOne),
         };
-        if let Some(words) = &words
-            && (words.trim().is_empty()
-                || words.len() > audit::entry::MAX_WORDS_BYTES
-                || words.chars().any(char::is_control))
-        {
-            return Err(CheckError::Words("expected one line of 1 to 256 bytes"));
-        }
+        let words = words.as_deref().map(line).transpose()?;
         let mut entry = Entry::new(now, by, Action::FraudChecked)
             .site(&site.id)
             .purpose(self.purpose, words.as_deref())
@@ -167,6 +163,14 @@ impl Asked {
         let words = self.words.as_deref().map(|words| who.without_value(words));
         Ok((Whom::of(who, memories, site)?, words))
     }
+}
+
+/// Words as the trail keeps them: one line, without what points at a person by its shape.
+fn line(given: &str) -> Result<String, CheckError> {
+    if given.chars().any(char::is_control) {
+        return Err(CheckError::Words);
+    }
+    kept("words", given, MAX_WORDS_BYTES).map_err(|_| CheckError::Words)
 }
 
 // === impl Whom ===

@@ -59,10 +59,12 @@ fn a_check_needs_the_role_security_a_purpose_and_one_person_and_is_in_the_trail_
         assert!(!text.contains("300.1.2.3") && !text.contains(visitor.value()), "{text}");
     }
     assert_eq!(entries().len(), before, "what is no question is no look");
-    // A cookie in the words goes before they are written down.
-    let told = json!({ "site_id": "clinic", "cookie": visitor.value(), "purpose": "fraud",
-        "words": "x [removed]".replace("[removed]", &visitor.value()[..40]) });
+    // What points at a person is not written down, whoever typed it into the words.
+    let words = format!("{} of 198.51.100.7, me@mail.example", visitor.value());
+    let told = json!({ "site_id": "clinic", "cookie": visitor.value(), "purpose": "fraud", "words": words });
     assert_eq!(post(&server, &security, &told).status, 200);
+    let entry = entries().pop().expect("an entry");
+    assert_eq!(entry["words"], "[removed] of [address] [email]", "{entry}");
     server.terminate();
 }
 
