@@ -91,6 +91,8 @@ pub struct Collect {
     pub max_new_visitors_per_address_per_day: u32,
     pub pixel_path: String,
     pub script_path: String,
+    /// The script that reports errors of the pages' other scripts.
+    pub errors_path: String,
     pub event_path: String,
     pub durability: Durability,
     /// Threads of the hit path; 0 is one per core.
@@ -345,6 +347,8 @@ pub struct Fields {
     pub downloads: bool,
     pub props: bool,
     pub timezone: bool,
+    /// Errors of the pages' scripts.
+    pub errors: bool,
 }
 
 /// How long each kind of data is kept, in days.
@@ -454,6 +458,7 @@ impl Config {
             ) as u32,
             pixel_path: section.url_path("pixel_path", "/pixel.gif"),
             script_path: section.url_path("script_path", "/pixel.js"),
+            errors_path: section.url_path("errors_path", "/errors.js"),
             event_path: section.url_path("event_path", "/event"),
             durability: section.choice(
                 "durability",
@@ -465,7 +470,7 @@ impl Config {
             tls,
         };
         section.finish(&mut mistakes);
-        let paths = [&collect.pixel_path, &collect.script_path, &collect.event_path];
+        let paths = [&collect.pixel_path, &collect.script_path, &collect.errors_path, &collect.event_path];
         for (index, path) in paths.iter().enumerate() {
             let own = ["/health", GPC_PATH].contains(&path.as_str()) || path.starts_with("/privacy");
             if own || paths[..index].contains(path) {
@@ -725,7 +730,10 @@ impl Fields {
         downloads: false,
         props: false,
         timezone: false,
+        errors: false,
     };
+    /// What marketers' numbers are made of. Errors are not, so a site has to ask for them.
+    pub const USUAL: Fields = Fields { errors: false, ..Fields::ALL };
     pub const ALL: Fields = Fields {
         title: true,
         width: true,
@@ -735,10 +743,11 @@ impl Fields {
         downloads: true,
         props: true,
         timezone: true,
+        errors: true,
     };
     /// The names in the configuration, in the order of the contract.
-    pub const NAMES: [&'static str; 8] =
-        ["title", "width", "scroll", "engaged", "outbound", "downloads", "props", "timezone"];
+    pub const NAMES: [&'static str; 9] =
+        ["title", "width", "scroll", "engaged", "outbound", "downloads", "props", "timezone", "errors"];
 
     /// The flag behind a name of [`Fields::NAMES`].
     pub fn flag(&mut self, name: &str) -> Option<&mut bool> {
@@ -751,6 +760,7 @@ impl Fields {
             "downloads" => &mut self.downloads,
             "props" => &mut self.props,
             "timezone" => &mut self.timezone,
+            "errors" => &mut self.errors,
             _ => return None,
         })
     }

@@ -54,6 +54,8 @@ pub enum Kind {
     Engagement = 6,
     /// The visitor changed what they consent to.
     Consent = 7,
+    /// A script of the page failed.
+    Error = 8,
 }
 
 /// The page that a hit is about.
@@ -110,7 +112,7 @@ pub struct Hit<'a> {
     pub page: Page<'a>,
     pub referrer: Referrer<'a>,
     pub title: Cow<'a, str>,
-    /// The name of an event.
+    /// The name of an event; the class and the place of an error.
     pub name: Cow<'a, str>,
     pub props: Props<'a>,
     pub ad: Cow<'a, str>,
@@ -176,7 +178,7 @@ pub struct Identity {
 // === impl Kind ===
 
 impl Kind {
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::Pageview,
         Kind::Event,
         Kind::AdView,
@@ -184,6 +186,7 @@ impl Kind {
         Kind::AdClick,
         Kind::Engagement,
         Kind::Consent,
+        Kind::Error,
     ];
 
     /// The name in requests and in storage.
@@ -196,6 +199,7 @@ impl Kind {
             Kind::AdClick => "ad_click",
             Kind::Engagement => "engagement",
             Kind::Consent => "consent",
+            Kind::Error => "error",
         }
     }
 

@@ -214,7 +214,8 @@ fn case(seed: u64) -> Case {
                 Kind::AdClick,
                 Kind::Engagement,
                 Kind::Consent,
-            ][random.below(9)];
+                Kind::Error,
+            ][random.below(10)];
             match kind {
                 Kind::Event => {
                     _ = text.insert("name", random.pick(&["zapis", "call", "pageview"]).to_owned())

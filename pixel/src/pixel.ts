@@ -12,7 +12,8 @@
  * - A page that is being prerendered sends nothing until it is shown.
  *
  * It does not follow addresses that differ by query or fragment only, look into frames or shadow trees, or know which
- * other hosts belong to the site. Budget: 1,300 bytes after `gzip -9`, checked by test/size.test.mjs.
+ * other hosts belong to the site. Budget: 1,300 bytes after `gzip -9`, checked by test/size.test.mjs. The order of what
+ * has none (a hit's fields, the list of events) is the one that packs best.
  */
 
 type Consent = 'granted' | 'denied' | 'marketing';
@@ -20,6 +21,8 @@ type Props = Record<string, string | number | boolean>;
 
 interface Metka {
   (name: string, options?: { props?: Props }): void;
+  /** Any hit, as the contract has it: for the scripts beside this one (errors.ts). */
+  hit?(kind: string, fields?: Hit): void;
   /** The calls kept by that stub have none, which tells it from the script. */
   consent?(choice: boolean | 'marketing'): void;
   /** Calls made before the script came, kept by the stub of docs/embed.md. */
@@ -72,7 +75,7 @@ if (!window.metka?.consent) {
 
   const page = document;
   const {
-    dataset: { site, event: eventPath = 'event', off = '', userKey, status },
+    dataset: { off = '', event: eventPath = 'event', site, userKey, status },
     src,
   } = page.currentScript as HTMLScriptElement;
   const endpoint = new URL(eventPath, src);
@@ -96,15 +99,15 @@ if (!window.metka?.consent) {
 
   const record = (k: string, fields?: Hit): void => {
     const hit: Hit = {
-      s: site,
-      k,
-      u: address,
       w: screen.width,
-      z: Intl.DateTimeFormat().resolvedOptions().timeZone,
-      uk: userKey,
       c: consent,
+      k,
+      uk: userKey,
+      s: site,
+      u: address,
       // Sixteen decimal digits are hex digits too: 53 random bits, told apart within one visitor's day.
       i: Math.random().toFixed(16).slice(2),
+      z: Intl.DateTimeFormat().resolvedOptions().timeZone,
       ...fields,
     };
     for (const field of unwanted) delete hit[field as keyof Hit];
@@ -123,7 +126,7 @@ if (!window.metka?.consent) {
           .catch(error => error)
           .then(answer => {
             // An error has no status; only a 5xx says that the same hits may come again.
-            again = !(answer.status < 500) && !again && waiting.unshift(...batch);
+            again = !(answer.status < 500 || again) && waiting.unshift(...batch);
             setTimeout(() => {
               busy = 0;
               send();
@@ -219,6 +222,7 @@ if (!window.metka?.consent) {
     arrive();
     happened(name, options?.props);
   };
+  metka.hit = record;
   metka.consent = choice => {
     consent = (choice as unknown as number) > 0 ? 'granted' : (choice as 'marketing') || 'denied';
     record('consent');
@@ -228,7 +232,7 @@ if (!window.metka?.consent) {
     const original = history[method];
     history[method] = (...values) => look(original.apply(history, values));
   }
-  for (const type of 'click auxclick scroll popstate pageshow blur focus visibilitychange'.split(' '))
+  for (const type of 'focus visibilitychange blur scroll auxclick pageshow click popstate'.split(' '))
     addEventListener(type, notice, true);
 
   arrive();

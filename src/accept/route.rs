@@ -106,12 +106,17 @@ fn seldom(context: &Context<'_>, settings: &Settings, head: &Parts, length: usiz
             _ => answer::close(answer::method_not_allowed("POST, OPTIONS")),
         };
     }
-    let known = path == collect.script_path || matches!(path, "/health" | GPC_PATH);
+    let script = match path {
+        _ if path == collect.script_path => Some(script::PIXEL),
+        _ if path == collect.errors_path => Some(script::ERRORS),
+        _ => None,
+    };
+    let known = script.is_some() || matches!(path, "/health" | GPC_PATH);
     if known && !is_read {
         return answer::close(answer::method_not_allowed("GET, HEAD"));
     }
-    if path == collect.script_path {
-        script::script(&head.headers)
+    if let Some(name) = script {
+        script::script(name, &head.headers)
     } else if path == "/health" {
         health(context)
     } else if path == GPC_PATH {

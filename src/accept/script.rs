@@ -1,4 +1,4 @@
-//! `GET` script path: the embedded script, packed where the browser takes it.
+//! `GET` script paths: the embedded scripts, packed where the browser takes them.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -11,13 +11,18 @@ use http_body_util::Full;
 use super::answer::{self, Answer};
 use crate::assets::{self, Asset};
 
-/// Browsers keep the script for a day, then ask whether it changed: an update
+/// The script that counts.
+pub const PIXEL: &str = "pixel/pixel.js";
+/// The script that reports errors of the pages' other scripts.
+pub const ERRORS: &str = "pixel/errors.js";
+
+/// Browsers keep a script for a day, then ask whether it changed: an update
 /// of the collector reaches every page within a day.
 const CACHE: &str = "public, max-age=86400, must-revalidate";
 
-/// The script, or 304 when the browser has it.
-pub fn script(headers: &HeaderMap) -> Answer {
-    match assets::find("pixel/pixel.js") {
+/// One of the two, or 304 when the browser has it.
+pub fn script(name: &str, headers: &HeaderMap) -> Answer {
+    match assets::find(name) {
         Some(asset) => serve(asset, headers),
         None => answer::text(StatusCode::SERVICE_UNAVAILABLE, assets::NOT_BUILT),
     }

@@ -30,6 +30,10 @@ const HOURS: [u32; 24] =
 const WEEKDAYS: [u64; 7] = [116, 112, 108, 104, 100, 84, 76];
 /// From this page people book.
 const BOOKING: &str = "/demo/zapis";
+/// On one in so many of its views the page's script fails.
+const ERROR_OF_VIEWS: i64 = 40;
+/// As what.
+const ERROR: &str = "TypeError /demo/clinic.js:5";
 
 /// How much happens.
 pub struct Shape {
@@ -207,6 +211,12 @@ impl History {
                     }
                 }
                 row.ad = "";
+            }
+            if page.path == BOOKING && time.rem_euclid(ERROR_OF_VIEWS) == 0 {
+                row.name = ERROR;
+                later(&mut row, random, Kind::Error, at.max(time) + 300);
+                rows.push(row.clone());
+                row.name = "";
             }
             let busy = if page.path == BOOKING { 4 * self.shape.deeds } else { self.shape.deeds };
             if random.chance(busy) {

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 
 use super::report::{MAX_URL_BYTES, Report, may_be_zone};
 use super::text::clean;
-use super::{hygiene, page};
+use super::{hygiene, page, script_error};
 use crate::config::Site;
 use crate::event::{
     ConsentState, Hit, Kind, MAX_NAME_BYTES, MAX_PROP_VALUE_BYTES, MAX_TITLE_BYTES, MAX_USER_KEY_BYTES, Props,
@@ -39,7 +39,11 @@ pub fn hit<'a>(report: &'a Report, header: Option<&'a str>, site: &Site) -> Resu
     let is_grouped = site.path_rules.apply(&mut page.path);
     let referrer = page::referrer(&report.referrer, site)?;
     let kind = report.kind.unwrap_or(Kind::Pageview);
-    let (name, ad) = (name(&report.name)?, name(&report.ad)?);
+    let ad = name(&report.ad)?;
+    let name = match kind {
+        Kind::Error => error_name(&report.name, site)?,
+        _ => name(&report.name)?,
+    };
     let fields = site.fields;
 
     let complete = match kind {
@@ -48,10 +52,12 @@ pub fn hit<'a>(report: &'a Report, header: Option<&'a str>, site: &Site) -> Resu
         Kind::AdView | Kind::AdViewable | Kind::AdClick => !ad.is_empty(),
         Kind::Engagement => fields.engaged || fields.scroll,
         Kind::Consent => report.consent.is_some(),
+        Kind::Error => true,
     };
     let collected = match (kind, &*name) {
         (Kind::Event, OUTBOUND) => fields.outbound,
         (Kind::Event, DOWNLOAD) => fields.downloads,
+        (Kind::Error, _) => fields.errors,
         _ => true,
     };
     if !complete || !collected {
@@ -65,7 +71,8 @@ pub fn hit<'a>(report: &'a Report, header: Option<&'a str>, site: &Site) -> Resu
         page,
         referrer,
         title: kept(fields.title && !is_grouped, || hygiene::kept("", &report.title, MAX_TITLE_BYTES)),
-        props: props(report, kind, &name, site)?,
+        // An error is its class and its place.
+        props: if kind == Kind::Error { Props::new() } else { props(report, kind, &name, site)? },
         name,
         ad,
         width: if fields.width { report.width } else { 0 },
@@ -95,6 +102,14 @@ fn name(text: &str) -> Result<Cow<'_, str>, Reason> {
         return Err(Reason::TooLarge);
     }
     Ok(hygiene::kept_of("", cleaned, MAX_NAME_BYTES))
+}
+
+/// The name of an error is of one form.
+fn error_name<'a>(text: &'a str, site: &Site) -> Result<Cow<'a, str>, Reason> {
+    if text.len() > MAX_NAME_BYTES {
+        return Err(Reason::TooLarge);
+    }
+    script_error::kept(text, site).ok_or(Reason::BadRequest)
 }
 
 fn props<'a>(report: &'a Report, kind: Kind, event: &str, site: &Site) -> Result<Props<'a>, Reason> {
@@ -153,6 +168,7 @@ mod tests {
             (Kind::AdViewable, false),
             (Kind::AdClick, false),
             (Kind::Consent, false),
+            (Kind::Error, false),
         ] {
             assert_eq!(hit(&report(kind), None, &all).is_ok(), complete, "{}", kind.name());
         }
@@ -191,9 +207,27 @@ mod tests {
                 Report { name: DOWNLOAD.into(), ..report(Kind::Event) },
                 Fields { downloads: false, ..Fields::ALL },
             ),
+            (
+                Report { name: "TypeError".into(), ..report(Kind::Error) },
+                Fields { errors: false, ..Fields::ALL },
+            ),
         ] {
             assert_eq!(hit(&report, None, &site(fields)).err(), Some(Reason::BadRequest));
         }
+    }
+
+    #[test]
+    fn an_error_keeps_its_class_and_its_place_only() {
+        let all = site(Fields::ALL);
+        let told = Report {
+            name: "TypeError /js/0f3a9c21b4d5e6f708.js:12".into(),
+            props: vec![("message".into(), "Anna is not a function".into())],
+            ..report(Kind::Error)
+        };
+        let kept = hit(&told, None, &all).expect("kept");
+        assert_eq!((&*kept.name, kept.props.len()), ("TypeError /js/[token].js:12", 0));
+        let message = Report { name: "TypeError: Anna is not a function".into(), ..report(Kind::Error) };
+        assert_eq!(hit(&message, None, &all).err(), Some(Reason::BadRequest));
     }
 
     #[test]

@@ -26,7 +26,7 @@
 //!   pages that name people.
 //! - What the site's `fields` leave out is dropped here, before anything is
 //!   stored; a hit that would hold nothing but such a field (`outbound`,
-//!   `download`, engagement with neither time nor depth) is `bad-request`.
+//!   `download`, `error`, engagement with neither time nor depth) is `bad-request`.
 
 pub mod address;
 pub mod client;
@@ -37,4 +37,5 @@ pub mod link;
 pub mod page;
 pub mod query;
 pub mod report;
+pub mod script_error;
 pub mod text;

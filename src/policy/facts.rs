@@ -310,6 +310,7 @@ fn not_collected(mut fields: Fields) -> Vec<(&'static str, String)> {
         "outbound" => format!("kind = 'event' AND name = '{OUTBOUND}'"),
         "downloads" => format!("kind = 'event' AND name = '{DOWNLOAD}'"),
         "props" => "notEmpty(props)".to_owned(),
+        "errors" => "kind = 'error'".to_owned(),
         _ => "timezone != ''".to_owned(),
     };
     let off = Fields::NAMES.iter().filter(|name| fields.flag(name).is_some_and(|collected| !*collected));

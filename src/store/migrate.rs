@@ -34,6 +34,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "places_of_refusals",
         text: include_str!("../../schema/0011_places_of_refusals.sql"),
     },
+    Migration {
+        number: 12,
+        name: "script_errors",
+        text: include_str!("../../schema/0012_script_errors.sql"),
+    },
 ];
 
 /// The number of the last migration.

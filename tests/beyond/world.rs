@@ -259,7 +259,8 @@ fn hit(random: &mut Random, time: i64, visitor: u64) -> Hit {
         0..=4 => Kind::Pageview,
         5 => Kind::Event,
         6 => Kind::Engagement,
-        7 => Kind::Consent,
+        7 if random.chance(50) => Kind::Consent,
+        7 => Kind::Error,
         8 => Kind::AdView,
         _ => Kind::AdClick,
     };

@@ -49,14 +49,18 @@ fn every_answer_carries_the_headers_of_its_kind() {
             compare(what, *kind, https, |name| reply.header(name).map(str::to_owned));
             compared += 1;
         }
-        let script = exchange(collector.address, &get("/pixel.js", &[]));
-        let kind = if metka::assets::find("pixel/pixel.js").is_some() { Kind::Embedded } else { Kind::Data };
-        compare("the script", kind, https, |name| script.header(name).map(str::to_owned));
-        if let Some(tag) = script.header("etag") {
-            let known = exchange(collector.address, &get("/pixel.js", &[("If-None-Match", tag)]));
-            assert_eq!(known.status, 304);
-            compare("the known script", kind, https, |name| known.header(name).map(str::to_owned));
+        for path in ["/pixel.js", "/errors.js"] {
+            let script = exchange(collector.address, &get(path, &[]));
+            let is_built = metka::assets::find(&format!("pixel{path}")).is_some();
+            let kind = if is_built { Kind::Embedded } else { Kind::Data };
+            compare(path, kind, https, |name| script.header(name).map(str::to_owned));
+            if let Some(tag) = script.header("etag") {
+                let known = exchange(collector.address, &get(path, &[("If-None-Match", tag)]));
+                assert_eq!(known.status, 304);
+                compare("the known script", kind, https, |name| known.header(name).map(str::to_owned));
+            }
+            compared += 1;
         }
-        println!("{} answers carry the headers of their kind, https {https}", compared + 1);
+        println!("{compared} answers carry the headers of their kind, https {https}");
     }
 }

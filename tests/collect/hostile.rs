@@ -115,6 +115,7 @@ fn pixel_cases() -> Vec<Case> {
         case("a user key nobody signed", pixel(&format!("{PAGE}&uk=somebody.00")), Pixel("bad-user-key"), ok(json!({"user_key": 0, "path": "/"}))),
         case("a user key too long", pixel(&format!("{PAGE}&uk={}", "k".repeat(300))), Pixel("too-large"), vec![]),
         case("an outbound link where they are not collected", pixel("s=strict&u=https%3A%2F%2Fstrict.example%2F&k=event&n=outbound"), Pixel("bad-request"), vec![]),
+        case("an error where it is not collected", pixel("s=strict&u=https%3A%2F%2Fstrict.example%2F&k=error&n=TypeError"), Pixel("bad-request"), vec![]),
         case("engagement where it is not collected", pixel("s=strict&u=https%3A%2F%2Fstrict.example%2F&k=engagement"), Pixel("bad-request"), vec![]),
         case("fields that are not collected are not stored", pixel("s=strict&u=https%3A%2F%2Fstrict.example%2F&t=secret&w=1920"), Pixel("ok"), ok(json!({"site": "strict", "title": "", "screen": ""}))),
         case("the Referer header is the page", get("/pixel.gif?s=clinic", &[("Referer", "https://clinic.example/ref?page=2&x=1")]), Pixel("ok"), ok(json!({"path": "/ref", "query": "page=2"}))),
@@ -418,6 +419,7 @@ fn wire_cases() -> Vec<Case> {
         case("events by a made-up method", request("BREW", "/event", &[], b""), Status(405), vec![]),
         case("health by POST", request("POST", "/health", &[], b""), Status(405), vec![]),
         case("the script by POST", request("POST", "/pixel.js", &[], b""), Status(405), vec![]),
+        case("the script of errors by POST", request("POST", "/errors.js", &[], b""), Status(405), vec![]),
         case("opting out by GET", get("/privacy/opt-out", &[]), Status(405), vec![]),
         case(
             "opting somebody out from elsewhere",

@@ -293,12 +293,12 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
             return ads.contains(&kind);
         }
         if about_goals {
-            return kind != Kind::Consent;
+            return !matches!(kind, Kind::Consent | Kind::Error);
         }
         match kind {
             Kind::Pageview | Kind::Event => of_others,
             Kind::Engagement => of_engagement,
-            Kind::Consent => false,
+            Kind::Consent | Kind::Error => false,
             _ => of_ads,
         }
     };
@@ -572,7 +572,7 @@ fn passes(filter: &Where, hit: &Hit, page: &Hit, visit: &Visit, ask: &Ask) -> bo
         Where::Done { done, what } => {
             let of_ads = dimensions_of(std::slice::from_ref(what)).iter().any(|name| name == "event:ad");
             let looked_at = |hit: &Hit| match hit.kind {
-                Kind::Consent => false,
+                Kind::Consent | Kind::Error => false,
                 Kind::Pageview | Kind::Event => !of_ads,
                 Kind::Engagement => !of_ads && mentions_goals(what),
                 Kind::AdClick => of_ads || mentions_goals(what),

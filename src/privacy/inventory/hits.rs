@@ -31,8 +31,8 @@ pub(super) const FIELDS: &[Field] = &[
         "kind",
         (Linked, "3.3"),
         (RawDays, Page),
-        "What happened: a page view, an event, an ad block shown, seen or clicked, an engagement, a consent.",
-        "Что произошло: просмотр страницы, событие, показ, просмотр или клик рекламного блока, время на странице, согласие.",
+        "What happened: a page view, an event, an ad block shown, seen or clicked, an engagement, a consent, an error of the page's script.",
+        "Что произошло: просмотр страницы, событие, показ, просмотр или клик рекламного блока, время на странице, согласие, ошибка скрипта страницы.",
     ),
     at(
         HITS,
@@ -285,7 +285,14 @@ pub(super) const FIELDS: &[Field] = &[
         "Класс ширины экрана.",
     ),
     at(HITS, "ad", (Linked, "3.3"), (RawDays, Page), "The ad block's name.", "Название рекламного блока."),
-    at(HITS, "name", (Linked, "3.3"), (RawDays, Page), "The event's name.", "Название события."),
+    at(
+        HITS,
+        "name",
+        (Linked, "3.3"),
+        (RawDays, Page),
+        "The event's name; the class and place of a script's error.",
+        "Название события; вид и место ошибки скрипта.",
+    ),
     at(
         HITS,
         "props",

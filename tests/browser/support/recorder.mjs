@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { until } from './poll.mjs';
 
-const SCRIPT = join(import.meta.dirname, '../../../pixel/dist/pixel.js');
+const SCRIPTS = join(import.meta.dirname, '../../../pixel/dist');
 
 async function listen(handler) {
   const server = createServer(handler);
@@ -23,6 +23,8 @@ export class Recorder {
   /** What to do with the next requests, in order: a status, `'break'`, or a promise to wait for. */
   plan = [];
   pages = {};
+  /** Where the pages' scripts come from and report to, if not to this collector. */
+  collectorOfPages;
 
   static async start() {
     const recorder = new Recorder();
@@ -38,7 +40,8 @@ export class Recorder {
     }
   }
 
-  /** Begins a test: `pages` by path, each the inside of a body, or `{head, body, script}`. */
+  /** Begins a test: `pages` by path, each the inside of a body, or `{head, body, script, errors}`;
+   * with `errors` the page has the script of errors too, before the other. */
   begin(pages) {
     this.requests = [];
     this.plan = [];
@@ -67,9 +70,9 @@ export class Recorder {
   async #collect(request, response) {
     response.setHeader('access-control-allow-origin', request.headers.origin ?? '*');
     response.setHeader('access-control-allow-credentials', 'true');
-    if (request.url === '/pixel.js') {
+    if (request.url.endsWith('.js')) {
       response.setHeader('content-type', 'text/javascript');
-      response.end(readFileSync(SCRIPT));
+      response.end(readFileSync(join(SCRIPTS, request.url)));
       return;
     }
     let body = '';
@@ -95,10 +98,17 @@ export class Recorder {
       response.end();
       return;
     }
-    const { head = '', body = page, script = '' } = typeof page === 'string' ? {} : page;
+    if (path.endsWith('.js')) {
+      response.setHeader('content-type', 'text/javascript');
+      response.setHeader('access-control-allow-origin', '*');
+      response.end(page);
+      return;
+    }
+    const { head = '', body = page, script = '', errors = false } = typeof page === 'string' ? {} : page;
+    const from = this.collectorOfPages ?? this.collector.url;
     response.setHeader('content-type', 'text/html; charset=utf-8');
     response.end(`<!doctype html><html lang="ru"><head><meta charset="utf-8"><title>${path}</title>
-      <link rel="icon" href="data:,">${head}
-      <script defer src="${this.collector.url}/pixel.js" data-site="clinic" ${script}></script></head><body>${body}</body></html>`);
+      <link rel="icon" href="data:,">${errors ? `<script defer src="${from}/errors.js"></script>` : ''}${head}
+      <script defer src="${from}/pixel.js" data-site="clinic" ${script}></script></head><body>${body}</body></html>`);
   }
 }

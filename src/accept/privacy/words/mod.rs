@@ -58,7 +58,7 @@ pub struct Recorded {
     /// Only where the site passes signed keys.
     pub user_key: &'static str,
     /// In the order of `Fields::NAMES`.
-    pub fields: [&'static str; 8],
+    pub fields: [&'static str; 9],
     pub kept: &'static str,
     pub kept_address: &'static str,
     pub policy: &'static str,
@@ -113,7 +113,7 @@ pub struct Kept {
     pub hits: &'static str,
     pub hits_intro: &'static str,
     /// By the names of storage's kinds of hits.
-    pub hit_kinds: [(&'static str, &'static str); 7],
+    pub hit_kinds: [(&'static str, &'static str); 8],
     pub from: &'static str,
     pub address: &'static str,
     pub version: &'static str,
