@@ -1,7 +1,7 @@
 /** The security page without its looks: places, forms, what is looked at among addresses, sentences. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AddressAnswer, AddressRow, CaseFile, CaseHit, CaseVisit, Evidence } from '../src/api/security';
+import { ORDERS, type AddressAnswer, type AddressRow, type CaseFile, type CaseHit, type CaseVisit, type Evidence } from '../src/api/security';
 import { csvText } from '../src/model/export';
 import { maySecure } from '../src/model/roles';
 import { FormProblem } from '../src/officer/model/forms';
@@ -15,6 +15,7 @@ import {
   mapQuestion,
   narrowed,
   narrowings,
+  numbersOf,
   onlyOf,
   seriesOf,
   shortened,
@@ -49,8 +50,10 @@ const row = (more: Partial<AddressRow>): AddressRow => ({
   refused: 0,
   limited: 0,
   marked: 0,
+  errors: 0,
   marks: {},
   reasons: {},
+  error_names: {},
   first: null,
   last: null,
   ...more,
@@ -177,6 +180,12 @@ test('each part of the page asks its own question about the same', () => {
   assert.equal(byTime({ from: '2026-11-24', to: '2026-11-26' }), 'time:day');
   assert.equal(byTime(null), 'time:day');
   assert.deepEqual([isTrouble(look), isTrouble(FIRST_LOOK)], [true, false]);
+  // Errors are shown where there are some, or where they are asked for.
+  const none = answer('2026-11-24', '2026-11-27', []);
+  const some = { ...none, totals: row({ errors: 1 }) };
+  const shown = [numbersOf(none, FIRST_LOOK), numbersOf(some, FIRST_LOOK), numbersOf(none, { ...FIRST_LOOK, order: 'errors' })];
+  assert.deepEqual(shown.map((numbers) => numbers.includes('errors')), [false, true, true]);
+  assert.deepEqual(numbersOf(some, FIRST_LOOK), ORDERS);
 });
 
 test('every hour and day of the range is in the graph, and none that is to come has a number', () => {
@@ -201,7 +210,7 @@ test('a file has the columns of its rows, and no formula of a stranger', () => {
   const lines = linesOf([row({ asn: 64501, asn_name: '=1+1', hits: 3, first: '2026-11-20T08:12:44Z' })], 'asn');
   assert.equal(
     csvText(lines),
-    '\ufeffasn,asn_name,hits,visitors,refused,limited,marked,first,last\r\n64501,"\'=1+1",3,0,0,0,0,2026-11-20T08:12:44Z,\r\n',
+    '\ufeffasn,asn_name,hits,visitors,refused,limited,marked,errors,first,last\r\n64501,"\'=1+1",3,0,0,0,0,0,2026-11-20T08:12:44Z,\r\n',
   );
   assert.deepEqual(linesOf([], 'address')[0]?.slice(0, 3), ['address', 'network', 'key_destroyed']);
 });

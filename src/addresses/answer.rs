@@ -251,6 +251,8 @@ fn numbers(row: &[Value]) -> Option<Map<String, Value>> {
     for (at, name) in (1..).zip(["hits", "visitors", "refused", "limited", "marked"]) {
         told.insert(name.to_owned(), json!(row.get(at)?.as_u64()?));
     }
+    told.insert("errors".to_owned(), json!(row.get(14)?.as_u64()?));
+    told.insert("error_names".to_owned(), by_name(row.get(15)?)?);
     told.insert("marks".to_owned(), by_name(row.get(6)?)?);
     told.insert("reasons".to_owned(), by_name(row.get(7)?)?);
     let is_empty = told["hits"] == 0 && told["refused"] == 0;

@@ -49,6 +49,7 @@ pub enum Order {
     Refused,
     Limited,
     Marked,
+    Errors,
 }
 
 /// Of what alone.
@@ -91,7 +92,8 @@ impl By {
 // === impl Order ===
 
 impl Order {
-    pub const ALL: [Order; 5] = [Order::Hits, Order::Visitors, Order::Refused, Order::Limited, Order::Marked];
+    pub const ALL: [Order; 6] =
+        [Order::Hits, Order::Visitors, Order::Refused, Order::Limited, Order::Marked, Order::Errors];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -100,6 +102,7 @@ impl Order {
             Order::Refused => "refused",
             Order::Limited => "limited",
             Order::Marked => "marked",
+            Order::Errors => "errors",
         }
     }
 }
@@ -233,7 +236,7 @@ mod tests {
             (json!({ "network": "192.0.2.0" }), "#/network: "),
             (json!({ "asn": -1 }), "#/asn: "),
             (json!({ "country": "ru" }), "#/country: "),
-            (json!({ "order_by": "errors" }), "#/order_by: "),
+            (json!({ "order_by": "trouble" }), "#/order_by: "),
             (json!({ "by": "time:day", "order_by": "hits" }), "#/order_by: rows by time"),
             (json!({ "limit": 0 }), "#/limit: "),
             (json!({ "limit": 1001 }), "#/limit: "),

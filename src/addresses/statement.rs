@@ -27,10 +27,13 @@ const NUMBERS: &str = "sum(hit) AS hits, uniqExactIf(person, person != 0) AS vis
      sumMapIf([mark], [toUInt64(1)], mark != '') AS marks, sumMapIf([reason], [refusal], reason != '') AS reasons, \
      min(at) AS first, max(at) AS last, argMaxIf(of_asn, at, of_asn != 0) AS asn, \
      argMaxIf(of_network, at, of_network != '') AS network, argMaxIf(of_country, at, of_country != '') AS country, \
-     argMaxIf(form, at, form != '') AS latest";
+     argMaxIf(form, at, form != '') AS latest, countIf(error != '') AS errors, \
+     tuple(arrayMap(e -> e.1, arraySlice(arraySort(e -> (-toInt64(e.2), e.1), \
+     arrayZip((sumMapIf([error], [toUInt64(1)], error != '') AS summed).1, summed.2)), 1, 10) AS most), \
+     arrayMap(e -> e.2, most)) AS error_names";
 
 /// How many columns a row of numbers has, its key included; totals have more behind them.
-pub const COLUMNS: usize = 14;
+pub const COLUMNS: usize = 16;
 
 /// A statement and its values.
 pub struct Statement {
@@ -67,6 +70,7 @@ impl Source<'_> {
             Order::Refused => "sum(refusal)",
             Order::Limited => "sumIf(refusal, reason = 'rate-limited')",
             Order::Marked => "countIf(mark != '')",
+            Order::Errors => "countIf(error != '')",
         };
         let people = if self.question.order == Order::Visitors { People::Told } else { People::LeftOut };
         self.statement(format!(
@@ -142,11 +146,11 @@ impl Source<'_> {
         };
         format!(
             "SELECT * FROM ({with} SELECT {key_of_hit} AS key, {FORM} AS form, toUInt64({person}) AS person, \
-             toString(bot) AS mark, '' AS reason, toUInt64(1) AS hit, toUInt64(0) AS refusal, \
+             toString(bot) AS mark, if(kind = 'error', toString(name), '') AS error, '' AS reason, toUInt64(1) AS hit, toUInt64(0) AS refusal, \
              toUnixTimestamp64Milli(time) AS at, toUInt32(asn) AS of_asn, toString(network) AS of_network, \
              toString(country) AS of_country FROM {database}.hits WHERE {looked}{only}) \
              UNION ALL \
-             SELECT {key_of_refusal} AS key, {FORM} AS form, toUInt64(0) AS person, '' AS mark, \
+             SELECT {key_of_refusal} AS key, {FORM} AS form, toUInt64(0) AS person, '' AS mark, '' AS error, \
              toString(reason) AS reason, toUInt64(0) AS hit, toUInt64(count) AS refusal, \
              toInt64(toUnixTimestamp(hour)) * 1000 AS at, toUInt32(asn) AS of_asn, '' AS of_network, \
              toString(country) AS of_country FROM {database}.refusals \

@@ -56,7 +56,7 @@ struct ListArgs {
     /// Only this country, such as RU
     #[arg(long, value_name = "CODE")]
     country: Option<String>,
-    /// hits, visitors, refused, limited or marked
+    /// hits, visitors, refused, limited, marked or errors
     #[arg(long, value_name = "NUMBER")]
     order_by: Option<String>,
     /// How many rows
@@ -178,15 +178,16 @@ fn lines(answer: &Value, by: &str) -> Vec<String> {
         other => other.to_string(),
     };
     let row = |name: String, row: &Value| {
-        let [hits, visitors, refused, limited, marked, first, last] =
-            ["hits", "visitors", "refused", "limited", "marked", "first", "last"].map(|of| text(&row[of]));
-        [name, hits, visitors, refused, limited, marked, first, last]
+        let [hits, visitors, refused, limited, marked, errors, first, last] =
+            ["hits", "visitors", "refused", "limited", "marked", "errors", "first", "last"]
+                .map(|of| text(&row[of]));
+        [name, hits, visitors, refused, limited, marked, errors, first, last]
     };
     let results = answer["results"].as_array().into_iter().flatten();
-    let mut rows: Vec<[String; 8]> = results.map(|one| row(text(&one[key]), one)).collect();
+    let mut rows: Vec<[String; 9]> = results.map(|one| row(text(&one[key]), one)).collect();
     rows.push(row("all".to_owned(), &answer["totals"]));
     let head = key.to_uppercase();
-    let heads = [&*head, "HITS", "VISITORS", "REFUSED", "LIMITED", "MARKED", "FIRST", "LAST"];
+    let heads = [&*head, "HITS", "VISITORS", "REFUSED", "LIMITED", "MARKED", "ERRORS", "FIRST", "LAST"];
     let notes = answer["notes"].as_array().into_iter().flatten();
     let mut lines = table(heads, rows);
     lines.extend(notes.map(|note| format!("note: {}", text(note))));

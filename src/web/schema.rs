@@ -265,23 +265,7 @@ pub fn components() -> Value {
                 },
             },
         },
-        "AddressNumbers": {
-            "description": "Beside these the key of the row: address, network, asn, country or time.",
-            "type": "object",
-            "required": ["hits", "visitors", "refused", "limited", "marked", "marks", "reasons", "first", "last"],
-            "properties": {
-                "address": { "type": ["string", "null"] },
-                "network": { "type": ["string", "null"] },
-                "addresses": count(),
-                "key_destroyed": flag(),
-                "asn": count(), "asn_name": text(), "country": text(), "time": text(),
-                "hits": count(), "visitors": count(), "refused": count(), "limited": count(), "marked": count(),
-                "marks": { "type": "object", "additionalProperties": count() },
-                "reasons": { "type": "object", "additionalProperties": count() },
-                "first": { "type": ["string", "null"], "format": "date-time" },
-                "last": { "type": ["string", "null"], "format": "date-time" },
-            },
-        },
+        "AddressNumbers": address_numbers(),
         "Meta": {
             "type": "object",
             "properties": {
@@ -428,8 +412,36 @@ fn number() -> Value {
     json!({ "type": ["number", "null"] })
 }
 
+fn address_numbers() -> Value {
+    json!({
+        "description": "Beside these the key of the row: address, network, asn, country or time.",
+        "type": "object",
+        "required": [
+            "hits", "visitors", "refused", "limited", "marked", "errors", "marks", "reasons", "error_names", "first", "last",
+        ],
+        "properties": {
+            "address": { "type": ["string", "null"] },
+            "network": { "type": ["string", "null"] },
+            "addresses": count(),
+            "key_destroyed": flag(),
+            "asn": count(), "asn_name": text(), "country": text(), "time": text(),
+            "hits": count(), "visitors": count(), "refused": count(), "limited": count(), "marked": count(),
+            "errors": count(),
+            "marks": counts(),
+            "reasons": counts(),
+            "error_names": counts(),
+            "first": { "type": ["string", "null"], "format": "date-time" },
+            "last": { "type": ["string", "null"], "format": "date-time" },
+        },
+    })
+}
+
 fn count() -> Value {
     json!({ "type": ["integer", "null"], "minimum": 0 })
+}
+
+fn counts() -> Value {
+    json!({ "type": "object", "additionalProperties": count() })
 }
 
 #[cfg(test)]

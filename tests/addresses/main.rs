@@ -43,6 +43,7 @@ official = "И. Иванова, ответственная за обработк
 [[site]]
 id = "clinic"
 hosts = ["clinic.example"]
+fields = ["title", "errors"]
 [[site]]
 id = "other"
 hosts = ["other.example"]

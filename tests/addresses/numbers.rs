@@ -35,6 +35,8 @@ struct Sent {
     people: BTreeSet<String>,
     marks: BTreeMap<String, u64>,
     reasons: BTreeMap<String, u64>,
+    /// Script errors, by name.
+    errors: BTreeMap<String, u64>,
 }
 
 // === impl Sent ===
@@ -43,11 +45,21 @@ impl Sent {
     fn add(&mut self, other: &Sent) {
         self.hits += other.hits;
         self.people.extend(other.people.iter().cloned());
-        for (into, from) in [(&mut self.marks, &other.marks), (&mut self.reasons, &other.reasons)] {
+        for (into, from) in [
+            (&mut self.marks, &other.marks),
+            (&mut self.reasons, &other.reasons),
+            (&mut self.errors, &other.errors),
+        ] {
             for (name, number) in from {
                 *into.entry(name.clone()).or_default() += number;
             }
         }
+    }
+
+    fn most_frequent_errors(&self) -> BTreeMap<&String, &u64> {
+        let mut all: Vec<(&String, &u64)> = self.errors.iter().collect();
+        all.sort_by_key(|(name, count)| (u64::MAX - *count, *name));
+        all.into_iter().take(10).collect()
     }
 
     /// As a row tells it.
@@ -55,14 +67,16 @@ impl Sent {
         json!({
             "hits": self.hits, "visitors": self.people.len(), "refused": self.reasons.values().sum::<u64>(),
             "limited": self.reasons.get("rate-limited").unwrap_or(&0), "marked": self.marks.values().sum::<u64>(),
-            "marks": self.marks, "reasons": self.reasons,
+            "marks": self.marks, "reasons": self.reasons, "errors": self.errors.values().sum::<u64>(),
+            "error_names": self.most_frequent_errors(),
         })
     }
 }
 
 /// The numbers of a row alone.
 fn numbers(row: &Value) -> Value {
-    let names = ["hits", "visitors", "refused", "limited", "marked", "marks", "reasons"];
+    let names =
+        ["hits", "visitors", "refused", "limited", "marked", "errors", "marks", "reasons", "error_names"];
     names
         .iter()
         .map(|name| ((*name).to_owned(), row[*name].clone()))
@@ -90,6 +104,9 @@ fn sent(server: &Server) -> BTreeMap<&'static str, Sent> {
         if agent == CRAWLER {
             *sent.marks.entry("crawler".to_owned()).or_default() += 1;
         }
+        if let Some((_, name)) = query.split_once("&k=error&n=") {
+            *sent.errors.entry(name.replace("%20", " ")).or_default() += 1;
+        }
     };
     let foreign = "s=clinic&u=https%3A%2F%2Felsewhere.example%2F";
     for (at, address) in ADDRESSES.into_iter().enumerate() {
@@ -106,6 +123,14 @@ fn sent(server: &Server) -> BTreeMap<&'static str, Sent> {
         hit(ADDRESSES[4], &format!("{PAGE}&i=00000000000000ff"), FIREFOX, &[]);
         hit(ADDRESSES[5], PAGE, FIREFOX, &[("Cookie", "metka_optout=1")]);
     }
+    // Twelve different errors, of which ten are named; what else may be in an error's name is refused.
+    for number in 1..=12 {
+        for _ in 0..if number < 3 { number } else { 1 } {
+            hit(ADDRESSES[7], &format!("{PAGE}&k=error&n=TypeError%20/js/{number}.js:{number}"), CHROME, &[]);
+        }
+    }
+    hit(ADDRESSES[0], &format!("{PAGE}&k=error&n=TypeError%20/js/2.js:2"), CHROME, &[]);
+    hit(ADDRESSES[0], &format!("{PAGE}&k=error&n=Anna%20is%20not%20a%20function"), CHROME, &[]);
     // One sends more than its share.
     for _ in 0..80 {
         hit(ADDRESSES[1], PAGE, FIREFOX, &[]);

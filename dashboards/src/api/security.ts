@@ -105,7 +105,7 @@ export interface Alerts {
 
 export type By = 'address' | 'network' | 'asn' | 'country' | 'time:hour' | 'time:day';
 
-export const ORDERS = ['hits', 'visitors', 'refused', 'limited', 'marked'] as const;
+export const ORDERS = ['hits', 'visitors', 'refused', 'limited', 'marked', 'errors'] as const;
 export type Order = (typeof ORDERS)[number];
 
 /** Of what alone; an address or a network, by its token. */
@@ -127,6 +127,8 @@ export interface AddressQuestion extends Only {
 export type Numbers = Readonly<Record<Order, number>> & {
   readonly marks: Readonly<Record<string, number>>;
   readonly reasons: Readonly<Record<string, number>>;
+  /** Script errors, the most frequent. */
+  readonly error_names: Readonly<Record<string, number>>;
   readonly first: string | null;
   readonly last: string | null;
 };

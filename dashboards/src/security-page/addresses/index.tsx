@@ -28,11 +28,13 @@ import {
   MAX_ROWS,
   narrowed,
   narrowings,
+  numbersOf,
   ROWS,
   seriesOf,
   shortened,
   tableQuestion,
   timeQuestion,
+  TROUBLES,
   widened,
   type Kind,
   type Look,
@@ -71,7 +73,7 @@ export function Addresses() {
         <Region name="timeline" load={time}>
           {(answer) => (
             <>
-              <Totals totals={answer.totals} />
+              <Totals totals={answer.totals} orders={numbersOf(answer, look)} />
               <Graph
                 metric="events"
                 name={what}
@@ -177,7 +179,7 @@ function Bar({ look, now, onLook }: BarProps) {
         <p id="security-trouble" class="security-trouble">
           {t('addresses.trouble')}
         </p>
-        {(['refused', 'limited'] as const).map((each) => (
+        {TROUBLES.map((each) => (
           <button
             key={each}
             type="button"
@@ -186,7 +188,7 @@ function Bar({ look, now, onLook }: BarProps) {
             aria-pressed={look.order === each}
             onClick={() => order(isTrouble(look) && look.order === each ? 'hits' : each)}
           >
-            {t(each === 'refused' ? 'addresses.trouble_about' : 'addresses.limited_about')}
+            {t(`trouble.${each}`)}
           </button>
         ))}
       </div>
@@ -233,11 +235,11 @@ function Narrowings({ look, names, onWide }: NarrowingsProps) {
   );
 }
 
-function Totals({ totals }: { readonly totals: Numbers }) {
+function Totals({ totals, orders }: { readonly totals: Numbers; readonly orders: readonly Order[] }) {
   const { t, format } = useSecurity();
   return (
     <ul class="counts" aria-label={t('addresses.totals')}>
-      {ORDERS.map((each) => (
+      {orders.map((each) => (
         <li key={each} data-total={each} data-value={totals[each]}>
           <b>{format.number(totals[each])}</b>
           <span>{t(`order.${each}`)}</span>

@@ -1,10 +1,10 @@
 /** The table: what each row is of, where it is, its numbers; a row's name narrows to it. */
 import type { ComponentChildren } from 'preact';
-import { ORDERS, type AddressAnswer, type AddressRow, type Only } from '../../api/security';
-import { largest, onlyOf, shortened, type Kind, type Look } from '../model/addresses';
+import type { AddressAnswer, AddressRow, Only, Order } from '../../api/security';
+import { largest, numbersOf, onlyOf, shortened, type Kind, type Look } from '../model/addresses';
 import { useSecurity, type SecurityWords } from '../words';
 
-/** So many reasons and marks are named under a number. */
+/** So many reasons, marks and errors are named under a number. */
 const NAMED = 2;
 
 interface Props {
@@ -22,6 +22,7 @@ export function AddressTable({ answer, look, zone, save, onNarrow, onMore, onOpe
   const words = useSecurity();
   const { t, format } = words;
   const { by, order } = look;
+  const numbers = numbersOf(answer, look);
   const hasPlace = by === 'address' || by === 'network';
   const rows = answer.results;
   return (
@@ -36,7 +37,7 @@ export function AddressTable({ answer, look, zone, save, onNarrow, onMore, onOpe
           <tr>
             <th scope="col">{t(`one.${by}`)}</th>
             {hasPlace && <th scope="col">{t('addresses.where')}</th>}
-            {ORDERS.map((each) => (
+            {numbers.map((each) => (
               <th scope="col" class="amount" key={each} aria-sort={each === order ? 'descending' : undefined}>
                 {t(`order.${each}`)}
               </th>
@@ -51,7 +52,7 @@ export function AddressTable({ answer, look, zone, save, onNarrow, onMore, onOpe
         </thead>
         <tbody>
           {rows.map((row, index) => (
-            <TableRow key={keyOf(by, row) ?? index} row={row} by={by} zone={zone} only={look.only} onNarrow={onNarrow} onOpen={onOpen} />
+            <TableRow key={keyOf(by, row) ?? index} row={row} by={by} numbers={numbers} zone={zone} only={look.only} onNarrow={onNarrow} onOpen={onOpen} />
           ))}
         </tbody>
       </table>
@@ -72,13 +73,14 @@ export function AddressTable({ answer, look, zone, save, onNarrow, onMore, onOpe
 interface RowProps {
   readonly row: AddressRow;
   readonly by: Kind;
+  readonly numbers: readonly Order[];
   readonly zone: string;
   readonly only: Only;
   readonly onNarrow: Props['onNarrow'];
   readonly onOpen: Props['onOpen'];
 }
 
-function TableRow({ row, by, zone, only: before, onNarrow, onOpen }: RowProps) {
+function TableRow({ row, by, numbers, zone, only: before, onNarrow, onOpen }: RowProps) {
   const words = useSecurity();
   const { t, format, find, moment } = words;
   const name = nameOf(words, by, row);
@@ -121,11 +123,12 @@ function TableRow({ row, by, zone, only: before, onNarrow, onOpen }: RowProps) {
           {row.asn ? <span class="sheet-more">{`AS${row.asn} ${row.asn_name ?? ''}`}</span> : null}
         </td>
       )}
-      {ORDERS.map((each) => (
+      {numbers.map((each) => (
         <td key={each} class="amount" data-label={t(`order.${each}`)} data-column={each} data-value={row[each]}>
           {format.number(row[each])}
           {each === 'refused' && named(row.reasons, 'refusal')}
           {each === 'marked' && named(row.marks, 'mark')}
+          {each === 'errors' && named(row.error_names, 'error')}
         </td>
       ))}
       <td data-label={t('addresses.times')}>

@@ -3,13 +3,14 @@
  * questions, from the answers to columns of the graph, countries of the map and
  * lines of a file. Pure; the state is the page's, and in no address.
  */
-import type {
-  AddressAnswer,
-  AddressQuestion,
-  AddressRow,
-  By,
-  Only,
-  Order,
+import {
+  ORDERS,
+  type AddressAnswer,
+  type AddressQuestion,
+  type AddressRow,
+  type By,
+  type Only,
+  type Order,
 } from '../../api/security';
 import type { Row } from '../../api/types';
 import { addDays, daysBetween } from '../../model/calendar';
@@ -29,6 +30,10 @@ const TOKEN_SHOWN = 11;
 /** More days than this are told by day, not by hour. */
 const MAX_DAYS_BY_HOUR = 2;
 
+/** What tells that somebody has trouble. */
+export const TROUBLES = ['refused', 'limited', 'errors'] as const;
+export type Trouble = (typeof TROUBLES)[number];
+
 export interface Look {
   readonly period: Period;
   readonly by: Kind;
@@ -41,8 +46,13 @@ export interface Look {
 export const FIRST_LOOK: Look = { period: '7d', by: 'address', order: 'hits', only: {}, rows: ROWS };
 
 /** Whether the page shows who has trouble: the most refused first. */
-export function isTrouble(look: Look): look is Look & { readonly order: 'refused' | 'limited' } {
-  return look.order === 'refused' || look.order === 'limited';
+export function isTrouble(look: Look): look is Look & { readonly order: Trouble } {
+  return TROUBLES.some((trouble) => trouble === look.order);
+}
+
+/** The numbers that are shown: errors only where the site collects them, which a site does that has some. */
+export function numbersOf(answer: AddressAnswer, look: Look): readonly Order[] {
+  return ORDERS.filter((order) => order !== 'errors' || look.order === 'errors' || answer.totals.errors > 0);
 }
 
 /** What a row of the table narrows to; null where it has no name to be asked by. */
@@ -154,7 +164,7 @@ export function linesOf(rows: readonly AddressRow[], by: Kind): readonly (readon
     asn: ['asn', 'asn_name'],
     country: ['country'],
   };
-  const columns = [...names[by], 'hits', 'visitors', 'refused', 'limited', 'marked', 'first', 'last'] as const;
+  const columns = [...names[by], 'hits', 'visitors', 'refused', 'limited', 'marked', 'errors', 'first', 'last'] as const;
   const cell = (value: unknown): string | number =>
     typeof value === 'number' ? value : value === undefined || value === null ? '' : String(value);
   return [columns, ...rows.map((row) => columns.map((column) => cell(row[column])))];

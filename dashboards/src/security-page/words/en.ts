@@ -226,6 +226,7 @@ export const en = {
   'hit.ad_click': 'Ad block clicked',
   'hit.engagement': 'Time on the page',
   'hit.consent': 'Consent',
+  'hit.error': 'Script error',
 
   'addresses.lead':
     'From where the site is visited, and who is refused. An address is shown as a token; one at a time is opened, for a purpose that stands in the audit trail.',
@@ -244,9 +245,11 @@ export const en = {
   'order.refused': 'Refused',
   'order.limited': 'Limited',
   'order.marked': 'Marked',
+  'order.errors': 'Script errors',
   'addresses.trouble': 'Who has trouble?',
-  'addresses.trouble_about': 'The most refused first',
-  'addresses.limited_about': 'The most often limited first',
+  'trouble.refused': 'The most refused first',
+  'trouble.limited': 'The most often limited first',
+  'trouble.errors': 'The most script errors first',
   'addresses.only': 'Only these',
   'addresses.all_again': 'Look at all again: {what}',
   'addresses.narrow': 'Only {what}',

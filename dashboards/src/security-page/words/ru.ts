@@ -266,6 +266,7 @@ export const ru: Readonly<Record<SecurityKey, Message>> = {
   'hit.ad_click': 'Реклама нажата',
   'hit.engagement': 'Время на странице',
   'hit.consent': 'Согласие',
+  'hit.error': 'Ошибка скрипта',
 
   'addresses.lead':
     'Откуда приходят на сайт и кому отказано. Адрес показан условным обозначением; открыть можно по одному, с целью, которая записывается в журнал действий.',
@@ -284,9 +285,11 @@ export const ru: Readonly<Record<SecurityKey, Message>> = {
   'order.refused': 'Отказы',
   'order.limited': 'Ограничено',
   'order.marked': 'С пометкой',
+  'order.errors': 'Ошибки скриптов',
   'addresses.trouble': 'У кого неполадки?',
-  'addresses.trouble_about': 'Сначала те, кому отказано чаще',
-  'addresses.limited_about': 'Сначала те, кого чаще ограничивали',
+  'trouble.refused': 'Сначала те, кому отказано чаще',
+  'trouble.limited': 'Сначала те, кого чаще ограничивали',
+  'trouble.errors': 'Сначала те, у кого больше ошибок скриптов',
   'addresses.only': 'Только это',
   'addresses.all_again': 'Снова смотреть всё: {what}',
   'addresses.narrow': 'Только {what}',
