@@ -19,11 +19,15 @@ export interface Act {
   readonly run: () => void;
 }
 
-interface Props {
+/** What the app gives every page, and a page its menu. */
+export interface PageProps {
   readonly session: Session;
   readonly onLanguage: (language: Language) => void;
   readonly onAccount: () => void;
   readonly onSignOut: () => void;
+}
+
+interface Props extends PageProps {
   /** Absent where no site is chosen. */
   readonly onOwnHit?: () => void;
   /** Absent where the page has a section for it. */

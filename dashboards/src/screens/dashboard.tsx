@@ -5,7 +5,7 @@
  */
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { sites as fetchSites } from '../api/client';
-import type { Session, Site } from '../api/types';
+import type { Site } from '../api/types';
 import { BeyondDoor } from '../beyond/door';
 import { KeepDoor } from '../beyond/keep-door';
 import { exportAll } from '../export-all';
@@ -31,14 +31,14 @@ import { Foot } from '../parts/foot';
 import { GuardNote, Refused } from '../parts/guard';
 import { Icon, Mark } from '../parts/icons';
 import { LiveCount } from '../parts/live-count';
-import { Menu, type Act } from '../parts/menu';
+import { Menu, type Act, type PageProps } from '../parts/menu';
 import { PeriodPicker } from '../parts/period-picker';
 import { saveFile } from '../parts/save';
 import { ShortcutsDialog, useShortcuts } from '../parts/shortcuts';
 import { Working } from '../parts/working';
 import { filterParts } from '../words/labels';
 import { useShared } from '../share/shared';
-import { useWords, type Language } from '../words/language';
+import { useWords } from '../words/language';
 import { SecondFactorDoor } from './second-factor-door';
 
 /** Who may have marked hits in the numbers. */
@@ -50,14 +50,7 @@ const REFRESH_EVERY_MS = 60_000;
 /** A group of fewer people is not shown, where the server does not say it otherwise. */
 const MIN_GROUP = 10;
 
-interface Props {
-  readonly session: Session;
-  readonly onLanguage: (language: Language) => void;
-  readonly onAccount: () => void;
-  readonly onSignOut: () => void;
-}
-
-export function Dashboard(props: Props) {
+export function Dashboard(props: PageProps) {
   const { t } = useWords();
   const [sites, setSites] = useState<readonly Site[] | null>(null);
   const [error, setError] = useState<unknown>(null);
@@ -111,7 +104,7 @@ export function Dashboard(props: Props) {
   );
 }
 
-interface SiteProps extends Props {
+interface SiteProps extends PageProps {
   readonly sites: readonly Site[];
   readonly site: Site;
   readonly address: Address;

@@ -259,12 +259,6 @@ export const en = {
   'reason.opted-out': 'it opted out',
   'reason.signal-dropped': 'it sends a privacy signal that the site respects',
 
-  'officer.link': 'Privacy office',
-  'officer.back': 'Back to the numbers',
-  'officer.denied_title': 'This needs the role officer',
-  'officer.denied_text':
-    'Requests of data subjects, disclosures, incidents and the audit trail are for the officer and the owner. Your role is {role}.',
-
   'footer.stale': 'Updated {time}',
   'footer.refresh': 'Update now',
   'footer.geo': 'Places:',

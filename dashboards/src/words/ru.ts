@@ -273,12 +273,6 @@ export const ru: Readonly<Record<MessageKey, Message>> = {
   'reason.opted-out': 'в нём включён отказ от учёта',
   'reason.signal-dropped': 'он посылает сигнал приватности, который сайт соблюдает',
 
-  'officer.link': 'Кабинет ответственного за данные',
-  'officer.back': 'К статистике',
-  'officer.denied_title': 'Нужна роль officer',
-  'officer.denied_text':
-    'Обращения субъектов, журнал передачи, инциденты и журнал действий доступны ответственному за данные (officer) и владельцу (owner). Ваша роль — {role}.',
-
   'footer.stale': 'Обновлено в {time}',
   'footer.refresh': 'Обновить',
   'footer.geo': 'География:',

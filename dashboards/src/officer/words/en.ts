@@ -12,6 +12,10 @@ export const en = {
   'office.to_numbers': 'Metka: back to the numbers',
   'office.sections': 'Sections',
   'office.all_sites': 'All sites',
+  'office.back': 'Back to the numbers',
+  'office.denied_title': 'This needs the role officer',
+  'office.denied_text':
+    'Requests of data subjects, disclosures, incidents and the audit trail are for the officer and the owner. Your role is {role}.',
   'section.overview': 'Overview',
   'section.requests': 'Requests',
   'section.disclosures': 'Disclosure log',

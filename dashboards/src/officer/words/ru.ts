@@ -13,6 +13,10 @@ export const ru: Readonly<Record<OfficeKey, Message>> = {
   'office.to_numbers': 'Метка: к статистике',
   'office.sections': 'Разделы',
   'office.all_sites': 'Все сайты',
+  'office.back': 'К статистике',
+  'office.denied_title': 'Нужна роль officer',
+  'office.denied_text':
+    'Обращения субъектов, журнал передачи, инциденты и журнал действий доступны ответственному за данные (officer) и владельцу (owner). Ваша роль — {role}.',
   'section.overview': 'Обзор',
   'section.requests': 'Обращения',
   'section.disclosures': 'Журнал передачи',

@@ -3,9 +3,6 @@ import type { Message } from '../../words/en';
 
 export const en = {
   'people.title': 'People and tokens',
-  'people.skip': 'Skip to the content',
-  'people.to_numbers': 'Metka: back to the numbers',
-  'people.sections': 'Sections',
   'people.denied_title': 'This needs the role owner',
   'people.denied_text': 'People and tokens are the owner’s. Your role is {role}.',
   'section.people': 'People',

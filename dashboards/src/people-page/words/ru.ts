@@ -4,9 +4,6 @@ import type { PeopleKey } from './en';
 
 export const ru: Readonly<Record<PeopleKey, Message>> = {
   'people.title': 'Люди и токены',
-  'people.skip': 'Перейти к содержанию',
-  'people.to_numbers': 'Метка: к статистике',
-  'people.sections': 'Разделы',
   'people.denied_title': 'Нужна роль owner',
   'people.denied_text': 'Людьми и токенами управляет владелец (owner). Ваша роль — {role}.',
   'section.people': 'Люди',

@@ -3,9 +3,6 @@ import type { Message } from '../../words/en';
 
 export const en = {
   'settings.title': 'Settings',
-  'settings.skip': 'Skip to the content',
-  'settings.to_numbers': 'Metka: back to the numbers',
-  'settings.sections': 'Sections',
   'settings.acts': 'What can be done',
   'settings.change': 'Change',
   'settings.remove': 'Remove',

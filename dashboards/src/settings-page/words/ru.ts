@@ -4,9 +4,6 @@ import type { SettingsKey } from './en';
 
 export const ru: Readonly<Record<SettingsKey, Message>> = {
   'settings.title': 'Настройки',
-  'settings.skip': 'Перейти к содержанию',
-  'settings.to_numbers': 'Метка: к статистике',
-  'settings.sections': 'Разделы',
   'settings.acts': 'Действия',
   'settings.change': 'Изменить',
   'settings.remove': 'Удалить',
