@@ -4,7 +4,7 @@
  * address stays, so that a link survives the sign-in. Who comes by a shared link
  * needs no account.
  */
-import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useState } from 'preact/hooks';
 import { onSignedOut, session as fetchSession, signOut } from './api/client';
 import type { Session } from './api/types';
 import { forgetAnswers } from './load';
@@ -69,7 +69,8 @@ export function App() {
     void look(false);
   }, [byLink, leave, look]);
 
-  useEffect(() => {
+  // Before the effects of the page, which knows a better title.
+  useLayoutEffect(() => {
     document.documentElement.lang = language;
     document.title = spoken.t('app.name');
   }, [language, spoken]);

@@ -28,7 +28,7 @@ import { barOf, checkOf, RULES, WAYS } from '../src/security-page/model/check';
 import { readPlace, SECTIONS, writePlace } from '../src/security-page/model/place';
 import { SECURITY } from '../src/security-page/words';
 import { evidenceText, placeName } from '../src/security-page/words/evidence';
-import { said } from '../src/security-page/words/said';
+import { browserName, said } from '../src/security-page/words/said';
 import { formWords } from '../src/settings-page/words';
 import { en as commonEn } from '../src/words/en';
 import { checkTable } from './tables';
@@ -304,6 +304,25 @@ test('a place is as much as is known of it', () => {
   assert.equal(placeName(ENGLISH, '', ''), '');
 });
 
+/** What ranges of addresses are for, but the public ones. */
+const SCOPES = [
+  'private',
+  'loopback',
+  'link-local',
+  'shared',
+  'documentation',
+  'benchmarking',
+  'multicast',
+  'unspecified',
+  'broadcast',
+  'this-network',
+  'unique-local',
+  'protocol-assignment',
+  'local-translation',
+  'discard',
+  'reserved',
+];
+
 test('what the server says is said in Russian, and as it came where it is not known', () => {
   const cases: [string, RegExp][] = [
     ['its weight is 0', /вес/],
@@ -336,10 +355,26 @@ test('what the server says is said in Russian, and as it came where it is not kn
     ['this site stores no addresses: ask by asn, country or time', /не хранит адреса/],
     ['hits of blocked visitors are left out; refusals know no visitors, so theirs are not told apart', /заблокированных/],
     ['this site stores the first address of a /24 or /48', /первый адрес/],
+    ['ip: expected an IPv4 or IPv6 address', /не IP-адрес/],
+    ['the address is not one: expected IPv4 or IPv6', /не IP-адрес/],
+    ['subject: expected 16 hex digits, as an alert has them', /16 цифр/],
+    ['the user key is empty or longer than 128 bytes', /длиннее 128/],
+    ['the user key is KEY.MAC, as the page sends it: give KEY alone', /до точки/],
+    ["the cookie identifies nobody: the cookie's signature is wrong", /не найти: его подпись неверна/],
+    ["the cookie's key 3 was destroyed on 2026-01-02: whether it is genuine cannot be told any more", /уничтожен/],
+    ['words: expected one line of 1 to 400 bytes', /не длиннее 400/],
+    ['from is not before to', /раньше конца/],
+    ['from is not before to and now', /раньше конца/],
+    ['more than 50 visitors were seen at this address in this time: name a shorter time', /больше 50/],
+    ['this server remembers no visitors', /не помнит/],
+    ...SCOPES.map((scope): [string, RegExp] => [scope, /^[а-я ]+$/]),
   ];
   for (const [text, expected] of cases) {
     assert.match(plain(said('ru', text)), expected, text);
     assert.equal(said('en', text), text);
   }
   assert.equal(said('ru', 'something new'), 'something new');
+  assert.equal(browserName('ru', 'Chrome on Linux'), 'Chrome (Linux)');
+  assert.equal(browserName('ru', 'curl'), 'curl');
+  assert.equal(browserName('en', 'Chrome on Linux'), 'Chrome on Linux');
 });

@@ -178,6 +178,8 @@ export type CasePurpose = (typeof CASE_PURPOSES)[number];
 export const MAX_BASIS_BYTES = 200;
 export const MAX_MINUTES = 1440;
 export const MAX_CASE_ROWS = 1000;
+/** The minutes that a moment may be from a visit when nothing is said. */
+export const DEFAULT_MINUTES = 30;
 
 export type CaseFormat = 'json' | 'csv' | 'html';
 

@@ -19,7 +19,8 @@ export interface Deed {
   readonly forget: () => void;
 }
 
-export function useDeed(words: OfficeWords): Deed {
+/** `said` puts what the server says into the reader's words, where a page has them. */
+export function useDeed(words: OfficeWords, said: (detail: string) => string = asItCame): Deed {
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState({ problem: '', field: '' });
   const under = useRef(false);
@@ -41,7 +42,7 @@ export function useDeed(words: OfficeWords): Deed {
         return true;
       } catch (error) {
         if (here.current) {
-          setWrong({ problem: problemOf(words, error), field: error instanceof FormProblem ? error.field : '' });
+          setWrong({ problem: problemOf(words, error, said), field: error instanceof FormProblem ? error.field : '' });
         }
         return false;
       } finally {
@@ -49,18 +50,20 @@ export function useDeed(words: OfficeWords): Deed {
         if (here.current) setBusy(false);
       }
     },
-    [words],
+    [words, said],
   );
   const forget = useCallback(() => setWrong({ problem: '', field: '' }), []);
   return { busy, ...wrong, run, forget };
 }
 
 /** A failure in words; what the server said stands behind them. */
-export function problemOf(words: OfficeWords, error: unknown): string {
+export function problemOf(words: OfficeWords, error: unknown, said = asItCame): string {
   if (error instanceof FormProblem) return words.t(error.key);
   const { key } = failureOf(error);
   const detail = error instanceof ApiError ? error.detail : '';
   if (detail === '') return words.t(key);
   if (error instanceof ApiError && (error.kind === 'forbidden' || error.kind === 'signed-out')) return detail;
-  return words.t('form.refused', { sentence: words.t(key), detail });
+  return words.t('form.refused', { sentence: words.t(key), detail: said(detail) });
 }
+
+const asItCame = (detail: string): string => detail;

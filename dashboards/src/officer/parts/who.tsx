@@ -12,10 +12,12 @@ interface Props {
   readonly ways: readonly WhoWay[];
   /** Whose clock the times are by. */
   readonly zone: string;
+  /** What is asked, where it is not by what a subject was identified. */
+  readonly label?: string;
   readonly onWay?: (way: WhoWay) => void;
 }
 
-export function WhoFields({ ways, zone, onWay }: Props) {
+export function WhoFields({ ways, zone, label, onWay }: Props) {
   const { t } = useOffice();
   const [chosen, setWay] = useState<WhoWay>(ways[0] ?? 'cookie');
   const way = ways.includes(chosen) ? chosen : (ways[0] ?? 'cookie');
@@ -23,7 +25,7 @@ export function WhoFields({ ways, zone, onWay }: Props) {
     <>
       <Radios
         name="who"
-        label={t('who.label')}
+        label={label ?? t('who.label')}
         options={ways.map((each) => [each, t(`who.${each}`)] as const)}
         value={way}
         onValue={(value) => {

@@ -10,7 +10,7 @@ import { Choice, Form, Text } from '../../officer/parts/form';
 import { Facts } from '../../officer/parts/shown';
 import { shortened } from '../model/addresses';
 import { needed, oneLine, purposeOf } from '../model/check';
-import { useSecurity } from '../words';
+import { useSaid, useSecurity } from '../words';
 import { placeName } from '../words/evidence';
 import { said } from '../words/said';
 
@@ -23,7 +23,7 @@ interface Props {
 export function OpenDialog({ site, token, onClose }: Props) {
   const words = useSecurity();
   const { t, moment, language } = words;
-  const deed = useDeed(words.office);
+  const deed = useDeed(words.office, useSaid());
   const [opened, setOpened] = useState<Opened | null>(null);
   const [refused, setRefused] = useState('');
   const shown = useRef<HTMLParagraphElement>(null);

@@ -1,5 +1,6 @@
 /** The table: what each row is of, where it is, its numbers; a row's name narrows to it. */
 import type { ComponentChildren } from 'preact';
+import { useMemo } from 'preact/hooks';
 import type { AddressAnswer, AddressRow, Only, Order } from '../../api/security';
 import { largest, numbersOf, onlyOf, shortened, type Kind, type Look } from '../model/addresses';
 import { useSecurity, type SecurityWords } from '../words';
@@ -20,9 +21,22 @@ interface Props {
 
 export function AddressTable({ answer, look, zone, save, onNarrow, onMore, onOpen }: Props) {
   const words = useSecurity();
-  const { t, format } = words;
+  const { t, format, language } = words;
   const { by, order } = look;
   const numbers = numbersOf(answer, look);
+  // In so few letters that a line takes it.
+  const clock = useMemo(
+    () =>
+      new Intl.DateTimeFormat(language, {
+        timeZone: zone,
+        day: 'numeric',
+        month: 'short',
+        hour: '2-digit',
+        minute: '2-digit',
+        hourCycle: 'h23',
+      }),
+    [language, zone],
+  );
   const hasPlace = by === 'address' || by === 'network';
   const rows = answer.results;
   return (
@@ -52,7 +66,17 @@ export function AddressTable({ answer, look, zone, save, onNarrow, onMore, onOpe
         </thead>
         <tbody>
           {rows.map((row, index) => (
-            <TableRow key={keyOf(by, row) ?? index} row={row} by={by} numbers={numbers} zone={zone} only={look.only} onNarrow={onNarrow} onOpen={onOpen} />
+            <TableRow
+              key={keyOf(by, row) ?? index}
+              row={row}
+              by={by}
+              numbers={numbers}
+              zone={zone}
+              clock={clock}
+              only={look.only}
+              onNarrow={onNarrow}
+              onOpen={onOpen}
+            />
           ))}
         </tbody>
       </table>
@@ -75,14 +99,15 @@ interface RowProps {
   readonly by: Kind;
   readonly numbers: readonly Order[];
   readonly zone: string;
+  readonly clock: Intl.DateTimeFormat;
   readonly only: Only;
   readonly onNarrow: Props['onNarrow'];
   readonly onOpen: Props['onOpen'];
 }
 
-function TableRow({ row, by, numbers, zone, only: before, onNarrow, onOpen }: RowProps) {
+function TableRow({ row, by, numbers, zone, clock, only: before, onNarrow, onOpen }: RowProps) {
   const words = useSecurity();
-  const { t, format, find, moment } = words;
+  const { t, format, find } = words;
   const name = nameOf(words, by, row);
   const key = keyOf(by, row);
   const only = onlyOf(by, row);
@@ -132,8 +157,12 @@ function TableRow({ row, by, numbers, zone, only: before, onNarrow, onOpen }: Ro
         </td>
       ))}
       <td data-label={t('addresses.times')}>
-        {row.first && moment(row.first, zone)}
-        {row.last && row.last !== row.first && <span class="sheet-more">{moment(row.last, zone)}</span>}
+        {row.first && <Moment at={row.first} zone={zone} clock={clock} />}
+        {row.last && row.last !== row.first && (
+          <span class="sheet-more">
+            <Moment at={row.last} zone={zone} clock={clock} />
+          </span>
+        )}
       </td>
       {by === 'address' && (
         <td class="security-act">
@@ -151,6 +180,18 @@ function TableRow({ row, by, numbers, zone, only: before, onNarrow, onOpen }: Ro
         </td>
       )}
     </tr>
+  );
+}
+
+/** The whole of it, with the year, is its title. */
+function Moment({ at, zone, clock }: { readonly at: string; readonly zone: string; readonly clock: Intl.DateTimeFormat }) {
+  const { moment } = useSecurity();
+  const whole = moment(at, zone);
+  const instant = new Date(at);
+  return (
+    <time class="security-moment" dateTime={at} title={whole}>
+      {instant.getFullYear() === new Date().getFullYear() ? clock.format(instant) : whole}
+    </time>
   );
 }
 

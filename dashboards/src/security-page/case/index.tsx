@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import {
   CASE_PURPOSES,
   caseText,
+  DEFAULT_MINUTES,
   MAX_BASIS_BYTES,
   MAX_MINUTES,
   MAX_WORDS_BYTES,
@@ -17,7 +18,7 @@ import { Card } from '../../officer/parts/shown';
 import { WhoFields } from '../../officer/parts/who';
 import { useHere } from '../here';
 import { CASE_WAYS, caseOf, FORMATS } from '../model/case';
-import { useSecurity } from '../words';
+import { useSaid, useSecurity } from '../words';
 import { CaseResult } from './result';
 
 export function Case() {
@@ -25,7 +26,7 @@ export function Case() {
   const { t, format, language } = words;
   const { site } = useHere();
   const zone = site.timezone;
-  const deed = useDeed(words.office);
+  const deed = useDeed(words.office, useSaid());
   const [how, setHow] = useState<string>(FORMATS[0] ?? 'json');
   const [file, setFile] = useState<CaseFile | null>(null);
   const [saved, setSaved] = useState(false);
@@ -50,7 +51,7 @@ export function Case() {
         <p class="office-lead">{t('case.lead')}</p>
         <Form name="case" deed={deed} submit={t('case.submit')} onSubmit={submit}>
           <input type="hidden" name="site" value={site.id} />
-          <WhoFields ways={CASE_WAYS} zone={zone} />
+          <WhoFields ways={CASE_WAYS} zone={zone} label={t('case.who')} />
           <Choice
             name="purpose"
             label={t('security.purpose')}
@@ -64,7 +65,14 @@ export function Case() {
           <Text name="from" type="datetime-local" label={t('case.from')} hint={t('case.range_hint', { zone })} />
           <Text name="to" type="datetime-local" label={t('case.to')} />
           <Text name="around" type="datetime-local" label={t('case.around')} hint={t('case.around_hint')} />
-          <Text name="minutes" type="number" min="0" max={String(MAX_MINUTES)} label={t('case.minutes')} />
+          <Text
+            name="minutes"
+            type="number"
+            min="0"
+            max={String(MAX_MINUTES)}
+            label={t('case.minutes')}
+            hint={t('case.minutes_hint', { number: format.number(DEFAULT_MINUTES) })}
+          />
           <Radios
             name="format"
             label={t('case.format')}

@@ -101,9 +101,9 @@ interface VisitProps {
 
 function Visit({ visit, zone, isOpen, isOfSeveral, onOpen }: VisitProps) {
   const { t, format, moment, language } = useSecurity();
-  // A payment is told to the second.
+  // A payment is told to the second, and its month by name: 11/12 is two days.
   const clock = useMemo(
-    () => new Intl.DateTimeFormat(language, { timeZone: zone, dateStyle: 'short', timeStyle: 'medium', hourCycle: 'h23' }),
+    () => new Intl.DateTimeFormat(language, { timeZone: zone, dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' }),
     [language, zone],
   );
   const name = visit.events === 0 ? t('case.before') : t('case.visit', { number: format.number(visit.number) });

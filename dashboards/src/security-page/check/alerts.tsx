@@ -46,15 +46,13 @@ function Line({ alert, zone, onPick }: { readonly alert: Alert; readonly zone: s
   const { t, find, format, moment } = useSecurity();
   const at = moment(alert.at_ms, zone);
   return (
-    <li data-alert={alert.subject}>
-      <p class="signal-name">
-        <b>{at}</b>
-        <span class="signal-points">{t('signals.points', { count: alert.score, number: format.number(alert.score) })}</span>
-        <button type="button" class="button" aria-label={t('alerts.pick_of', { at })} onClick={() => onPick(alert.subject)}>
-          {t('alerts.pick')}
-        </button>
-      </p>
-      <p class="signal-about">{alert.rules.map(([rule]) => find(`rule.${rule}`) ?? rule).join(', ')}</p>
+    <li class="security-alert" data-alert={alert.subject}>
+      <b>{at}</b>
+      <span class="signal-points">{t('signals.points', { count: alert.score, number: format.number(alert.score) })}</span>
+      <p class="signal-about">{alert.rules.map(([rule]) => find(`rule.${rule}`) ?? rule).join('; ')}</p>
+      <button type="button" class="button" aria-label={t('alerts.pick_of', { at })} onClick={() => onPick(alert.subject)}>
+        {t('alerts.pick')}
+      </button>
     </li>
   );
 }

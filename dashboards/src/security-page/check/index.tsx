@@ -1,5 +1,5 @@
 /** One visitor is asked about. Who is meant is typed each time, and cleared when it was answered. */
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { check, MAX_WORDS_BYTES, PURPOSES, type Checked } from '../../api/security';
 import { MAX_USER_KEY_BYTES } from '../../api/officer';
 import { typedOf } from '../../officer/model/forms';
@@ -8,7 +8,7 @@ import { Choice, Form, forgetSecrets, Radios, Text } from '../../officer/parts/f
 import { Card } from '../../officer/parts/shown';
 import { useHere } from '../here';
 import { checkOf, WAYS, type Way } from '../model/check';
-import { useSecurity } from '../words';
+import { useSaid, useSecurity } from '../words';
 import { Alerts } from './alerts';
 import { CheckResult } from './result';
 
@@ -23,10 +23,16 @@ export function Check() {
   const words = useSecurity();
   const { t } = words;
   const { site } = useHere();
-  const deed = useDeed(words.office);
+  const deed = useDeed(words.office, useSaid());
   const [way, setWay] = useState<Way>('cookie');
   const [subject, setSubject] = useState('');
   const [checked, setChecked] = useState<Checked | null>(null);
+
+  const result = useRef<HTMLDivElement>(null);
+  // On a phone the answer stands below the screen.
+  useEffect(() => {
+    if (checked) result.current?.querySelector('[data-card=verdict]')?.scrollIntoView({ block: 'nearest' });
+  }, [checked]);
 
   const submit = (form: HTMLFormElement) =>
     void deed.run(async () => {
@@ -105,6 +111,15 @@ export function Check() {
           <Text name="words" label={t('security.words')} hint={t('security.words_hint')} most={MAX_WORDS_BYTES} />
         </Form>
       </Card>
+      {/* The verdict is heard; the rest is there to be read. */}
+      <p class="visually-hidden" role="status">
+        {checked && `${t('check.answer')}: ${t(`verdict.${checked.verdict}`)}`}
+      </p>
+      {checked && (
+        <div data-result="check" ref={result}>
+          <CheckResult checked={checked} zone={site.timezone} />
+        </div>
+      )}
       <Alerts
         onPick={(picked) => {
           setSubject(picked);
@@ -113,15 +128,6 @@ export function Check() {
           document.querySelector<HTMLElement>('[data-form=check] [name=purpose]')?.focus();
         }}
       />
-      {/* The verdict is heard; the rest is there to be read. */}
-      <p class="visually-hidden" role="status">
-        {checked && `${t('check.answer')}: ${t(`verdict.${checked.verdict}`)}`}
-      </p>
-      {checked && (
-        <div data-result="check">
-          <CheckResult checked={checked} zone={site.timezone} />
-        </div>
-      )}
     </div>
   );
 }

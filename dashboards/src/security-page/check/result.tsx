@@ -114,7 +114,7 @@ function Silences({ rules }: { readonly rules: readonly Silence[] }) {
 
 function Place({ location, zone }: { readonly location: Location | null; readonly zone: string }) {
   const words = useSecurity();
-  const { t, find, format, moment } = words;
+  const { t, find, format, language, moment } = words;
   if (location === null) return <p class="office-lead">{t('place.unknown')}</p>;
   const name = placeName(words, location.country, location.city, location.region);
   const degrees = (value: number, [positive, negative]: readonly [string, string]) =>
@@ -139,7 +139,7 @@ function Place({ location, zone }: { readonly location: Location | null; readonl
     [t('place.time_zone'), location.time_zone ?? null],
     [
       t('place.scope'),
-      location.scope === undefined || location.scope === 'public' ? null : t('place.scope_of', { scope: location.scope }),
+      location.scope === undefined || location.scope === 'public' ? null : t('place.scope_of', { scope: said(language, location.scope) }),
     ],
     [t('place.at'), location.at === undefined ? null : moment(location.at, zone)],
   ];

@@ -177,6 +177,7 @@ export const en = {
   'case.lead':
     'The trail of one visitor, to confirm or contest a payment, for support or a claim. Who opens it, when and what for is in the audit trail before anything is read. Outside it goes by the log of disclosures only.',
   'case.words_hint': 'Stands in the audit trail. Without names, addresses and numbers of phones.',
+  'case.who': 'Whose file',
   'case.basis': 'Basis',
   'case.basis_hint': 'The number of a contract, a ticket or a claim.',
   'case.from': 'From',
@@ -185,6 +186,7 @@ export const en = {
   'case.around': 'The moment of a payment',
   'case.around_hint': 'In which visit was it?',
   'case.minutes': 'How far from a visit, in minutes',
+  'case.minutes_hint': 'If empty: {number}.',
   'case.format': 'As what',
   'case.format_json': 'To be read here',
   'case.format_html': 'A page to be printed',

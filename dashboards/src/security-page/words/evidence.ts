@@ -4,7 +4,7 @@
  */
 import type { Evidence, Signal } from '../../api/security';
 import type { SecurityWords } from '.';
-import { said } from './said';
+import { browserName, said } from './said';
 
 export function evidenceText(words: SecurityWords, { rule, evidence }: Signal, zone: string): string {
   const { t, format, find, language } = words;
@@ -91,8 +91,8 @@ export function evidenceText(words: SecurityWords, { rule, evidence }: Signal, z
     case 'cookie_replayed':
     case 'browser_change':
       return t(evidence['more_than_one_address'] === true ? 'evidence.changed_moved' : 'evidence.changed', {
-        from: text(evidence, 'from'),
-        to: text(evidence, 'to'),
+        from: browserName(language, text(evidence, 'from')),
+        to: browserName(language, text(evidence, 'to')),
         at: moment('at'),
         count: count(evidence, 'times'),
         number: number('times'),

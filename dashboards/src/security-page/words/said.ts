@@ -1,6 +1,7 @@
 /**
- * What the server says in English — why a rule is silent, what limits an answer —
- * in Russian. A table of patterns; a text that none fits is shown as it came.
+ * What the server says in English — why a rule is silent, what limits an answer,
+ * what is wrong with a question — in Russian. A table of patterns; a text that none
+ * fits is shown as it came.
  */
 import type { Language } from '../../words/language';
 
@@ -26,6 +27,35 @@ const SAID: readonly (readonly [RegExp, Russian])[] = [
   [/^the cookie's signature is wrong$/, 'его подпись неверна'],
   [/^the cookie is older than (\d+) months$/, ([, months]) => `он старше ${number(months)} мес.`],
   [/^the cookie is from a day to come$/, 'его дата ещё не наступила'],
+  // What is wrong with a question.
+  [/^ip: expected an IPv4 or IPv6 address$/, 'это не IP-адрес, нужен IPv4 или IPv6'],
+  [/^the address is not one: expected IPv4 or IPv6$/, 'это не IP-адрес, нужен IPv4 или IPv6'],
+  [/^subject: expected 16 hex digits, as an alert has them$/, 'хеш посетителя — это 16 цифр и букв от a до f'],
+  [/^the user key is empty or longer than (\d+) bytes$/, ([, most]) => `ключ пользователя пуст или длиннее ${number(most)} байт`],
+  [/^the user key is KEY\.MAC, as the page sends it: give KEY alone$/, 'ключ указан вместе с подписью: нужна только часть до точки'],
+  [/^the cookie identifies nobody: (.+)$/, ([, why]) => `по этому cookie никого не найти: ${said('ru', why ?? '')}`],
+  [
+    /^the cookie's key \d+ was destroyed on .+: whether it is genuine cannot be told any more$/,
+    'ключ, которым подписан этот cookie, уничтожен: его подлинность уже не проверить',
+  ],
+  [/^words: expected one line of 1 to (\d+) bytes$/, ([, most]) => `пояснение — одна строка не длиннее ${number(most)} байт`],
+  [/^from is not before to(?: and now)?$/, 'начало должно быть раньше конца и раньше этой минуты'],
+  [
+    /^more than (\d+) visitors were seen at this address in this time: name a shorter time$/,
+    ([, most]) => `с этого адреса за это время приходило больше ${number(most)} посетителей: укажите время короче`,
+  ],
+  [/^this server remembers no visitors$/, 'этот сервер не помнит посетителей'],
+  // What an address is that the internet does not route.
+  [/^(?:private|unique-local)$/, 'частная сеть'],
+  [/^loopback$/, 'сам сервер'],
+  [/^link-local$/, 'одна локальная сеть'],
+  [/^shared$/, 'внутренняя сеть оператора связи'],
+  [/^documentation$/, 'адрес для примеров'],
+  [/^benchmarking$/, 'адрес для измерений'],
+  [/^multicast$/, 'групповая рассылка'],
+  [/^broadcast$/, 'рассылка всем'],
+  [/^(?:unspecified|this-network)$/, 'адрес не задан'],
+  [/^(?:protocol-assignment|local-translation|discard|reserved)$/, 'служебный диапазон'],
   // Notes of a check.
   [
     /^what was seen of visitors is not read from storage yet$/,
@@ -102,4 +132,9 @@ export function said(language: Language, text: string): string {
     if (found) return typeof russian === 'string' ? russian : russian(found);
   }
   return text;
+}
+
+/** `Chrome on Linux` as it is written in Russian; what has no system is shown as it came. */
+export function browserName(language: Language, text: string): string {
+  return language === 'en' ? text : text.replace(/^(.+) on (.+)$/, '$1 ($2)');
 }
