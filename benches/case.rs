@@ -1,7 +1,7 @@
 //! Measures how long a case file takes on a large table:
 //!
 //! ```text
-//! cargo bench --bench case -- [--rows N] [--looks N]
+//! cargo bench --bench case -- [--rows N] [--looks N] [--place DIR]
 //! ```
 //!
 //! It starts the built binary on a directory of its own, has the engine make up the hits of a
@@ -14,7 +14,8 @@
 //! busy machine changes less.
 //!
 //! The hits are those of `made_up`, thirty of each visitor over a year, merged before
-//! anything is measured. Default: 5 million hits, 40 looks of each kind.
+//! anything is measured; or those of a directory that has some. Default: 5 million hits,
+//! 40 looks of each kind.
 
 #[path = "../tests/support/http.rs"]
 #[expect(dead_code, reason = "the bench uses its part of the shared client")]
@@ -27,6 +28,7 @@ mod place;
 #[expect(dead_code, reason = "the bench uses its part of the shared server")]
 mod server;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -49,16 +51,20 @@ const DAYS: u64 = 365;
 struct Options {
     rows: u64,
     looks: usize,
+    place: Option<PathBuf>,
 }
 
 fn main() {
-    let Options { rows, looks } = options();
+    let Options { rows, looks, place: existing } = options();
     let visitors = rows / HITS_EACH;
-    let place = Place::with(CONFIG);
-    let server = place.serve();
-    let started = Instant::now();
-    made_up::load(&server, rows, visitors, DAYS);
-    println!("{rows} hits of {visitors} visitors made up and merged in {:.1?}", started.elapsed());
+    let fresh = existing.is_none().then(|| Place::with(CONFIG));
+    let dir = fresh.as_ref().map(Place::path).or(existing.as_deref()).expect("one of them");
+    let server = Server::start(dir, &[]);
+    if fresh.is_some() {
+        let started = Instant::now();
+        made_up::load(&server, rows, visitors, DAYS);
+        println!("{rows} hits of {visitors} visitors made up and merged in {:.1?}", started.elapsed());
+    }
 
     let sql = format!(
         "SELECT visitor, count() FROM metka.hits WHERE identity = 'cookie' GROUP BY visitor \
@@ -70,8 +76,8 @@ fn main() {
         .map(|row| (row[0].as_u64().expect("a hash"), row[1].as_u64().expect("a count")))
         .collect();
     assert_eq!(chosen.len(), looks, "as many visitors as looks");
-    let keys = user_keys(&place, &server, &chosen);
-    let numbers = register(&place, &chosen);
+    let keys = user_keys(dir, &server, &chosen);
+    let numbers = register(dir, &chosen);
     let token = server.command(&["token", "create", "--name", "bench", "--role", "security"]);
     let token = format!("Bearer {}", token["token"].as_str().expect("a token"));
 
@@ -143,8 +149,8 @@ fn fields(pid: u32) -> Option<Vec<String>> {
 }
 
 /// Gives each of them a user key that can be named, in one hit of theirs.
-fn user_keys(place: &Place, server: &Server, chosen: &[(u64, u64)]) -> Vec<String> {
-    let ring = KeyRing::open(&config(place).keys).expect("the ring");
+fn user_keys(dir: &Path, server: &Server, chosen: &[(u64, u64)]) -> Vec<String> {
+    let ring = KeyRing::open(&config(dir).keys).expect("the ring");
     let keys: Vec<String> = (0..chosen.len()).map(|number| format!("bench-key-{number}")).collect();
     let list = |numbers: Vec<u64>| {
         let numbers: Vec<String> = numbers.iter().map(|number| format!("toUInt64({number})")).collect();
@@ -162,8 +168,8 @@ fn user_keys(place: &Place, server: &Server, chosen: &[(u64, u64)]) -> Vec<Strin
 }
 
 /// Registers a request for each, as an officer would with the cookie.
-fn register(place: &Place, chosen: &[(u64, u64)]) -> Vec<String> {
-    let config = config(place);
+fn register(dir: &Path, chosen: &[(u64, u64)]) -> Vec<String> {
+    let config = config(dir);
     let desk = Desk::open(&config).expect("a desk");
     let site = config.site("clinic").expect("configured");
     let now = Timestamp::now();
@@ -179,24 +185,27 @@ fn register(place: &Place, chosen: &[(u64, u64)]) -> Vec<String> {
     chosen.iter().map(|(hash, _)| receive(*hash)).collect()
 }
 
-fn config(place: &Place) -> Config {
-    let text = std::fs::read_to_string(place.path().join("metka.toml")).expect("readable");
-    Config::parse(&text, [], place.path()).expect("valid")
+fn config(dir: &Path) -> Config {
+    let text = std::fs::read_to_string(dir.join("metka.toml")).expect("readable");
+    Config::parse(&text, [], dir).expect("valid")
 }
 
 fn options() -> Options {
-    let mut options = Options { rows: 5_000_000, looks: 40 };
+    let mut options = Options { rows: 5_000_000, looks: 40, place: None };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let target: &mut dyn FnMut(u64) = match argument.as_str() {
-            "--rows" => &mut |number| options.rows = number,
-            "--looks" => &mut |number| options.looks = number as usize,
-            // cargo's own
-            "--bench" => continue,
-            other => panic!("{other}: expected --rows N or --looks N"),
+        let mut value = || arguments.next().unwrap_or_else(|| panic!("{argument}: expected a value"));
+        let number = |text: String| {
+            text.replace('_', "").parse::<u64>().unwrap_or_else(|_| panic!("{text}: no number"))
         };
-        let value = arguments.next().and_then(|text| text.replace('_', "").parse().ok());
-        target(value.unwrap_or_else(|| panic!("{argument}: expected a number")));
+        match argument.as_str() {
+            "--rows" => options.rows = number(value()),
+            "--looks" => options.looks = number(value()) as usize,
+            "--place" => options.place = Some(value().into()),
+            // cargo's own
+            "--bench" => {}
+            other => panic!("{other}: expected --rows N, --looks N or --place DIR"),
+        }
     }
     options
 }
