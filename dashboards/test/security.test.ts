@@ -170,12 +170,13 @@ test('a click narrows to a row and looks one step finer', () => {
 
 test('each part of the page asks its own question about the same', () => {
   const look = { ...FIRST_LOOK, by: 'network' as const, order: 'refused' as const, only: { country: 'DE', asn: 64501 } };
-  const about = { site_id: 'clinic', date_range: ['2026-11-20', '2026-11-26'], asn: 64501 };
-  assert.deepEqual(tableQuestion('clinic', look, NOW), { ...about, country: 'DE', by: 'network', order_by: 'refused', limit: 100 });
+  const asking = { site: 'clinic', purpose: 'payments' as const, now: NOW };
+  const about = { site_id: 'clinic', purpose: 'payments', date_range: ['2026-11-20', '2026-11-26'], asn: 64501 };
+  assert.deepEqual(tableQuestion(asking, look), { ...about, country: 'DE', by: 'network', order_by: 'refused', limit: 100 });
   // By time there is an order already.
-  assert.deepEqual(timeQuestion('clinic', look, NOW), { ...about, country: 'DE', by: 'time:day', limit: 1000 });
-  assert.deepEqual(mapQuestion('clinic', look, NOW), { ...about, by: 'country', order_by: 'refused', limit: 1000 });
-  assert.equal(tableQuestion('clinic', { ...look, period: 'all' }, NOW).date_range, 'all');
+  assert.deepEqual(timeQuestion(asking, look), { ...about, country: 'DE', by: 'time:day', limit: 1000 });
+  assert.deepEqual(mapQuestion(asking, look), { ...about, by: 'country', order_by: 'refused', limit: 1000 });
+  assert.equal(tableQuestion(asking, { ...look, period: 'all' }).date_range, 'all');
   assert.equal(byTime({ from: '2026-11-25', to: '2026-11-26' }), 'time:hour');
   assert.equal(byTime({ from: '2026-11-24', to: '2026-11-26' }), 'time:day');
   assert.equal(byTime(null), 'time:day');

@@ -30,7 +30,12 @@ struct Known {
 
 impl Desk {
     /// Answers a question about one site.
-    pub async fn answer(&self, site: &Site, asked: &Value, now: Timestamp) -> Result<Value, AddressError> {
+    pub(super) async fn answer(
+        &self,
+        site: &Site,
+        asked: &Value,
+        now: Timestamp,
+    ) -> Result<Value, AddressError> {
         let mut question = parse(asked, site, now).map_err(AddressError::Question)?;
         let has_blocks = self.storage.has_blocks(&site.id).await?;
         let visible = match has_blocks {

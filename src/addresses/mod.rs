@@ -2,7 +2,9 @@
 //! 3.3.2), without the addresses; and one address opened, with a reason.
 //!
 //! ```text
-//! question ─► forms: the busiest stored addresses of the range, as ciphertext and key id
+//! question + purpose ─► audit trail
+//!               ▼
+//!             forms: the busiest stored addresses of the range, as ciphertext and key id
 //!               │ revealed in this process, and forgotten at once
 //!               ▼
 //!             groups: a keyed hash of the address or of its network for each form
@@ -23,8 +25,9 @@
 //!   keyed hashes, never an address.
 //! - What a blocked visitor sent is not there, and what was erased is not. Refusals hold no
 //!   visitor: they are there until their term, or until their address is erased.
-//! - An address is opened only on a site that has hits or refusals from it, and after the entry in
-//!   the audit trail is on the disk.
+//! - Nothing is told before its entry is in the audit trail, on the disk; if that cannot be
+//!   written, nothing is read.
+//! - An address is opened only on a site that has hits or refusals from it.
 //! - Each number is a recount of visible hits and of the table `refusals`.
 //!
 //! Bounds: [`MAX_FORMS`] addresses are brought together, busiest first, and what is outside is
@@ -34,11 +37,13 @@
 //!
 //! - [`question`]: what may be asked
 //! - [`token`]: how an address and a network are named
+//! - `listing`: what the trail says of a question
 //! - `statement`: the SQL
 //! - `answer`: a question answered
 //! - `open`: an address opened
 
 mod answer;
+mod listing;
 mod open;
 pub mod question;
 mod statement;
@@ -50,7 +55,7 @@ use std::time::Duration;
 pub use open::{OPENINGS_PER_HOUR, Opening, Openings};
 pub use question::MAX_LIMIT;
 
-use crate::audit::{AuditError, Trail};
+use crate::audit::{AuditError, Entry, Trail};
 use crate::privacy::keys::KeyRing;
 use crate::query::{self, QueryError};
 use crate::store::{Storage, StorageError};
@@ -86,7 +91,7 @@ pub enum AddressError {
     /// Answer 429.
     #[error("at most {OPENINGS_PER_HOUR} addresses an hour are opened by one person")]
     TooOften(Duration),
-    /// The entry could not be written, so nothing was opened. Answer 500.
+    /// The entry could not be written, so nothing was told. Answer 500.
     #[error("the audit trail: {0}")]
     Audit(#[from] AuditError),
     /// Storage failed. Answer 503.
@@ -94,6 +99,19 @@ pub enum AddressError {
     Storage(StorageError),
     #[error("the work ended in a panic")]
     Panic,
+}
+
+// === impl Desk ===
+
+impl Desk {
+    /// Writes an entry into the audit trail, where that keeps nobody else waiting.
+    async fn note(&self, entry: Entry) -> Result<(), AddressError> {
+        let trail = self.trail.clone();
+        tokio::task::spawn_blocking(move || trail.append(&entry))
+            .await
+            .map_err(|_| AddressError::Panic)??;
+        Ok(())
+    }
 }
 
 // === impl AddressError ===

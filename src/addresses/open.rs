@@ -113,10 +113,7 @@ impl Desk {
             .site(&site.id)
             .subject(Subject::hash(self.keys.address_mark(&site.id, &ip)))
             .purpose(purpose, Some(&words));
-        let trail = self.trail.clone();
-        tokio::task::spawn_blocking(move || trail.append(&entry))
-            .await
-            .map_err(|_| AddressError::Panic)??;
+        self.note(entry).await?;
         let notes: Vec<&str> = match site.ip {
             IpStorage::Truncated => vec!["this site stores the first address of a /24 or /48"],
             _ => Vec::new(),

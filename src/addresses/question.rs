@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::token::{self, Stored};
+use crate::audit::Purpose;
 use crate::config::Site;
 use crate::query::filter::short;
 use crate::query::range::Range;
@@ -16,12 +17,25 @@ const DEFAULT_LIMIT: u64 = 100;
 /// No list is read further than this: beyond what is brought together nothing is told apart.
 const MAX_OFFSET: u64 = 1_000_000;
 
-const KEYS: &[&str] =
-    &["site_id", "date_range", "by", "address", "network", "asn", "country", "order_by", "limit", "offset"];
+const KEYS: &[&str] = &[
+    "site_id",
+    "purpose",
+    "date_range",
+    "by",
+    "address",
+    "network",
+    "asn",
+    "country",
+    "order_by",
+    "limit",
+    "offset",
+];
 
 /// A question that can be put.
 #[derive(Clone)]
 pub struct Question {
+    /// What for: it stands in the audit trail.
+    pub purpose: Purpose,
     pub range: Range,
     pub by: By,
     pub only: Only,
@@ -127,6 +141,13 @@ pub fn parse(value: &Value, site: &Site, now: Timestamp) -> Result<Question, Vec
     };
     let mut read = Mistakes(&mut mistakes);
     let range = read.of(range);
+    let purpose = read.of(match given("purpose") {
+        Some(value) => named(value, "purpose", &Purpose::OF_SECURITY, Purpose::name),
+        None => Err(format!(
+            "#/purpose: Missing: expected one of {}",
+            Purpose::OF_SECURITY.map(Purpose::name).join(", ")
+        )),
+    });
     let by = read.of(match given("by") {
         Some(value) => named(value, "by", &By::ALL, By::name),
         None => Err("#/by: Missing".to_owned()),
@@ -167,9 +188,9 @@ pub fn parse(value: &Value, site: &Site, now: Timestamp) -> Result<Question, Vec
     if by.is_some_and(By::is_of_time) && given("order_by").is_some() {
         mistakes.push("#/order_by: rows by time stand in its order".to_owned());
     }
-    match (range, by, limit, offset) {
-        (Some(range), Some(by), Some(limit), Some(offset)) if mistakes.is_empty() => {
-            Ok(Question { range, by, only, order: order.unwrap_or(Order::Hits), limit, offset })
+    match (purpose, range, by, limit, offset) {
+        (Some(purpose), Some(range), Some(by), Some(limit), Some(offset)) if mistakes.is_empty() => {
+            Ok(Question { purpose, range, by, only, order: order.unwrap_or(Order::Hits), limit, offset })
         }
         _ => Err(mistakes),
     }
@@ -220,7 +241,8 @@ mod tests {
     #[test]
     fn each_mistake_is_named_by_its_place_and_no_address_is_repeated() {
         let question = |more: Value| {
-            let mut question = json!({ "site_id": "clinic", "date_range": "day", "by": "address" });
+            let mut question =
+                json!({ "site_id": "clinic", "purpose": "security", "date_range": "day", "by": "address" });
             for (key, value) in more.as_object().expect("an object") {
                 question[key] = value.clone();
             }
@@ -230,6 +252,8 @@ mod tests {
         for (wrong, place) in [
             (json!({ "by": "ip" }), "#/by: expected one of address, network"),
             (json!({ "by": null }), "#/by: Missing"),
+            (json!({ "purpose": null }), "#/purpose: Missing"),
+            (json!({ "purpose": "marketing" }), "#/purpose: expected one of fraud, payments"),
             (json!({ "date_range": "long" }), "#/date_range: "),
             (json!({ "site_id": "other" }), "#/site_id: "),
             (json!({ "address": "192.0.2.77" }), "#/address: "),

@@ -176,6 +176,8 @@ closed! {
     LinkRemoved = "link_removed",
     ReportSent = "report_sent",
     FraudChecked = "fraud_checked",
+    AddressesListed = "addresses_listed",
+    AlertsRead = "alerts_read",
 }
 
 closed! {

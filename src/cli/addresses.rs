@@ -22,7 +22,8 @@ pub struct AddressesArgs {
 
 #[derive(clap::Subcommand)]
 enum AddressesCommand {
-    /// Hits, visitors, refusals and marks by address (as a token), network, country or time
+    /// Hits, visitors, refusals and marks by address (as a token), network, country or time; that
+    /// and what for stands in the audit trail first
     List(ListArgs),
     /// Show the address behind a token; that and why stands in the audit trail first
     Open(OpenArgs),
@@ -32,6 +33,9 @@ enum AddressesCommand {
 struct ListArgs {
     #[arg(long, value_name = "ID")]
     site: String,
+    /// What for: security, fraud, payments, support or claim
+    #[arg(long, value_name = "PURPOSE")]
+    purpose: String,
     /// address, network, asn, country, time:hour or time:day
     #[arg(long, value_name = "KIND", default_value = "address")]
     by: String,
@@ -97,7 +101,7 @@ fn list(args: &ListArgs, context: &Context) -> Outcome {
             Some(server) => Ok(server.call(Method::POST, "/addresses", Some(&question)).await?),
             None => {
                 alone(config, &args.site, async |desk, site| {
-                    desk.answer(site, &question, Timestamp::now()).await
+                    desk.list(site, &question, Actor::running(), Timestamp::now()).await
                 })
                 .await
             }
@@ -161,7 +165,7 @@ impl ListArgs {
             _ => json!(self.range),
         };
         json!({
-            "site_id": self.site, "date_range": range, "by": self.by, "address": self.address,
+            "site_id": self.site, "purpose": self.purpose, "date_range": range, "by": self.by, "address": self.address,
             "network": self.network, "asn": self.asn, "country": self.country, "order_by": self.order_by,
             "limit": self.limit, "offset": self.offset,
         })

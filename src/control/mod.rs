@@ -143,7 +143,7 @@ async fn answer(state: &Arc<State>, by: Actor, request: Request<Incoming>) -> An
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
         (&Method::POST, "/addresses") => match read(body).await {
-            Ok(question) => addresses(state, &question).await,
+            Ok(question) => addresses(state, &question, asking).await,
             Err(error) => Err((StatusCode::BAD_REQUEST, error)),
         },
         (&Method::POST, "/addresses/open") => match asked(body).await {
@@ -308,10 +308,10 @@ async fn stats(state: &State, question: &Value, asker: Asker) -> Result<Value, (
     ask(&**archive, &config, question, state.timestamp(), asker).await.map_err(refused)
 }
 
-async fn addresses(state: &State, question: &Value) -> Result<Value, (StatusCode, String)> {
+async fn addresses(state: &State, question: &Value, by: Actor) -> Result<Value, (StatusCode, String)> {
     let site = configured(state, question["site_id"].as_str())?;
     state.archive().ok_or_else(not_ready)?;
-    state.running.addresses(&site, question, state.timestamp()).await.map_err(refused)
+    state.running.addresses(&site, question, by, state.timestamp()).await.map_err(refused)
 }
 
 async fn open_address(state: &State, opening: Opening, by: Actor) -> Result<Value, (StatusCode, String)> {

@@ -27,6 +27,7 @@
 //! - [`follow`]: how stored hits come into the memory, and leave it
 //! - [`rules`]: the signals, their weights and thresholds
 //! - [`alerts`]: who has come over the threshold, as it happens
+//! - [`readers`]: who is told of them, in the audit trail
 //! - [`check`]: one question, from who is asked about to the answer
 
 pub mod alerts;
@@ -34,5 +35,6 @@ pub mod check;
 pub mod follow;
 pub mod gaze;
 pub mod memory;
+pub mod readers;
 pub mod rules;
 pub mod sighting;

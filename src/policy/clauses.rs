@@ -74,8 +74,8 @@ pub(super) static CLAUSES: &[Words] = &[
             "statistics of IP addresses, to find technical problems and to check the lawfulness of payments",
         ],
         [
-            "в статистике вместо адресов условные обозначения, она доступна роли security; адрес открывается по одному, цель до этого записывается в журнал",
-            "statistics tell addresses by tokens, to the role security; one is opened at a time, for a purpose that is in the trail first",
+            "в статистике вместо адресов условные обозначения, она доступна роли security; каждый просмотр с его целью до этого записывается в журнал; адрес открывается по одному",
+            "statistics tell addresses by tokens, to the role security; each look is in the trail first, with its purpose; one address is opened at a time",
         ],
     ),
     words(

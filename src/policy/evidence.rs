@@ -73,12 +73,20 @@ impl Lines {
                 &facts.hits,
                 |hits| hits.cookieless,
             ),
-            "3.3.2" => self.number(
-                "открыто адресов за 30 дней",
-                "addresses opened in 30 days",
-                &facts.on_disk.looks,
-                |looks| looks.addresses,
-            ),
+            "3.3.2" => {
+                self.number(
+                    "просмотров статистики адресов за 30 дней",
+                    "looks at statistics of addresses in 30 days",
+                    &facts.on_disk.looks,
+                    |looks| looks.listings,
+                );
+                self.number(
+                    "открыто адресов за 30 дней",
+                    "addresses opened in 30 days",
+                    &facts.on_disk.looks,
+                    |looks| looks.addresses,
+                );
+            }
             "3.4, 6.2.2" => self.grants(facts),
             "4.1.4" => {
                 let files: Vec<String> = config

@@ -103,6 +103,8 @@ pub(super) struct Looks {
     pub without_purpose: usize,
     /// Those at an address.
     pub addresses: usize,
+    /// Questions about statistics of addresses.
+    pub listings: usize,
     /// Checks of a visitor.
     pub checks: usize,
     /// Case files.
@@ -334,6 +336,8 @@ fn looks(trail: &Trail, now: Timestamp) -> Found<Looks> {
                 | Action::SubjectExported
                 | Action::Disclosed
                 | Action::AddressOpened
+                | Action::AddressesListed
+                | Action::AlertsRead
                 | Action::CaseFileOpened
                 | Action::FraudChecked
         )
@@ -343,6 +347,7 @@ fn looks(trail: &Trail, now: Timestamp) -> Found<Looks> {
         looks.all += 1;
         looks.without_purpose += usize::from(entry.purpose.is_none());
         looks.addresses += usize::from(entry.action == Action::AddressOpened);
+        looks.listings += usize::from(entry.action == Action::AddressesListed);
         looks.checks += usize::from(entry.action == Action::FraudChecked);
         looks.cases += usize::from(entry.action == Action::CaseFileOpened);
     }

@@ -181,6 +181,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             retention,
             trail: trail.clone(),
             openings: Arc::default(),
+            readers: Arc::default(),
         };
         let visitors = Visitors::new(Handle::current(), running.offices());
         shared.answer_visitors(Box::new(visitors.clone()));

@@ -12,7 +12,7 @@ use super::storage::View;
 use super::{ReadConfig, Terminators};
 use crate::accept::{self, Shared};
 use crate::addresses::{self, AddressError, Opening, Openings};
-use crate::audit::{Actor, Trail};
+use crate::audit::{Actor, AuditError, Trail};
 use crate::backup;
 use crate::case::{self, CaseError};
 use crate::config::{Config, Site};
@@ -21,6 +21,7 @@ use crate::disclosure::{self, DisclosureError};
 use crate::enrich::{Attribution, DatabaseInfo};
 use crate::fraud::alerts::Answered;
 use crate::fraud::check::{self, CheckError};
+use crate::fraud::readers::Readers;
 use crate::incident::{self, IncidentError};
 use crate::policy::{Report, Witness};
 use crate::retention::Mode;
@@ -49,6 +50,7 @@ pub(super) struct Server {
     pub(super) refusals: Writing,
     pub(super) retention: Retention,
     pub(super) openings: Arc<Openings>,
+    pub(super) readers: Arc<Readers>,
 }
 
 // === impl Server ===
@@ -196,13 +198,20 @@ impl Running for Server {
         to_its_end(async move { office.incident(asked, by, jiff::Timestamp::now()).await })
     }
 
-    fn alerts(&self, site: String, after: u64, wait: Duration) -> Answering<'_, Answered> {
-        let store = self.storage.store();
+    fn alerts(
+        &self,
+        site: String,
+        after: u64,
+        wait: Duration,
+        by: Actor,
+    ) -> Answering<'_, Result<Answered, AuditError>> {
+        let (store, readers, trail) = (self.storage.store(), self.readers.clone(), self.trail.clone());
         Box::pin(async move {
-            match store.memories() {
+            readers.note(by, &site, trail, jiff::Timestamp::now()).await?;
+            Ok(match store.memories() {
                 Some(memories) => memories.alerts.after(&site, after, wait).await,
                 None => Answered::default(),
-            }
+            })
         })
     }
 
@@ -218,10 +227,11 @@ impl Running for Server {
         &'a self,
         site: &'a Site,
         question: &'a Value,
+        by: Actor,
         now: jiff::Timestamp,
     ) -> Answering<'a, Result<Value, ArchiveError>> {
         let desk = self.addresses();
-        Box::pin(async move { Ok(desk.answer(site, question, now).await?) })
+        Box::pin(async move { Ok(desk.list(site, question, by, now).await?) })
     }
 
     fn open_address(

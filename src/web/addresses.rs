@@ -1,6 +1,6 @@
 //! `/api/v1/addresses`: statistics of visitors' addresses without the addresses;
-//! `/api/v1/addresses/open` opens one, for a purpose that is written into the audit trail
-//! first ([`crate::addresses`]).
+//! `/api/v1/addresses/open` opens one. Both are for a purpose, which is written into the audit
+//! trail first ([`crate::addresses`]).
 
 use http::StatusCode;
 use serde_json::Value;
@@ -22,7 +22,8 @@ pub async fn ask(asked: Asked) -> Answer {
     if asked.state.archive().is_none() {
         return stats::not_ready();
     }
-    let question = asked.state.running.addresses(&site, &asked.body, asked.state.timestamp());
+    let by = asked.principal().actor();
+    let question = asked.state.running.addresses(&site, &asked.body, by, asked.state.timestamp());
     match stats::in_turn(&asked.state, question).await {
         Ok(value) => answer::json(StatusCode::OK, &value),
         Err(refused) => refused,

@@ -1,6 +1,6 @@
 //! `POST /api/v1/fraud/check`: whether a visitor is plausible, as [`crate::fraud::check`] says.
 //! `GET /api/v1/fraud/alerts?site_id=&after=NUMBER&wait=SECONDS`: who has come over the threshold,
-//! as [`crate::fraud::alerts`] tells.
+//! as [`crate::fraud::alerts`] tells, and who reads them ([`crate::fraud::readers`]).
 
 use std::time::Duration;
 
@@ -40,8 +40,11 @@ pub async fn alerts(asked: Asked) -> Answer {
     };
     match (number("after"), number("wait")) {
         (Ok(after), Ok(wait)) => {
-            let answered = asked.state.running.alerts(site, after, Duration::from_secs(wait)).await;
-            answer::json(StatusCode::OK, &json!(answered))
+            let (wait, by) = (Duration::from_secs(wait), asked.principal().actor());
+            match asked.state.running.alerts(site, after, wait, by).await {
+                Ok(answered) => answer::json(StatusCode::OK, &json!(answered)),
+                Err(error) => *failed("the audit trail", error),
+            }
         }
         (Err(refused), _) | (_, Err(refused)) => *refused,
     }

@@ -256,7 +256,9 @@ fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'
         (_, "/api/v1/refusals") => {
             ("Refused hits by hour and reason, without addresses", json, Some("site_id"))
         }
-        (_, "/api/v1/addresses") => ("Statistics of visitors' addresses, by tokens", json, None),
+        (_, "/api/v1/addresses") => {
+            ("Statistics of visitors' addresses, by tokens, for a purpose", json, None)
+        }
         (_, "/api/v1/addresses/open") => ("Opens one address, for a purpose", json, None),
         ("GET", "/api/v1/requests") => {
             ("Requests of people, with their terms, and what needs attention", json, Some("site_id"))

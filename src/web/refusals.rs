@@ -1,5 +1,6 @@
 //! `/api/v1/refusals`: how many hits of a site were refused, by hour and reason.
-//! Addresses do not come out here.
+//! Neither addresses nor anything else that tells people apart comes out here, so a look leaves
+//! no entry in the audit trail.
 
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};

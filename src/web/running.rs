@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::addresses::{AddressError, Opening};
-use crate::audit::Actor;
+use crate::audit::{Actor, AuditError};
 use crate::case::{self, CaseError};
 use crate::config::Site;
 use crate::disclosure::{self, DisclosureError};
@@ -167,20 +167,28 @@ pub trait Running: Send + Sync {
         let error = SubjectError::Thread("this server has no register of incidents".to_owned());
         Box::pin(async { Err(error.into()) })
     }
-    /// Who has come over the threshold on a site after a number, when there are any or the time is over.
-    fn alerts(&self, _site: String, _after: u64, _wait: Duration) -> Answering<'_, Answered> {
-        Box::pin(async { Answered::default() })
+    /// Who has come over the threshold on a site after a number, when there are any or the time is over;
+    /// the audit trail tells before who reads them.
+    fn alerts(
+        &self,
+        _site: String,
+        _after: u64,
+        _wait: Duration,
+        _by: Actor,
+    ) -> Answering<'_, Result<Answered, AuditError>> {
+        Box::pin(async { Ok(Answered::default()) })
     }
     /// Says whether somebody is plausible.
     fn check(&self, _asked: check::Asked, _by: Actor) -> Answering<'_, Result<Value, CheckError>> {
         Box::pin(async { Err(CheckError::Nothing) })
     }
 
-    /// Statistics of visitors' addresses on a site, by tokens.
+    /// Statistics of visitors' addresses on a site, by tokens; the audit trail is written before.
     fn addresses<'a>(
         &'a self,
         _site: &'a Site,
         _question: &'a Value,
+        _by: Actor,
         _now: jiff::Timestamp,
     ) -> Answering<'a, Result<Value, ArchiveError>> {
         Box::pin(async { Err(ArchiveError::Failed("this server has no statistics of addresses".to_owned())) })

@@ -94,9 +94,10 @@ pub fn of(path: &str) -> Option<Described> {
             json!({
                 "type": "object",
                 "additionalProperties": false,
-                "required": ["site_id", "date_range", "by"],
+                "required": ["site_id", "purpose", "date_range", "by"],
                 "properties": {
                     "site_id": text(),
+                    "purpose": { "type": "string", "enum": Purpose::OF_SECURITY.map(Purpose::name) },
                     "date_range": reference("DateRange"),
                     "by": { "type": "string", "enum": By::ALL.map(By::name) },
                     "address": { "type": ["string", "null"], "pattern": "^a1-[0-9a-f]{40}$" },

@@ -16,7 +16,7 @@ fn commands_say_what_the_api_says_with_a_server_and_without_one() {
     another.view(&server, "clinic", "/");
     stored(&server, 3, 0);
     let asker = Asker::new(&server, "security", None);
-    let list = ["addresses", "list", "--site", "clinic", "--by"];
+    let list = ["addresses", "list", "--site", "clinic", "--purpose", "security", "--by"];
     let mut answers: Vec<Value> = Vec::new();
     for by in ["address", "network", "asn", "country", "time:day"] {
         let answer = server.command(&[&list[..], &[by]].concat());
@@ -49,6 +49,10 @@ fn commands_say_what_the_api_says_with_a_server_and_without_one() {
     wrong[7] = "curiosity".to_owned();
     let wrong: Vec<&str> = wrong.iter().map(String::as_str).collect();
     assert!(place.refused(&wrong, "", 2).contains("purpose: expected one of fraud"));
+    for purpose in [&["--purpose", "curiosity"][..], &[]] {
+        let list = [&["addresses", "list", "--site", "clinic"], purpose].concat();
+        assert!(place.refused(&list, "", 2).contains("purpose"), "{purpose:?}");
+    }
     assert_eq!(server.terminate().0, Some(0));
 
     // Nothing runs.
@@ -60,4 +64,8 @@ fn commands_say_what_the_api_says_with_a_server_and_without_one() {
     let words: Vec<&Value> = entries.iter().map(|entry| &entry["words"]).collect();
     assert_eq!(words, [&json!("with a server"), &json!("without a server")]);
     assert!(entries.iter().all(|entry| entry["actor"]["command"].is_string()), "{trail}");
+    let trail = place.done(&["audit", "list", "--action", "addresses_listed"], "");
+    let entries = trail["entries"].as_array().expect("entries").iter();
+    let by_commands = entries.filter(|entry| entry["actor"]["command"].is_string());
+    assert_eq!(by_commands.count(), 5 + 1 + 1, "with a server and without one, and none that was refused");
 }

@@ -9,6 +9,7 @@ mod commands;
 #[path = "../support/http.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared client")]
 mod http;
+mod listing;
 mod months;
 mod numbers;
 mod opening;
@@ -96,7 +97,8 @@ impl<'a> Asker<'a> {
 
     /// The answer to a question about today, with more to it.
     fn ask(&self, by: &str, more: Value) -> Value {
-        let mut question = json!({ "site_id": "clinic", "date_range": "day", "by": by });
+        let mut question =
+            json!({ "site_id": "clinic", "purpose": "security", "date_range": "day", "by": by });
         for (key, value) in more.as_object().expect("an object") {
             question[key] = value.clone();
         }

@@ -268,8 +268,7 @@ fn all_numbers_are_a_recount_of_what_was_sent_and_no_answer_and_no_file_holds_an
 
     // Another site has none of this.
     let other = Asker::new(&server, "security", Some("other"));
-    let question =
-        json!({ "site_id": "other", "date_range": "day", "by": "address", "address": tokens["9.9.9.9"] });
+    let question = json!({ "site_id": "other", "purpose": "security", "date_range": "day", "by": "address", "address": tokens["9.9.9.9"] });
     assert_eq!(other.done("/api/v1/addresses", &question)["results"], json!([]));
 
     let log = server.log.lock().expect("free").clone();

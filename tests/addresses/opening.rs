@@ -17,7 +17,8 @@ fn only_security_and_owner_ask_and_open_each_within_their_site() {
     let server = place.serve();
     Browser::new(ADDRESS).view(&server, "clinic", "/");
     stored(&server, "clinic", 1);
-    let question = json!({ "site_id": "clinic", "date_range": "day", "by": "address" });
+    let question =
+        json!({ "site_id": "clinic", "purpose": "security", "date_range": "day", "by": "address" });
     let owner = Asker::new(&server, "owner", None);
     let token = owner.rows("address", json!({}))[0]["address"].clone();
     for (role, site, expected) in [

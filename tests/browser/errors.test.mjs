@@ -141,7 +141,7 @@ test('a site that asks for errors has them in its statistics of addresses; anoth
         const answer = await fetch(`${metka.web}/api/v1/addresses`, {
           method: 'POST',
           headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-          body: JSON.stringify({ site_id: 'clinic', date_range: 'day', by: 'country', order_by: 'errors' }),
+          body: JSON.stringify({ site_id: 'clinic', date_range: 'day', by: 'country', order_by: 'errors', purpose: 'support' }),
         });
         assert.equal(answer.status, 200, await answer.clone().text());
         return (await answer.json()).totals;

@@ -84,7 +84,7 @@ async function history() {
       body: JSON.stringify([{ s: SITE, u: 'http://127.0.0.1/flood', k: 'pageview', w: 1280 }]),
     });
   await metka.settled(SITE);
-  const refused = async () => (await asked('/api/v1/addresses', { site_id: SITE, date_range: 'day', by: 'address' })).totals?.limited >= FLOOD - RATE;
+  const refused = async () => (await asked('/api/v1/addresses', { site_id: SITE, purpose: 'security', date_range: 'day', by: 'address' })).totals?.limited >= FLOOD - RATE;
   await until('the refusals to be written', refused, WRITTEN);
   const known = async () => (await asked('/api/v1/fraud/check', { site_id: SITE, cookie, purpose: 'fraud' })).known;
   await until('the visitor to be known', known, WRITTEN);
@@ -264,7 +264,20 @@ for (const [language, words] of Object.entries(WORDS)) {
   test(`statistics of addresses show who has trouble, and are narrowed by clicks (${language})`, async () => {
     const { page, faults } = person;
     await page.click('[data-section-link=addresses]');
+    // Nothing is looked at before it is said what for.
+    const purpose = page.locator('[data-looking-for]');
+    await purpose.waitFor();
+    assert.equal(await purpose.inputValue(), '');
+    assert.equal(await page.locator('[data-section=addresses] [data-region=addresses]').count(), 0);
+    await fits(page, `purpose-${language}`);
+    await purpose.selectOption('payments');
     await page.locator('[data-section=addresses] .security-table').waitFor();
+    // It stays chosen when one comes back, and nowhere else.
+    await page.click('[data-section-link=check]');
+    await page.locator('[data-form=check]').waitFor();
+    await page.click('[data-section-link=addresses]');
+    await page.locator('[data-section=addresses] .security-table').waitFor();
+    assert.equal(await purpose.inputValue(), 'payments');
     await loaded(page);
     assert.equal(await total(page, 'refused'), FLOOD - RATE);
     assert.ok((await total(page, 'hits')) >= VIEWS + RATE);
@@ -335,6 +348,12 @@ for (const [language, words] of Object.entries(WORDS)) {
     const { entries } = JSON.parse(metka.run(['audit', 'list', '--last', '1000', '--json']));
     const of = action => entries.filter(each => each.action === action && each.actor.person === `security-${language}`);
     assert.deepEqual(of('address_opened').map(({ site, purpose, words: said }) => [site, purpose, said]), [[SITE, 'payments', WHY]]);
+    // The table, the graph and the map are a look each.
+    const looks = of('addresses_listed');
+    assert.ok(looks.length >= 3 && looks.every(each => each.site === SITE && each.purpose === 'payments'), JSON.stringify(looks));
+    assert.ok(looks.some(({ detail }) => detail.startsWith('by network, ') && detail.includes('by the most refused')), JSON.stringify(looks));
+    assert.ok(looks.some(({ detail, subject }) => detail.includes('of one address') && subject) && !/[an]1-[0-9a-f]/.test(JSON.stringify(looks)));
+    assert.deepEqual(of('alerts_read').map(({ site, purpose }) => [site, purpose]), [[SITE, 'fraud']]);
     assert.deepEqual(of('case_file_opened').map(({ purpose }) => purpose), ['payments', 'payments']);
     assert.deepEqual(of('fraud_checked').map(({ purpose }) => purpose), ['payments', 'payments', 'payments']);
 
@@ -379,7 +398,7 @@ for (const [language, words] of Object.entries(WORDS)) {
       const answers = await page.evaluate(async site => {
         const ask = async (path, body) => (await fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ site_id: site, ...body }) })).status;
         return [
-          await ask('/api/v1/addresses', { date_range: 'day', by: 'country' }),
+          await ask('/api/v1/addresses', { purpose: 'security', date_range: 'day', by: 'country' }),
           await ask('/api/v1/addresses/open', { address: 'a1-00', purpose: 'security', words: 'x' }),
           await ask('/api/v1/fraud/check', { ip: '192.0.2.7', purpose: 'fraud' }),
         ];

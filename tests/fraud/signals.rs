@@ -59,6 +59,11 @@ fn a_visitor_who_crosses_the_world_in_seconds_is_to_be_looked_at_and_an_honest_o
     assert_eq!(by_subject["signals"], answer["signals"]);
     let next = told["next"].as_u64().expect("a number");
     assert_eq!(alerts(next, 0)["alerts"], json!([]));
+    // Two questions, and an hour is one look.
+    let read = place.done(&["audit", "list", "--action", "alerts_read"], "");
+    let [entry] = &read["entries"].as_array().expect("entries")[..] else { panic!("one entry: {read}") };
+    assert_eq!((&entry["site"], &entry["purpose"]), (&json!("clinic"), &json!("fraud")));
+    assert_eq!(entry["actor"]["token"]["name"], "security-all", "{entry}");
     place.done(
         &["subject", "block", "--site", "clinic", "--cookie", "-", "--purpose", "asked"],
         thief.value(),

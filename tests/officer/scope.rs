@@ -36,7 +36,7 @@ fn ways(browser: &Browser, number: &str, act: &str) -> Vec<Way> {
             "POST",
             "/api/v1/addresses",
             "/api/v1/addresses",
-            json!({ "site_id": "clinic", "date_range": "day", "by": "address" }),
+            json!({ "site_id": "clinic", "purpose": "security", "date_range": "day", "by": "address" }),
         ),
         way("POST", "/api/v1/addresses/open", "/api/v1/addresses/open", opening()),
         way(
@@ -169,8 +169,10 @@ fn each_cell_of_role_route_and_site_is_as_the_route_table_declares() {
     let stop = json!({ "site": "clinic", "kind": "stop", "who": { "cookie": browser.value() } });
     let reported = owner.done("/api/v1/incidents", &incident());
     let reported = reported["number"].as_str().expect("a number").to_owned();
-    let addresses = owner
-        .done("/api/v1/addresses", &json!({ "site_id": "clinic", "date_range": "day", "by": "address" }));
+    let addresses = owner.done(
+        "/api/v1/addresses",
+        &json!({ "site_id": "clinic", "purpose": "security", "date_range": "day", "by": "address" }),
+    );
     let token = addresses["results"][0]["address"].clone();
     let nobody = Browser { cookie: "metka=none".to_owned(), ..Browser::new(ADDRESS) };
     let mut cells = 0;

@@ -118,6 +118,8 @@ export interface Only {
 
 export interface AddressQuestion extends Only {
   readonly site_id: string;
+  /** It stands in the audit trail before the answer. */
+  readonly purpose: Purpose;
   readonly date_range: DateRange;
   readonly by: By;
   readonly order_by?: Order;

@@ -5,6 +5,8 @@
  * The address says the site (`?site=`) and the section (`#check`), and never who
  * somebody is or which address is looked at.
  */
+import { useState } from 'preact/hooks';
+import type { Purpose } from '../api/security';
 import { maySecure } from '../model/roles';
 import { DeniedPage, PageFrame } from '../page-frame';
 import { usePlace } from '../page-frame/place';
@@ -37,6 +39,7 @@ function Secured(props: PageProps) {
   const { t } = useSecurity();
   const section = usePlace(readPlace);
   const sites = useSites('the first');
+  const [purpose, setPurpose] = useState<Purpose | null>(null);
   const { all, site, choose } = sites;
   return (
     <PageFrame
@@ -49,7 +52,7 @@ function Secured(props: PageProps) {
       section={section}
     >
       {site && (
-        <HereContext.Provider value={{ sites: all, site, onSite: choose }}>
+        <HereContext.Provider value={{ sites: all, site, onSite: choose, purpose, onPurpose: setPurpose }}>
           <Boundary key={`${section} ${site.id}`}>
             <Shown section={section} />
           </Boundary>

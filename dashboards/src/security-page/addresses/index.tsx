@@ -4,7 +4,7 @@
  * no address.
  */
 import { useEffect, useState } from 'preact/hooks';
-import { addresses, ORDERS, type AddressAnswer, type Numbers, type Order } from '../../api/security';
+import { addresses, ORDERS, PURPOSES, type AddressAnswer, type Numbers, type Order, type Purpose } from '../../api/security';
 import { wallClock } from '../../model/calendar';
 import { csvText } from '../../model/export';
 import { daysAt, rangePeriod, type Now } from '../../model/period';
@@ -36,6 +36,7 @@ import {
   timeQuestion,
   TROUBLES,
   widened,
+  type Asking,
   type Kind,
   type Look,
 } from '../model/addresses';
@@ -47,16 +48,46 @@ import { AddressTable } from './table';
 /** How often "now" moves on, in milliseconds: it bounds what is still to come. */
 const TICK_MS = 60_000;
 
+/** Nothing is asked before it is said what for: each question stands in the audit trail with its purpose. */
 export function Addresses() {
+  const { t } = useSecurity();
+  const { purpose, onPurpose } = useHere();
+  return (
+    <div class="office-stack">
+      <p class="office-lead">{t('addresses.lead')}</p>
+      <div class="office-bar">
+        <label class="bar-field">
+          <span>{t('addresses.purpose')}</span>
+          <select name="purpose" data-looking-for required onChange={(event) => onPurpose(event.currentTarget.value as Purpose)}>
+            {purpose === null && (
+              <option value="" selected disabled>
+                {t('addresses.purpose_none')}
+              </option>
+            )}
+            {PURPOSES.map((each) => (
+              <option key={each} value={each} selected={each === purpose}>
+                {t(`purpose.${each}`)}
+              </option>
+            ))}
+          </select>
+        </label>
+      </div>
+      {purpose === null ? <p class="office-note">{t('addresses.purpose_first')}</p> : <Statistics purpose={purpose} />}
+    </div>
+  );
+}
+
+function Statistics({ purpose }: { readonly purpose: Purpose }) {
   const words = useSecurity();
   const { t, language } = words;
   const { site } = useHere();
   const now = useNow(site.timezone);
+  const asking = { site: site.id, purpose, now };
   const [look, setLook] = useState<Look>(FIRST_LOOK);
   const [names, setNames] = useState<Readonly<Record<string, string>>>({});
   const [opening, setOpening] = useState<string | null>(null);
 
-  const [inTable, inTime, onMap] = [tableQuestion, timeQuestion, mapQuestion].map((question) => question(site.id, look, now)) as
+  const [inTable, inTime, onMap] = [tableQuestion, timeQuestion, mapQuestion].map((question) => question(asking, look)) as
     [ReturnType<typeof tableQuestion>, ReturnType<typeof timeQuestion>, ReturnType<typeof mapQuestion>];
   const table = useLoaded(JSON.stringify(inTable), (signal) => addresses(inTable, signal));
   const time = useLoaded(JSON.stringify(inTime), (signal) => addresses(inTime, signal));
@@ -66,7 +97,6 @@ export function Addresses() {
 
   return (
     <div class="office-stack" data-look-by={look.by} data-look-order={look.order}>
-      <p class="office-lead">{t('addresses.lead')}</p>
       <Bar look={look} now={now} onLook={setLook} />
       <Narrowings look={look} names={names} onWide={(kind) => setLook((before) => widened(before, kind))} />
       <Card title={t('addresses.timeline', { what })} name="timeline">
@@ -111,7 +141,7 @@ export function Addresses() {
             answer={answer}
             look={look}
             zone={site.timezone}
-            save={<Save look={look} now={now} />}
+            save={<Save asking={asking} look={look} />}
             onNarrow={(only, name) => {
               setNames((before) => ({ ...before, [look.by]: name }));
               setLook((before) => narrowed(before, only));
@@ -262,17 +292,16 @@ function Notes({ answer, language }: { readonly answer: AddressAnswer; readonly 
 }
 
 /** The table as a file, as far as one question answers. */
-function Save({ look, now }: { readonly look: Look; readonly now: Now }) {
+function Save({ asking, look }: { readonly asking: Asking; readonly look: Look }) {
   const { t } = useSecurity();
-  const { site } = useHere();
   const [failed, setFailed] = useState(false);
   const save = async () => {
     setFailed(false);
     try {
-      const answer = await addresses(tableQuestion(site.id, look, now, MAX_ROWS));
-      const days = daysAt(look.period, now);
+      const answer = await addresses(tableQuestion(asking, look, MAX_ROWS));
+      const days = daysAt(look.period, asking.now);
       const range = days ? `${days.from}-${days.to}` : 'all';
-      saveFile(`metka-${site.id}-${range}-${look.by}`, 'csv', csvText(linesOf(answer.results, look.by)));
+      saveFile(`metka-${asking.site}-${range}-${look.by}`, 'csv', csvText(linesOf(answer.results, look.by)));
     } catch {
       setFailed(true);
     }

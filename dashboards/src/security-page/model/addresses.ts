@@ -11,6 +11,7 @@ import {
   type By,
   type Only,
   type Order,
+  type Purpose,
 } from '../../api/security';
 import type { Row } from '../../api/types';
 import { addDays, daysBetween } from '../../model/calendar';
@@ -40,6 +41,13 @@ export interface Look {
   readonly order: Order;
   readonly only: Only;
   readonly rows: number;
+}
+
+/** On which site, what for and when a look is asked about. */
+export interface Asking {
+  readonly site: string;
+  readonly purpose: Purpose;
+  readonly now: Now;
 }
 
 /** A week back: what is stored of an address has its term. */
@@ -97,23 +105,23 @@ export function narrowings({ only }: Look): readonly (readonly [Kind, string | n
   });
 }
 
-function about(site: string, look: Look, now: Now): Pick<AddressQuestion, 'site_id' | 'date_range'> & Only {
-  return { site_id: site, date_range: dateRange(daysAt(look.period, now)), ...look.only };
+function about({ site, purpose, now }: Asking, look: Look): Pick<AddressQuestion, 'site_id' | 'purpose' | 'date_range'> & Only {
+  return { site_id: site, purpose, date_range: dateRange(daysAt(look.period, now)), ...look.only };
 }
 
-export function tableQuestion(site: string, look: Look, now: Now, limit = look.rows): AddressQuestion {
-  return { ...about(site, look, now), by: look.by, order_by: look.order, limit };
+export function tableQuestion(asking: Asking, look: Look, limit = look.rows): AddressQuestion {
+  return { ...about(asking, look), by: look.by, order_by: look.order, limit };
 }
 
-export function timeQuestion(site: string, look: Look, now: Now): AddressQuestion {
-  return { ...about(site, look, now), by: byTime(daysAt(look.period, now)), limit: MAX_ROWS };
+export function timeQuestion(asking: Asking, look: Look): AddressQuestion {
+  return { ...about(asking, look), by: byTime(daysAt(look.period, asking.now)), limit: MAX_ROWS };
 }
 
 /** The map shows every country, also those beside the one that is looked at. */
-export function mapQuestion(site: string, look: Look, now: Now): AddressQuestion {
+export function mapQuestion(asking: Asking, look: Look): AddressQuestion {
   const { only } = look;
   return {
-    ...about(site, { ...look, only: without(only, 'country') }, now),
+    ...about(asking, { ...look, only: without(only, 'country') }),
     by: 'country',
     order_by: look.order,
     limit: MAX_ROWS,

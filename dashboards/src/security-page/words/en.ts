@@ -231,7 +231,10 @@ export const en = {
   'hit.error': 'Script error',
 
   'addresses.lead':
-    'From where the site is visited, and who is refused. An address is shown as a token; one at a time is opened, for a purpose that stands in the audit trail.',
+    'From where the site is visited, and who is refused. An address is shown as a token; one at a time is opened. Each look stands in the audit trail with its purpose.',
+  'addresses.purpose': 'Looked at for',
+  'addresses.purpose_none': 'Choose a purpose',
+  'addresses.purpose_first': 'Say first what you are looking for. The purpose stands in the audit trail with each look until the page is closed.',
   'addresses.by': 'Rows are of',
   'by.address': 'Addresses',
   'by.network': 'Networks',
