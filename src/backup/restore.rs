@@ -70,6 +70,8 @@ pub struct Restored {
     /// Erasures that were applied again, and the rows they deleted.
     pub erasures: usize,
     pub erased_rows: u64,
+    /// Refused hits of addresses that were erased since, which were deleted as well.
+    pub erased_refusals: u64,
     /// Batches of the spool that storage had already, by its own word or by the
     /// count; those that were sent; those that it should have had and had not.
     pub found_batches: u64,
@@ -124,9 +126,7 @@ pub fn unpack(config: &Config, _attempt: &Attempt, file: &Path) -> Result<Unpack
     let own = data_dir.join("spool").join(TOMBSTONES);
     let mut tombstones = Tombstones::read(&own)?;
     for dir in [file.parent().unwrap_or(Path::new(".")), &config.backup.dir] {
-        for tombstone in Tombstones::read(&dir.join(TOMBSTONES))?.list() {
-            tombstones.add(tombstone.clone());
-        }
+        tombstones.merge(&Tombstones::read(&dir.join(TOMBSTONES))?);
     }
     if !tombstones.is_empty() {
         tombstones.write(&own)?;
@@ -184,6 +184,7 @@ pub async fn load(config: &Config, unpacked: &Unpacked, storage: &Storage) -> Re
         ..Restored::default()
     };
     restored.erased_rows = storage.erase(tombstones.list()).await?;
+    restored.erased_refusals = storage.erase_refusals(tombstones.refusals()).await?;
     for (list, blocks) in lists {
         // What was lifted since the backup was made does not come back either.
         let mut lifted = storage.listed(*list).await?;

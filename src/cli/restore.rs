@@ -42,7 +42,10 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Outcome {
             "spool: {} batches were in storage already, {} were sent; {} rows wait in dead letters",
             restored.found_batches, restored.sent_batches, restored.dead_rows
         ),
-        format!("erasures: {} applied again, {} rows deleted", restored.erasures, restored.erased_rows),
+        format!(
+            "erasures: {} applied again, {} rows and {} refused hits deleted",
+            restored.erasures, restored.erased_rows, restored.erased_refusals
+        ),
     ];
     context.print(&json!(restored), lines)
 }

@@ -129,7 +129,7 @@ impl Lease {
         let tombstones = self.shared.tombstones();
         let now = now_ms();
         let old = now.saturating_sub(self.meta.opened_ms) >= SHORTEST_TERM.as_millis() as u64;
-        if tombstones.is_empty() && !old {
+        if tombstones.list().is_empty() && !old {
             return Vec::new();
         }
         let (mut kept, mut kept_ends) = (Vec::with_capacity(body.len()), Vec::with_capacity(ends.len()));

@@ -96,7 +96,7 @@ pub use recover::RecoveryReport;
 pub use seen::Seen;
 #[cfg(test)]
 pub(crate) use tests::copy_as_killed;
-pub use tombstone::{Subject, Tombstone, Tombstones};
+pub use tombstone::{RefusalTombstone, Subject, Tombstone, Tombstones};
 pub use walk::Damage;
 pub use writer::{Ticket, Writer};
 

@@ -31,7 +31,7 @@ use super::batch::{Batch, Lease};
 use super::disk::replace;
 use super::record;
 use super::shared::{BatchMeta, Held, Shared, Stage, locked, spool_of};
-use super::tombstone::{MAX_TOMBSTONES, Tombstone, Tombstones};
+use super::tombstone::{MAX_TOMBSTONES, RefusalTombstone, Tombstone, Tombstones};
 use super::writer::Core;
 
 /// How long a batch rests when its segment could not be read.
@@ -255,20 +255,29 @@ impl Outlet {
     /// here and in each of `mirrors`, when this returns; batches that were handed
     /// out before are not touched: wait for them before deleting in storage.
     pub fn erase(&self, tombstones: &[Tombstone], mirrors: &[PathBuf]) -> Result<(), SpoolError> {
+        self.erase_with_refusals(tombstones, &[], mirrors)
+    }
+
+    /// The same, with sums of refused hits that are to be deleted wherever they come back.
+    pub fn erase_with_refusals(
+        &self,
+        tombstones: &[Tombstone],
+        refusals: &[RefusalTombstone],
+        mirrors: &[PathBuf],
+    ) -> Result<(), SpoolError> {
         let mut current = self.shared.tombstones.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = Tombstones::clone(&current);
         for tombstone in tombstones {
             next.add(tombstone.clone());
         }
-        if next.list().len() > MAX_TOMBSTONES {
-            return Err(SpoolError::Tombstones(next.list().len()));
+        refusals.iter().for_each(|tombstone| next.add_refusals(tombstone.clone()));
+        if next.len() > MAX_TOMBSTONES {
+            return Err(SpoolError::Tombstones(next.len()));
         }
         next.write_with(&*self.shared.disk, &tombstones_path(&self.shared.dir))?;
         for mirror in mirrors {
             let mut other = Tombstones::read(mirror)?;
-            for tombstone in next.list() {
-                other.add(tombstone.clone());
-            }
+            other.merge(&next);
             other.write_with(&*self.shared.disk, mirror)?;
         }
         *current = Arc::new(next);
@@ -293,7 +302,7 @@ impl Outlet {
         let mut current = self.shared.tombstones.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = Tombstones::clone(&current);
         next.forget(before_ms);
-        let forgotten = current.list().len() - next.list().len();
+        let forgotten = current.len() - next.len();
         if forgotten > 0 {
             next.write_with(&*self.shared.disk, &tombstones_path(&self.shared.dir))?;
             *current = Arc::new(next);

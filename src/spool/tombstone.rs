@@ -6,6 +6,11 @@
 //! received before its time only: the next request with the same cookie gets a
 //! new one, and a person who comes back of their own will is counted again.
 //!
+//! Sums of refused hits hold no visitor: an erasure by an address has tombstones of its own
+//! for them ([`RefusalTombstone`]), which a restore and each start apply to storage. They name
+//! the address by a hash of what is stored of it, its ciphertext: whoever has no key of its
+//! month cannot tell whose that was, and once that key is destroyed nobody can.
+//!
 //! The file `tombstones` is a segment of the spool's own format (`docs/spool.md`)
 //! with one record of type 6 for each and their number in the header's place for
 //! the segment's, replaced as a whole. It holds no cookie,
@@ -14,7 +19,7 @@
 //!
 //! Limit: [`MAX_TOMBSTONES`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::path::Path;
 
@@ -51,10 +56,24 @@ pub enum Subject {
     UserKey(u64),
 }
 
+/// What was refused to one stored address, and must not come back.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RefusalTombstone {
+    pub site: String,
+    /// As the table `refusals` is asked for it: a hash of ciphertext and key id.
+    pub address: u64,
+    /// Hours that this time touches are covered, in milliseconds since 1970.
+    pub from_ms: i64,
+    pub to_ms: i64,
+    /// When it was made, in milliseconds since 1970.
+    pub made_ms: i64,
+}
+
 /// All that are in force.
 #[derive(Clone, Debug, Default)]
 pub struct Tombstones {
     list: Vec<Tombstone>,
+    refusals: BTreeSet<RefusalTombstone>,
     /// Where in the list each subject stands, by site.
     index: HashMap<String, HashMap<Subject, usize>>,
 }
@@ -75,8 +94,11 @@ impl Tombstones {
         let mut whole = true;
         let end = scan(&file, &header, |found| match found {
             Found::Record { record, .. } if record.is(Kind::Tombstone) => match decode(record.body) {
-                Some(tombstone) => {
+                Some(Decoded::Rows(tombstone)) => {
                     all.add(tombstone);
+                }
+                Some(Decoded::Refusals(tombstone)) => {
+                    all.add_refusals(tombstone);
                 }
                 None => whole = false,
             },
@@ -84,7 +106,7 @@ impl Tombstones {
         })
         .map_err(SpoolError::io("read", path))?;
         let length = file.metadata().map_err(SpoolError::io("read", path))?.len();
-        let complete = end.offset == length && all.list.len() as u64 == header.number;
+        let complete = end.offset == length && all.len() as u64 == header.number;
         if whole && complete { Ok(all) } else { Err(damaged()) }
     }
 
@@ -101,18 +123,22 @@ impl Tombstones {
             spool: 0,
             node: 0,
             generation: u64::from_le_bytes(generation),
-            number: self.list.len() as u64,
+            number: self.len() as u64,
             first_lsn: 1,
             created_ms: now_ms(),
             batch: 0,
         };
         let mut out = header.encode().to_vec();
-        for (lsn, tombstone) in (1..).zip(&self.list) {
+        let mut lsn = 0;
+        let mut put = |body: &dyn Fn(&mut Vec<u8>)| {
+            lsn += 1;
             let start = record::begin(&mut out, Kind::Tombstone, record::GROUP_START, lsn);
-            encode(tombstone, &mut out);
+            body(&mut out);
             record::finish(&mut out, start);
             record::stamp(&mut out[start..], header.seed());
-        }
+        };
+        self.list.iter().for_each(|tombstone| put(&|out| encode(tombstone, out)));
+        self.refusals.iter().for_each(|tombstone| put(&|out| encode_refusals(tombstone, out)));
         replace(disk, path, &out).map_err(SpoolError::io("write", path))
     }
 
@@ -134,13 +160,35 @@ impl Tombstones {
         }
     }
 
-    /// All of them.
+    pub fn add_refusals(&mut self, tombstone: RefusalTombstone) {
+        self.refusals.insert(tombstone);
+    }
+
+    /// Adds all of others.
+    pub fn merge(&mut self, other: &Tombstones) {
+        for tombstone in &other.list {
+            self.add(tombstone.clone());
+        }
+        self.refusals.extend(other.refusals.iter().cloned());
+    }
+
+    /// Those of rows.
     pub fn list(&self) -> &[Tombstone] {
         &self.list
     }
 
+    /// Those of sums of refused hits.
+    pub fn refusals(&self) -> impl Iterator<Item = &RefusalTombstone> {
+        self.refusals.iter()
+    }
+
+    /// How many there are of both.
+    pub fn len(&self) -> usize {
+        self.list.len() + self.refusals.len()
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.len() == 0
     }
 
     /// Whether there is one about this subject, whatever its time.
@@ -151,10 +199,12 @@ impl Tombstones {
     /// Drops those made before a time: nothing that they apply to exists any more,
     /// neither in the spool nor in a backup.
     pub fn forget(&mut self, made_before_ms: i64) {
-        let kept = std::mem::take(self).list.into_iter().filter(|kept| kept.made_ms >= made_before_ms);
-        for tombstone in kept {
+        let Tombstones { list, mut refusals, .. } = std::mem::take(self);
+        for tombstone in list.into_iter().filter(|kept| kept.made_ms >= made_before_ms) {
             self.add(tombstone);
         }
+        refusals.retain(|kept| kept.made_ms >= made_before_ms);
+        self.refusals = refusals;
     }
 
     /// Whether a row must not be delivered.
@@ -169,12 +219,18 @@ impl Tombstones {
     }
 }
 
+/// What a record is read as.
+enum Decoded {
+    Rows(Tombstone),
+    Refusals(RefusalTombstone),
+}
+
+/// The subject of a record about sums of refused hits.
+const OF_REFUSALS: u8 = 3;
+
 /// `length u8 | site | subject u8 (1 visitor, 2 user key) | hash u64 | before i64 | made i64`
 fn encode(tombstone: &Tombstone, out: &mut Vec<u8>) {
-    let site = tombstone.site.as_bytes();
-    let site = &site[..site.len().min(MAX_SITE_BYTES)];
-    out.push(site.len() as u8);
-    out.extend_from_slice(site);
+    encode_site(&tombstone.site, out);
     let (subject, hash) = match tombstone.subject {
         Subject::Visitor(hash) => (1, hash),
         Subject::UserKey(hash) => (2, hash),
@@ -185,22 +241,52 @@ fn encode(tombstone: &Tombstone, out: &mut Vec<u8>) {
     out.extend_from_slice(&tombstone.made_ms.to_le_bytes());
 }
 
-fn decode(body: &[u8]) -> Option<Tombstone> {
+/// `length u8 | site | 3 u8 | hash u64 | from i64 | to i64 | made i64`
+fn encode_refusals(tombstone: &RefusalTombstone, out: &mut Vec<u8>) {
+    let RefusalTombstone { site, address, from_ms, to_ms, made_ms } = tombstone;
+    encode_site(site, out);
+    out.push(OF_REFUSALS);
+    out.extend_from_slice(&address.to_le_bytes());
+    for time in [from_ms, to_ms, made_ms] {
+        out.extend_from_slice(&time.to_le_bytes());
+    }
+}
+
+fn encode_site(site: &str, out: &mut Vec<u8>) {
+    let site = site.as_bytes();
+    let site = &site[..site.len().min(MAX_SITE_BYTES)];
+    out.push(site.len() as u8);
+    out.extend_from_slice(site);
+}
+
+fn decode(body: &[u8]) -> Option<Decoded> {
     let (&length, rest) = body.split_first()?;
     let (site, rest) = rest.split_at_checked(usize::from(length))?;
+    let site = std::str::from_utf8(site).ok()?.to_owned();
     let (&subject, rest) = rest.split_first()?;
-    let numbers: &[u8; 24] = rest.try_into().ok()?;
-    let hash = u64_at(numbers, 0);
-    Some(Tombstone {
-        site: std::str::from_utf8(site).ok()?.to_owned(),
-        subject: match subject {
-            1 => Subject::Visitor(hash),
-            2 => Subject::UserKey(hash),
-            _ => return None,
-        },
-        before_ms: u64_at(numbers, 8).cast_signed(),
-        made_ms: u64_at(numbers, 16).cast_signed(),
-    })
+    let (numbers, rest) = rest.split_first_chunk::<24>()?;
+    let (hash, second, third) =
+        (u64_at(numbers, 0), u64_at(numbers, 8).cast_signed(), u64_at(numbers, 16).cast_signed());
+    let rows = |subject| {
+        rest.is_empty().then_some(Decoded::Rows(Tombstone {
+            site: site.clone(),
+            subject,
+            before_ms: second,
+            made_ms: third,
+        }))
+    };
+    match subject {
+        1 => rows(Subject::Visitor(hash)),
+        2 => rows(Subject::UserKey(hash)),
+        OF_REFUSALS => Some(Decoded::Refusals(RefusalTombstone {
+            made_ms: i64::from_le_bytes(rest.try_into().ok()?),
+            address: hash,
+            from_ms: second,
+            to_ms: third,
+            site,
+        })),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -233,8 +319,18 @@ mod tests {
         ] {
             assert_eq!(all.covers(&head), covered, "{head:?}");
         }
+        let refused = |made_ms| RefusalTombstone {
+            site: "clinic".to_owned(),
+            address: 7,
+            from_ms: 0,
+            to_ms: 1,
+            made_ms,
+        };
+        all.add_refusals(refused(100));
+        all.add_refusals(refused(101));
         all.forget(101);
-        assert!(all.is_empty() && !all.covers(&row(7, 0, 0, 1)));
+        assert!(all.list().is_empty() && !all.covers(&row(7, 0, 0, 1)));
+        assert!(all.refusals().eq([&refused(101)]));
     }
 
     #[test]
@@ -249,8 +345,14 @@ mod tests {
                 5,
             ));
         }
+        for (address, made_ms) in [(1, 5), (2, 5), (2, 6)] {
+            let site = "clinic".to_owned();
+            all.add_refusals(RefusalTombstone { site, address, from_ms: -1, to_ms: i64::MAX, made_ms });
+        }
         all.write(&path).expect("it is written");
-        assert_eq!(Tombstones::read(&path).expect("it reads").list(), all.list());
+        let read = Tombstones::read(&path).expect("it reads");
+        assert_eq!((read.list(), read.len()), (all.list(), 23));
+        assert!(read.refusals().eq(all.refusals()));
         let bytes = std::fs::read(&path).expect("it is there");
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();

@@ -1,15 +1,19 @@
 //! The table `refusals`: sums in, sums by hour and reason out; no address comes out. Those of
 //! an address go when it is erased.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::queue::Queue;
 use super::row::string;
 use super::{Limits, Param, Storage, StorageError};
 use crate::refusals::Refused;
-use crate::spool::{Subject, Tombstone};
+use crate::spool::{RefusalTombstone, Subject, Tombstone};
 
 const HOUR_MS: i64 = 3_600_000;
+/// How many different times one mutation tells apart, each of which is a set to look into.
+const MAX_TIMES: usize = 32;
 
 /// The columns in the order of the encoding.
 const COLUMNS: &[&str] = &["site", "hour", "reason", "ip", "ip_key", "asn", "country", "count", "ip_days"];
@@ -81,59 +85,87 @@ impl Storage {
             .ok_or_else(|| StorageError::Unreadable(format!("expected hours of refusals, found {rows:?}")))
     }
 
-    /// Deletes what was refused on a site to an address, stored in these forms (`HEX-KEY`), in
-    /// the hours that a time touches; says how many hits that were. As with rows of hits, the
-    /// mutation's text holds none of it: which sums are meant goes by the queue, as a hash.
+    /// What stands in a tombstone for addresses that are stored in these forms (`HEX-KEY`), in
+    /// their order.
+    pub(crate) async fn refused_addresses(&self, forms: &[String]) -> Result<Vec<u64>, StorageError> {
+        let sql = "SELECT cityHash64(toFixedString(unhex(parts[1]), 16), toUInt32(parts[2])) FROM \
+                   (SELECT splitByChar('-', arrayJoin({forms:Array(String)})) AS parts)";
+        let params = [("forms".to_owned(), Param::Texts(forms.to_vec()))];
+        let rows = self.json(sql, &params, &Limits::default()).await?;
+        let hashes: Vec<u64> = rows.iter().filter_map(|row| row.first()?.as_u64()).collect();
+        match hashes.len() == forms.len() {
+            true => Ok(hashes),
+            false => Err(StorageError::Unreadable("a hash of a stored address is not one".to_owned())),
+        }
+    }
+
+    /// Deletes what these cover, whole hours of it, and says how many refused hits that were.
     pub(crate) async fn erase_refusals(
         &self,
-        site: &str,
-        forms: &[String],
-        from_ms: i64,
-        to_ms: i64,
+        tombstones: impl Iterator<Item = &RefusalTombstone>,
     ) -> Result<u64, StorageError> {
-        const SUM: &str = "cityHash64(ip, ip_key)";
-        let database = self.database();
-        let hours = format!(
-            "ip_key != 0 AND toInt64(toUnixTimestamp(hour)) * 1000 > {} \
-             AND toInt64(toUnixTimestamp(hour)) * 1000 < {to_ms}",
-            from_ms.saturating_sub(HOUR_MS)
-        );
-        let sql = format!(
-            "SELECT DISTINCT {SUM} FROM {database}.refusals WHERE site = {{site:String}} AND {hours} \
-             AND concat(hex(ip), '-', toString(ip_key)) IN {{forms:Array(String)}}"
-        );
-        let params = [
-            ("site".to_owned(), Param::Text(site.to_owned())),
-            ("forms".to_owned(), Param::Texts(forms.to_vec())),
-        ];
-        let rows = self.json(&sql, &params, &Limits::default()).await?;
-        let queued = rows.iter().filter_map(|row| row.first()?.as_u64()).map(|hash| Tombstone {
-            site: site.to_owned(),
-            subject: Subject::Visitor(hash),
-            before_ms: to_ms,
-            made_ms: to_ms,
-        });
-        let queued: Vec<Tombstone> = queued.collect();
-        if queued.is_empty() {
+        let mut by_time: BTreeMap<(i64, i64), Vec<&RefusalTombstone>> = BTreeMap::new();
+        for tombstone in tombstones {
+            by_time.entry((tombstone.from_ms, tombstone.to_ms)).or_default().push(tombstone);
+        }
+        if by_time.is_empty() {
             return Ok(0);
         }
-        let covered = format!(
-            "{hours} AND (toString(site), {SUM}) IN (SELECT site, subject FROM {database}.erase_queue)"
-        );
-        let sum = format!("SELECT sum(count) FROM {database}.refusals WHERE {covered}");
-        let deletion = async {
-            let refusals = self.count(&sum, &[]).await?;
-            self.execute(&format!("ALTER TABLE {database}.refusals DELETE WHERE {covered}"), &[]).await?;
-            match self.count(&sum, &[]).await? {
-                0 => Ok(refusals),
-                left => {
-                    let text = format!("{left} of {refusals} refusals outlived their deletion");
-                    Err(StorageError::Unreadable(text))
-                }
-            }
-        };
-        let refusals = Queue::open(self).await.with(&queued.iter().collect::<Vec<_>>(), deletion).await?;
+        let times: Vec<_> = by_time.into_iter().collect();
+        let queue = Queue::open(self).await;
+        let mut erased = 0;
+        for some in times.chunks(MAX_TIMES) {
+            // The queue has one time of each: here it is the number of both, from 1.
+            let queued: Vec<Tombstone> = (1..)
+                .zip(some)
+                .flat_map(|(number, (_, of_time))| of_time.iter().map(move |one| queued(one, number)))
+                .collect();
+            let deletion = self.erase_queued_refusals(some.iter().map(|(time, _)| *time));
+            erased += queue.with(&queued.iter().collect::<Vec<_>>(), deletion).await?;
+        }
         self.wait_for_old_parts().await?;
+        Ok(erased)
+    }
+
+    /// As with rows of hits, the mutation's text holds no subject: which sums are meant goes by
+    /// the queue.
+    async fn erase_queued_refusals(
+        &self,
+        times: impl Iterator<Item = (i64, i64)>,
+    ) -> Result<u64, StorageError> {
+        let database = self.database();
+        let covered: Vec<String> = (1..)
+            .zip(times)
+            .map(|(number, (from_ms, to_ms))| {
+                format!(
+                    "(toInt64(toUnixTimestamp(hour)) * 1000 > {} AND toInt64(toUnixTimestamp(hour)) * 1000 < {to_ms} \
+                     AND (toString(site), cityHash64(ip, ip_key)) IN (SELECT site, subject FROM {database}.erase_queue \
+                     WHERE before = fromUnixTimestamp64Milli(toInt64({number}), 'UTC')))",
+                    from_ms.saturating_sub(HOUR_MS)
+                )
+            })
+            .collect();
+        let covered = format!("ip_key != 0 AND ({})", covered.join(" OR "));
+        let sum = format!("SELECT sum(count) FROM {database}.refusals WHERE {covered}");
+        let refusals = self.count(&sum, &[]).await?;
+        if refusals > 0 {
+            self.execute(&format!("ALTER TABLE {database}.refusals DELETE WHERE {covered}"), &[]).await?;
+            let left = self.count(&sum, &[]).await?;
+            if left > 0 {
+                let text = format!("{left} of {refusals} refusals outlived their deletion");
+                return Err(StorageError::Unreadable(text));
+            }
+        }
         Ok(refusals)
+    }
+}
+
+/// An address for the queue, under the number of its time.
+fn queued(tombstone: &RefusalTombstone, number: i64) -> Tombstone {
+    Tombstone {
+        site: tombstone.site.clone(),
+        subject: Subject::Visitor(tombstone.address),
+        before_ms: number,
+        made_ms: tombstone.made_ms,
     }
 }

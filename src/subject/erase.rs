@@ -3,6 +3,7 @@
 //! ```text
 //! 1. what waits is stored, rows are counted, the order is written down   DATA/rights/erasing.json
 //! 2. tombstones, here and beside the backups                             no row comes (back) from now on
+//!    by an address: of its sums of refused hits as well
 //! 3. the spool's segments are closed, and settle                         what was on its way is in storage
 //! 4. rows are deleted in storage                                         mutation; parts gone, detached ones too
 //!    by an address: its sums of refused hits as well
@@ -37,7 +38,7 @@ use super::act::Act;
 use super::block::blocks;
 use super::{Office, PATIENCE, POLL, Person, SubjectError, blocking};
 use crate::private_file as file;
-use crate::spool::{SETTLE, Subject, Tombstone};
+use crate::spool::{RefusalTombstone, SETTLE, Subject, Tombstone};
 use crate::store::List;
 
 /// An order that has not been carried out.
@@ -193,6 +194,13 @@ impl Office {
         // A restored backup may have brought some.
         let outlet = self.outlet.clone();
         blocking(move || Ok(outlet.purge_dead_letters()?)).await?;
+        let refusals = self.storage.erase_refusals(tombstones.refusals()).await?;
+        if refusals > 0 {
+            tracing::warn!(
+                refusals,
+                "refused hits of erased addresses were in storage and are deleted again"
+            );
+        }
         Ok(self.storage.erase(tombstones.list()).await?)
     }
 
@@ -216,14 +224,19 @@ impl Office {
                 tombstones.push(Tombstone { site, subject, before_ms: job.before_ms, made_ms });
             }
         }
-        let (outlet, mine) = (self.outlet.clone(), tombstones.clone());
+        // Of each order, in their order.
+        let mut refused = Vec::with_capacity(job.orders.len());
+        for one in &job.orders {
+            refused.push(self.refused(&one.order, job.before_ms).await?);
+        }
+        let (outlet, mine, of_refusals) = (self.outlet.clone(), tombstones.clone(), refused.concat());
         let mirror = self.config.backup.dir.join("tombstones");
         blocking(move || {
             if let Some(dir) = mirror.parent() {
                 file::private_directory(dir)
                     .map_err(|source| SubjectError::File { path: dir.to_owned(), source })?;
             }
-            Ok(outlet.erase(&mine, &[mirror])?)
+            Ok(outlet.erase_with_refusals(&mine, &of_refusals, &[mirror])?)
         })
         .await?;
 
@@ -232,9 +245,8 @@ impl Office {
         self.wait(PATIENCE, SubjectError::Waiting, move |office| Ok(office.outlet.is_settled(&these)))
             .await?;
         let deleted = self.storage.erase(&tombstones).await?;
-        for Counted { order, .. } in &mut job.orders {
-            let Some(Used { forms, from_ms, to_ms }) = &order.used else { continue };
-            let refusals = self.storage.erase_refusals(&order.person.site, forms, *from_ms, *to_ms).await?;
+        for (Counted { order, .. }, refused) in job.orders.iter_mut().zip(&refused) {
+            let refusals = self.storage.erase_refusals(refused.iter()).await?;
             if refusals > 0 {
                 let note = format!("{refusals} refused hits of the address are destroyed as well");
                 order.person.notes.push(note);
@@ -284,6 +296,24 @@ impl Office {
         })
         .await?;
         Ok(acts)
+    }
+
+    /// The tombstones of the refused hits that go with an order by an address: until now, since
+    /// what is refused to it later is not of this erasure.
+    async fn refused(&self, order: &Order, before_ms: i64) -> Result<Vec<RefusalTombstone>, SubjectError> {
+        let Some(Used { forms, from_ms, to_ms }) = &order.used else { return Ok(Vec::new()) };
+        let to_ms = before_ms.min(*to_ms);
+        if *from_ms >= to_ms {
+            return Ok(Vec::new());
+        }
+        let tombstone = |address| RefusalTombstone {
+            site: order.person.site.clone(),
+            address,
+            from_ms: *from_ms,
+            to_ms,
+            made_ms: before_ms,
+        };
+        Ok(self.storage.refused_addresses(forms).await?.into_iter().map(tombstone).collect())
     }
 
     /// How many rows there are of each, and of all together.

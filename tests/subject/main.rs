@@ -15,6 +15,7 @@ mod http;
 #[expect(dead_code, reason = "each test binary uses its part of the shared place")]
 mod place;
 mod rectify;
+mod refusals;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;

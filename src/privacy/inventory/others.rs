@@ -190,9 +190,9 @@ pub(super) const FIELDS: &[Field] = &[
         Spool,
         "tombstones",
         (Identifies, "6.2.4"),
-        (BackupMaxAge, Computed("the cookie or user key, under a secret key")),
-        "Keyed hashes of those who were erased, so that no backup brings them back.",
-        "Хеши с секретным ключом тех, чьи данные удалены, чтобы копия их не вернула.",
+        (BackupMaxAge, Computed("the cookie or user key, under a secret key; the encrypted address")),
+        "Keyed hashes of those who were erased, and hashes of encrypted addresses, so that no backup brings them back.",
+        "Хеши с секретным ключом тех, чьи данные удалены, и хеши зашифрованных адресов, чтобы копия их не вернула.",
     ),
     at(
         Spool,
