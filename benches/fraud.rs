@@ -36,9 +36,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use metka::config::Config;
+use metka::fraud::memory::User;
+use metka::fraud::memory::address::Address;
+use metka::fraud::memory::visitor::Visitor;
 use serde_json::{Value, json};
 
-use browser::Browser;
+use browser::{Browser, SECRET};
 use place::Place;
 use population::Tally;
 use server::Server;
@@ -67,9 +70,10 @@ fn main() {
         Some(dir) => latency(&options, Server::start(dir, &[])),
         None => {
             let config = format!(
-                "{PAGE_ORDER}[storage]\nrollups = false\n[[site]]\nid = \"clinic\"\nhosts = [\"clinic.example\"]\ntimezone = \"{ZONE}\"\n"
+                "{PAGE_ORDER}[storage]\nrollups = false\n[[site]]\nid = \"clinic\"\nhosts = [\"clinic.example\"]\nuser_key_secret_file = \"user-key.secret\"\ntimezone = \"{ZONE}\"\n"
             );
             let place = Place::with(&config);
+            std::fs::write(place.path().join("user-key.secret"), SECRET).expect("written");
             make_up(&place, options.hits);
             latency(&options, place.serve());
         }
@@ -135,7 +139,18 @@ fn latency(options: &Options, server: Server) {
     };
     println!("memory made: {made}; ready {:.1?} after the start", begun.elapsed());
     println!("resident: {} MB", resident_mb(&server));
-    let mut browsers: Vec<Browser> = (0..BROWSERS).map(|_| Browser::new("77.88.8.8")).collect();
+    println!(
+        "bytes of one: visitor {}, address {} and what its people take, user key {}",
+        size_of::<Visitor>(),
+        size_of::<Address>(),
+        size_of::<User>()
+    );
+    // Of one user, whose list is full then; a directory that was there may have another secret, or none.
+    let browser = match options.place {
+        None => Browser::of("u", "77.88.8.8"),
+        Some(_) => Browser::new("77.88.8.8"),
+    };
+    let mut browsers: Vec<Browser> = vec![browser; BROWSERS];
     for _ in 0..3 {
         for browser in &mut browsers {
             browser.view(&server, "clinic", "/");

@@ -294,6 +294,11 @@ test('every rule has its sentence in both languages, and none of its evidence is
       assert.ok(words.find(`rule.${rule}`) && words.find(`rule.${rule}_about`), rule);
     }
   }
+  // A signal of one of a user's browsers.
+  const browser = { kind: 'hosting', browser: { number: 1, of: 3, subject: '0123456789abcdef' } };
+  for (const [words, expected] of [[ENGLISH, /Browser 1 of 3\.$/], [RUSSIAN, /Браузер 1 из 3\.$/]] as const) {
+    assert.match(evidenceText(words, { rule: 'network', points: 1, about: '', evidence: browser }, 'UTC'), expected);
+  }
   // A rule of a later server, and evidence that is not what it was.
   assert.equal(evidenceText(ENGLISH, { rule: 'new', points: 1, about: '', evidence: { a: 1 } }, 'UTC'), '{"a":1}');
   for (const [rule] of EVIDENCE) assert.ok(evidenceText(RUSSIAN, { rule, points: 1, about: '', evidence: {} }, 'UTC'), rule);

@@ -23,14 +23,15 @@ use serde_json::{Value, json};
 
 use super::follow::Memories;
 use super::memory::Memory;
+use super::memory::browsers::MAX_BROWSERS;
 use super::memory::track::{Place, Track};
+use super::rules::browsers::{first_day, of_user};
 use super::rules::place::instant;
-use super::rules::{self, Facts, Said, Verdict};
+use super::rules::{self, Cookie, Facts, Said, Verdict};
 use crate::audit::entry::MAX_WORDS_BYTES;
 use crate::audit::{self, Action, Actor, Entry, Trail};
 use crate::config::{Config, Site};
 use crate::privacy::address::ClientIp;
-use crate::privacy::keys::CookieError;
 use crate::rights::numbered::kept;
 use crate::spool;
 use crate::subject::identity;
@@ -90,8 +91,7 @@ struct Whom {
     visitor: Option<u64>,
     user: Option<u64>,
     ip: Option<ClientIp>,
-    /// Why the cookie identifies nobody.
-    wrong_cookie: Option<CookieError>,
+    cookie: Cookie,
     notes: Vec<String>,
 }
 
@@ -177,7 +177,7 @@ fn line(given: &str) -> Result<String, CheckError> {
 
 impl Whom {
     fn by(by: &'static str) -> Whom {
-        Whom { by, visitor: None, user: None, ip: None, wrong_cookie: None, notes: Vec::new() }
+        Whom { by, visitor: None, user: None, ip: None, cookie: Cookie::Absent, notes: Vec::new() }
     }
 
     fn of_hash(hash: &str) -> Result<Whom, CheckError> {
@@ -191,12 +191,15 @@ impl Whom {
         match who {
             Who::Address { ip, .. } => whom.ip = Some(ClientIp::parse(ip).ok_or(CheckError::Address)?),
             who => {
-                whom.by = if matches!(who, Who::Cookie(_)) { "cookie" } else { "user" };
+                (whom.by, whom.cookie) = match who {
+                    Who::Cookie(_) => ("cookie", Cookie::Plausible),
+                    _ => ("user", Cookie::Absent),
+                };
                 match identity::hash_of(&memories.eyes().keys, &site.id, who) {
                     Ok(Some(spool::Subject::Visitor(hash))) => whom.visitor = Some(hash),
                     Ok(Some(spool::Subject::UserKey(hash))) => whom.user = Some(hash),
                     Ok(None) => {}
-                    Err(SubjectError::Cookie(error)) => whom.wrong_cookie = Some(error),
+                    Err(SubjectError::Cookie(error)) => whom.cookie = Cookie::Wrong(error),
                     Err(error @ SubjectError::CookieKey { .. }) => whom.notes.push(error.to_string()),
                     Err(error) => return Err(CheckError::User(error)),
                 }
@@ -214,23 +217,30 @@ impl Whom {
         let state = memories.state(&site.id);
         memories.look(&site.id, |memory| {
             let visitor = self.visitor.and_then(|hash| memory.visitor(hash));
+            let user = self.user.and_then(|hash| memory.user(hash));
             let last = visitor.map(|visitor| visitor.visit.address);
+            let now = now.as_millisecond();
+            let browsers = user.map(|user| of_user(memory, user, now)).unwrap_or_default();
             let facts = Facts {
                 config: &config.fraud,
                 memory,
-                now: now.as_millisecond(),
+                now,
                 visitor,
-                user: self.user.and_then(|hash| memory.user(hash)),
+                user,
+                browsers: &browsers,
                 address: asked.or(last).and_then(|address| memory.address(address)),
                 network: location.as_ref().map(|location| location.kind),
                 knows_networks: places.knows_networks(),
                 has_time_zones: site.fields.timezone,
-                wrong_cookie: self.wrong_cookie,
+                cookie: self.cookie,
             };
             let said = rules::ask(&facts);
             let mut notes = self.notes.clone();
             if !state.ready {
                 notes.push("what was seen of visitors is not read from storage yet".to_owned());
+            }
+            if user.is_some_and(|user| user.browsers.had_more(first_day(now))) {
+                notes.push(format!("of the user's browsers only the latest {MAX_BROWSERS} are looked at"));
             }
             let seen = seen(&facts);
             let score: u32 = said.iter().map(Said::points).sum();
@@ -272,7 +282,11 @@ fn seen(facts: &Facts) -> Value {
     };
     match (facts.visitor, facts.user, facts.address) {
         (Some(visitor), ..) => of_track(&visitor.track),
-        (None, Some(user), _) => of_track(&user.track),
+        (None, Some(user), _) => {
+            let mut seen = of_track(&user.track);
+            seen["browsers"] = json!(facts.browsers.len());
+            seen
+        }
         (None, None, Some(address)) => json!({
             "last": instant(address.last), "hits_of_last_day": address.hits,
             "visitors_of_last_day": address.people(), "marked_of_last_day": address.marked,
@@ -296,7 +310,8 @@ fn place_of(memory: &Memory, place: Place) -> Value {
 fn signal(said: &Said) -> Option<Value> {
     match &said.verdict {
         Verdict::Fired(evidence) => Some(json!({
-            "rule": said.rule.name, "points": said.weight, "about": said.rule.about, "evidence": evidence,
+            "rule": said.rule.name, "points": said.weight, "about": said.rule.about,
+            "evidence": evidence.shown,
         })),
         _ => None,
     }

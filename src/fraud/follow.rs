@@ -29,7 +29,7 @@ use tokio::sync::Notify;
 use super::alerts::{Alert, Alerts};
 use super::gaze::{BROWSER, COLUMNS, Eyes, Gaze, Gone, TYPES};
 use super::memory::{DAY_MS, Memory, Shape, day};
-use super::rules::{Facts, ask};
+use super::rules::{Cookie, Facts, ask};
 use crate::config::{Config, Fraud, Site};
 use crate::query::Visible;
 use crate::spool::Subject;
@@ -362,11 +362,12 @@ impl Memories {
                 now,
                 visitor: Some(visitor),
                 user: None,
+                browsers: &[],
                 address: memory.address(visitor.visit.address),
                 network: None,
                 knows_networks,
                 has_time_zones: site.fields.timezone,
-                wrong_cookie: None,
+                cookie: Cookie::Absent,
             });
             let rules: Vec<(&str, u32)> = said
                 .iter()

@@ -23,6 +23,7 @@ mod random;
 #[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;
 mod signals;
+mod user;
 
 use serde_json::{Value, json};
 

@@ -9,6 +9,7 @@ use crate::server::{Server, wait_for};
 pub const SECRET: &str = "a secret of the clinic's server";
 
 /// A browser.
+#[derive(Clone)]
 pub struct Browser {
     pub cookie: String,
     pub user_key: Option<&'static str>,

@@ -12,7 +12,7 @@ use metka::config::Config;
 use metka::enrich::{Coordinates, NetworkKind};
 use metka::event::Kind;
 use metka::fraud::memory::{DAY_MS, Memory, Shape};
-use metka::fraud::rules::{Facts, TABLE, Verdict, ask};
+use metka::fraud::rules::{Cookie, Facts, TABLE, Verdict, ask};
 use metka::fraud::sighting::{Point, Sighting};
 use metka::mark::Mark;
 use metka::privacy::keys::CookieError;
@@ -94,7 +94,7 @@ struct Person {
     /// Empty for an honest one: the rules that are to fire.
     labels: &'static [&'static str],
     kind: &'static str,
-    wrong_cookie: Option<CookieError>,
+    cookie: Cookie,
 }
 
 /// A hit, or a question about somebody.
@@ -289,7 +289,7 @@ impl Maker {
             2 => office,
             _ => own,
         };
-        let person = Person { browser, user_key: 0, address, labels: &[], kind, wrong_cookie: None };
+        let person = Person { browser, user_key: 0, address, labels: &[], kind, cookie: Cookie::Plausible };
         self.question(last + MINUTE, person);
     }
 
@@ -306,7 +306,7 @@ impl Maker {
             address: own,
             labels: &[],
             kind: TABLE[kind].name,
-            wrong_cookie: None,
+            cookie: Cookie::Plausible,
         };
         let mut last = time;
         match TABLE[kind].name {
@@ -379,7 +379,7 @@ impl Maker {
             "cookie_forged" => {
                 person.labels = &["cookie_forged"];
                 person.browser = 0;
-                person.wrong_cookie = Some(CookieError::Forged);
+                person.cookie = Cookie::Wrong(CookieError::Forged);
             }
             "cookie_replayed" => {
                 person.labels = &["cookie_replayed"];
@@ -460,11 +460,12 @@ impl Tally {
             now,
             visitor,
             user: memory.user(person.user_key),
+            browsers: &[],
             address: memory.address(last.unwrap_or(person.address)),
             network: None,
             knows_networks: networks,
             has_time_zones: true,
-            wrong_cookie: person.wrong_cookie,
+            cookie: person.cookie,
         });
         let score: u32 = said.iter().map(|said| said.points()).sum();
         let fired: Vec<&str> = said

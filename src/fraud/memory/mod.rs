@@ -15,6 +15,7 @@
 //! and is left out where the order matters: speed, visits, bursts.
 //!
 //! - [`recent`]: different things of the last days, in fixed room
+//! - [`browsers`]: the browsers of a user key, in fixed room
 //! - [`words`]: names that many remember alike
 //! - [`track`]: where somebody was, and how fast they would have been
 //! - [`visitor`]: one browser
@@ -22,6 +23,7 @@
 //! - [`habit`]: how many pages visitors of the site read in ten minutes
 
 pub mod address;
+pub mod browsers;
 pub mod habit;
 pub mod recent;
 pub mod track;
@@ -32,6 +34,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use self::address::Address;
+use self::browsers::Browsers;
 use self::habit::Habit;
 use self::track::Track;
 use self::visitor::Visitor;
@@ -78,8 +81,7 @@ pub struct Memory {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct User {
     pub track: Track,
-    /// The browsers in which the key was seen.
-    pub browsers: recent::Recent<16>,
+    pub browsers: Browsers,
 }
 
 /// Keys are keyed hashes already.
@@ -151,7 +153,7 @@ impl Memory {
             make_room(&mut self.users, hit.user_key, most);
             let user = self.users.entry(hit.user_key).or_default();
             user.track.see(hit, &mut self.words);
-            user.browsers.see(hit.person(), hit.time);
+            user.browsers.see(hit.browser, hit.time);
         }
         if hit.browser != 0 {
             make_room(&mut self.visitors, hit.browser, most);
@@ -188,8 +190,10 @@ impl Memory {
         for address in self.addresses.values_mut() {
             address.forget(&people);
         }
+        let mut browsers = visitors.to_vec();
+        browsers.sort_unstable();
         for user in self.users.values_mut() {
-            user.browsers.forget(&people);
+            user.browsers.forget(&browsers);
         }
         for visitor in self.visitors.values_mut() {
             visitor.user_keys.forget(&user_keys);

@@ -1,3 +1,4 @@
+use super::browsers::{Browsers, MAX_BROWSERS};
 use super::habit::{Habit, SLOT_MS};
 use super::recent::Recent;
 use super::*;
@@ -63,6 +64,34 @@ fn the_latest_things_stay_and_what_had_to_go_is_said() {
     // A late sight makes nothing younger.
     recent.see(1, 2 * DAY_MS);
     assert_eq!(recent.since(13), 1);
+}
+
+#[test]
+fn a_user_key_has_its_latest_browsers_and_no_visitor_without_a_cookie() {
+    let mut browsers = Browsers::default();
+    assert!(browsers.since(0).is_empty());
+    for (browser, minute) in [(11, 0), (12, 1), (0, 2), (11, 3)] {
+        browsers.see(browser, NOON + minute * MINUTE);
+    }
+    assert_eq!(browsers.since(1), [11, 12]);
+    // Late sights make nothing younger.
+    browsers.see(11, NOON - 3 * DAY_MS);
+    assert_eq!((browsers.since(20_000), browsers.since(20_001)), (vec![11, 12], vec![]));
+    for browser in 1..MAX_BROWSERS as u64 {
+        assert!(!browsers.had_more(1));
+        browsers.see(browser, NOON + DAY_MS + browser.cast_signed() * MINUTE);
+    }
+    let all = browsers.since(1);
+    assert_eq!((all.len(), all[0], all[MAX_BROWSERS - 1]), (MAX_BROWSERS, 7, 11), "12 was the oldest");
+    assert!(browsers.had_more(20_000) && !browsers.had_more(20_001));
+    browsers.see(13, NOON - DAY_MS);
+    assert!(!browsers.since(1).contains(&13), "all others are of later");
+    browsers.forget(&[3, 11, 99]);
+    assert_eq!(browsers.since(1), [7, 6, 5, 4, 2, 1]);
+
+    let without = Sighting { browser: 0, visitor: 77, user_key: 5, ..hit(NOON) };
+    let memory = seen(&[without, Sighting { user_key: 5, ..hit(NOON) }]);
+    assert_eq!(memory.user(5).expect("seen").browsers.since(1), [1]);
 }
 
 #[test]
@@ -197,7 +226,7 @@ fn whoever_is_forgotten_is_nowhere() {
     memory.forget(&[2], &[6]);
     assert!(memory.visitor(2).is_none() && memory.user(6).is_none());
     assert_eq!(memory.address(7).expect("seen").people(), 2);
-    assert_eq!(memory.user(5).expect("seen").browsers.since(1), 1);
+    assert_eq!(memory.user(5).expect("seen").browsers.since(1), [1]);
     assert_eq!(memory.visitor(3).expect("seen").user_keys.since(1), 0);
     assert_eq!(memory.visitor(1).expect("seen").user_keys.since(1), 1);
 }

@@ -6,8 +6,6 @@ use super::{Facts, Verdict};
 use crate::fraud::memory::address::MAX_PEOPLE;
 use crate::fraud::memory::day;
 
-const NOTHING_SEEN: &str = "no hit of the visitor was seen";
-
 /// Of the address's last day, if that was today or yesterday.
 pub fn crowded_address(facts: &Facts) -> Verdict {
     let Some(address) = facts.address else { return Verdict::Unknown("no hit from the address was seen") };
@@ -20,30 +18,35 @@ pub fn crowded_address(facts: &Facts) -> Verdict {
     if people < most {
         return Verdict::Quiet;
     }
-    Verdict::Fired(json!({ "visitors": people, "or_more": people >= MAX_PEOPLE, "threshold": most }))
+    let or_more = people >= MAX_PEOPLE;
+    Verdict::fired(people as u64, json!({ "visitors": people, "or_more": or_more, "threshold": most }))
 }
 
 pub fn many_addresses(facts: &Facts) -> Verdict {
     let (most, since) = (facts.config.addresses_per_visitor as usize, facts.since());
     let mut tracks = facts.tracks().peekable();
     if tracks.peek().is_none() {
-        return Verdict::Unknown(NOTHING_SEEN);
+        return facts.nothing_seen();
     }
     let Some((who, track)) = tracks.find(|(_, track)| track.addresses.since(since) >= most) else {
         return Verdict::Quiet;
     };
-    Verdict::Fired(json!({
-        "of": who, "addresses": track.addresses.since(since),
-        "or_more": track.addresses.had_more(since), "threshold": most,
-    }))
+    let addresses = track.addresses.since(since);
+    Verdict::fired(
+        addresses as u64,
+        json!({
+            "of": who, "addresses": addresses,
+            "or_more": track.addresses.had_more(since), "threshold": most,
+        }),
+    )
 }
 
 pub fn many_users(facts: &Facts) -> Verdict {
-    let Some(visitor) = facts.visitor else { return Verdict::Unknown(NOTHING_SEEN) };
+    let Some(visitor) = facts.visitor else { return facts.nothing_seen() };
     let (most, users) = (facts.config.users_per_visitor as usize, visitor.user_keys.since(facts.since()));
     if users < most {
         return Verdict::Quiet;
     }
     let or_more = visitor.user_keys.had_more(facts.since());
-    Verdict::Fired(json!({ "users": users, "or_more": or_more, "threshold": most }))
+    Verdict::fired(users as u64, json!({ "users": users, "or_more": or_more, "threshold": most }))
 }

@@ -11,23 +11,27 @@
 //! hosting network) stays below the default threshold together. No rule reaches it alone but
 //! a forged cookie, which no browser makes by itself.
 //!
+//! A check by user key asks them of that user's browsers too ([`browsers`]); each counts once.
+//!
 //! What rules deliberately do not look at: names, prices, what was read, who is ill.
 //!
 //! - [`place`]: where the visitor is, and what the browser says of that
 //! - [`company`]: how many share an address, and how many one visitor is
 //! - [`conduct`]: how the visitor behaves
+//! - [`browsers`]: what the browsers of a user add
 
+pub mod browsers;
 pub mod company;
 pub mod conduct;
 pub mod place;
 
 use serde_json::Value;
 
-use super::memory::Memory;
+use self::browsers::{Browser, first_day, strongest};
 use super::memory::address::Address;
 use super::memory::track::{Place, Track};
 use super::memory::visitor::Visitor;
-use super::memory::{User, day};
+use super::memory::{Memory, User};
 use crate::config::Fraud;
 use crate::enrich::NetworkKind;
 use crate::privacy::keys::CookieError;
@@ -134,6 +138,7 @@ pub const TABLE: [Rule; 14] = [
 ];
 
 /// What is known of who is asked about.
+#[derive(Clone, Copy)]
 pub struct Facts<'a> {
     pub config: &'a Fraud,
     pub memory: &'a Memory,
@@ -141,6 +146,8 @@ pub struct Facts<'a> {
     pub now: i64,
     pub visitor: Option<&'a Visitor>,
     pub user: Option<&'a User>,
+    /// Of a user, those that are asked as well.
+    pub browsers: &'a [Browser<'a>],
     /// The address that is asked about, or the last one of the visitor's.
     pub address: Option<&'a Address>,
     /// What the databases say of the network of the address that is asked about.
@@ -149,15 +156,33 @@ pub struct Facts<'a> {
     pub knows_networks: bool,
     /// Whether the site collects the browser's time zone.
     pub has_time_zones: bool,
-    /// Why the cookie that is asked about is not one of ours.
-    pub wrong_cookie: Option<CookieError>,
+    pub cookie: Cookie,
+}
+
+/// The cookie that is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cookie {
+    /// It is asked by something else.
+    Absent,
+    /// It is one of ours, or of a key that was destroyed since.
+    Plausible,
+    /// Why it is not one of ours.
+    Wrong(CookieError),
+}
+
+/// Why a rule fired.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// As answers show it.
+    pub shown: Value,
+    /// The more, the stronger, among what the same rule says of several browsers.
+    strength: u64,
 }
 
 /// What a rule says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// With its evidence.
-    Fired(Value),
+    Fired(Evidence),
     Quiet,
     /// Why it cannot be asked on this site.
     Off(&'static str),
@@ -185,6 +210,11 @@ impl Said {
 // === impl Verdict ===
 
 impl Verdict {
+    /// With its evidence; `strength` is 0 where one is as good as another.
+    fn fired(strength: impl Into<u64>, shown: Value) -> Verdict {
+        Verdict::Fired(Evidence { shown, strength: strength.into() })
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             Verdict::Fired(_) => "fired",
@@ -204,9 +234,16 @@ impl<'a> Facts<'a> {
         visitor.into_iter().chain(self.user.map(|user| ("user", &user.track)))
     }
 
-    /// The first day of the two that rules count by: yesterday, UTC.
     fn since(&self) -> u16 {
-        day(self.now).saturating_sub(1)
+        first_day(self.now)
+    }
+
+    /// Why a rule that looks at hits knows nothing.
+    fn nothing_seen(&self) -> Verdict {
+        Verdict::Unknown(match self.user {
+            Some(_) => "no browser of the user was seen within two days",
+            None => "no hit of the visitor was seen",
+        })
     }
 
     /// Where the visitor was last.
@@ -232,7 +269,7 @@ pub fn ask(facts: &Facts) -> Vec<Said> {
         .map(|(rule, weight)| Said {
             rule,
             weight,
-            verdict: if weight == 0 { Verdict::Off("its weight is 0") } else { (rule.run)(facts) },
+            verdict: if weight == 0 { Verdict::Off("its weight is 0") } else { strongest(facts, rule.run) },
         })
         .collect()
 }

@@ -8,7 +8,6 @@ use super::{Facts, Verdict};
 use crate::enrich::{NetworkKind, zones_of_country};
 use crate::fraud::memory::track::Place;
 
-const NOTHING_SEEN: &str = "no hit of the visitor was seen";
 const NO_COUNTRY: &str = "the country is not known";
 
 /// Faster than an airliner, farther than a geo database errs; both less what the two
@@ -16,7 +15,7 @@ const NO_COUNTRY: &str = "the country is not known";
 pub fn speed(facts: &Facts) -> Verdict {
     let mut tracks = facts.tracks().peekable();
     if tracks.peek().is_none() {
-        return Verdict::Unknown(NOTHING_SEEN);
+        return facts.nothing_seen();
     }
     let (most, least) = (facts.config.speed_km_per_hour, facts.config.speed_km);
     let fastest = tracks
@@ -28,10 +27,13 @@ pub fn speed(facts: &Facts) -> Verdict {
             "country": facts.name(place.country), "city": facts.name(place.city), "at": instant(place.time),
         })
     };
-    Verdict::Fired(json!({
-        "of": who, "from": place(jump.from), "to": place(jump.to), "km": jump.km,
-        "km_per_hour": jump.km_per_hour, "threshold_km_per_hour": most, "threshold_km": least,
-    }))
+    Verdict::fired(
+        jump.km_per_hour,
+        json!({
+            "of": who, "from": place(jump.from), "to": place(jump.to), "km": jump.km,
+            "km_per_hour": jump.km_per_hour, "threshold_km_per_hour": most, "threshold_km": least,
+        }),
+    )
 }
 
 /// By what clocks show now, not by names: `Europe/Minsk` is the time of Moscow.
@@ -39,7 +41,7 @@ pub fn time_zone(facts: &Facts) -> Verdict {
     if !facts.has_time_zones {
         return Verdict::Off("the site does not collect time zones (fields)");
     }
-    let Some(visitor) = facts.visitor else { return Verdict::Unknown(NOTHING_SEEN) };
+    let Some(visitor) = facts.visitor else { return facts.nothing_seen() };
     let said = facts.name(visitor.timezone);
     if said.is_empty() {
         return Verdict::Unknown("the browser's time zone is not known");
@@ -58,15 +60,19 @@ pub fn time_zone(facts: &Facts) -> Verdict {
     if usual.contains(&shown) {
         return Verdict::Quiet;
     }
-    Verdict::Fired(json!({
-        "time_zone": said, "country": country, "minutes_from_utc": shown, "minutes_of_country": usual,
-    }))
+    let off = usual.iter().map(|minutes| minutes.abs_diff(shown)).min().unwrap_or_default();
+    Verdict::fired(
+        off,
+        json!({
+            "time_zone": said, "country": country, "minutes_from_utc": shown, "minutes_of_country": usual,
+        }),
+    )
 }
 
 /// Only where the browser names a country with its language (`pt-BR`). English names none:
 /// browsers are in American English everywhere.
 pub fn language(facts: &Facts) -> Verdict {
-    let Some(visitor) = facts.visitor else { return Verdict::Unknown(NOTHING_SEEN) };
+    let Some(visitor) = facts.visitor else { return facts.nothing_seen() };
     let language = facts.name(visitor.language);
     let country = visitor.track.place.map_or("", |place| facts.name(place.country));
     if country.is_empty() {
@@ -75,7 +81,7 @@ pub fn language(facts: &Facts) -> Verdict {
     let region = language.split_once('-').filter(|(base, region)| *base != "en" && region.len() == 2);
     match region {
         Some((_, region)) if !region.eq_ignore_ascii_case(country) => {
-            Verdict::Fired(json!({ "language": language, "country": country }))
+            Verdict::fired(0_u64, json!({ "language": language, "country": country }))
         }
         Some(_) => Verdict::Quiet,
         None if language.is_empty() => Verdict::Unknown("the browser's language is not known"),
@@ -89,8 +95,10 @@ pub fn network(facts: &Facts) -> Verdict {
     }
     let of_visitor = || facts.place().map(|place| place.network);
     match facts.network.or_else(of_visitor) {
-        None => Verdict::Unknown(NOTHING_SEEN),
-        Some(kind @ (NetworkKind::Hosting | NetworkKind::Proxy)) => Verdict::Fired(json!({ "kind": kind })),
+        None => facts.nothing_seen(),
+        Some(kind @ (NetworkKind::Hosting | NetworkKind::Proxy)) => {
+            Verdict::fired(0_u64, json!({ "kind": kind }))
+        }
         Some(_) => Verdict::Quiet,
     }
 }
@@ -99,14 +107,14 @@ pub fn many_countries(facts: &Facts) -> Verdict {
     let (most, since) = (facts.config.countries_per_visitor as usize, facts.since());
     let mut tracks = facts.tracks().peekable();
     if tracks.peek().is_none() {
-        return Verdict::Unknown(NOTHING_SEEN);
+        return facts.nothing_seen();
     }
     let Some((who, track)) = tracks.find(|(_, track)| track.countries.since(since) >= most) else {
         return Verdict::Quiet;
     };
     let names: Vec<&str> =
         track.countries.things(since).filter_map(|word| Some(facts.name(word.try_into().ok()?))).collect();
-    Verdict::Fired(json!({ "of": who, "countries": names, "threshold": most }))
+    Verdict::fired(names.len() as u64, json!({ "of": who, "countries": names, "threshold": most }))
 }
 
 pub fn instant(time: i64) -> String {

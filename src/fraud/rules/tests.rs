@@ -6,18 +6,18 @@ use crate::fraud::memory::{DAY_MS, Shape};
 use crate::fraud::sighting::{Point, Sighting};
 use crate::mark::Mark;
 
-const MINUTE: i64 = 60 * 1000;
+pub(super) const MINUTE: i64 = 60 * 1000;
 /// Noon of a day.
-const NOON: i64 = 20_000 * DAY_MS + DAY_MS / 2;
+pub(super) const NOON: i64 = 20_000 * DAY_MS + DAY_MS / 2;
 const MOSCOW: Coordinates = Coordinates { latitude_tenths: 558, longitude_tenths: 376 };
 const LISBON: Coordinates = Coordinates { latitude_tenths: 387, longitude_tenths: -91 };
 
-fn fraud(more: &str) -> Fraud {
+pub(super) fn fraud(more: &str) -> Fraud {
     let text = format!("[fraud]\npage_order = [\"/payment > /payment/done\"]\n{more}");
     Config::parse(&text, [], std::path::Path::new("/srv")).expect("valid").fraud
 }
 
-fn hit(time: i64) -> Sighting<'static> {
+pub(super) fn hit(time: i64) -> Sighting<'static> {
     Sighting {
         time,
         kind: Kind::Pageview,
@@ -51,11 +51,12 @@ fn said(rule: &str, hits: &[Sighting], change: impl FnOnce(&mut Facts)) -> Verdi
         now: hits.last().map_or(NOON, |hit| hit.time) + MINUTE,
         visitor: memory.visitor(1),
         user: memory.user(9),
+        browsers: &[],
         address: memory.address(7),
         network: None,
         knows_networks: true,
         has_time_zones: true,
-        wrong_cookie: None,
+        cookie: Cookie::Plausible,
     };
     change(&mut facts);
     let said = ask(&facts).into_iter().find(|said| said.rule.name == rule).expect("a rule of the table");
@@ -66,7 +67,7 @@ fn said(rule: &str, hits: &[Sighting], change: impl FnOnce(&mut Facts)) -> Verdi
 #[track_caller]
 fn fires(rule: &str, hits: &[Sighting]) -> Value {
     match said(rule, hits, |_| {}) {
-        Verdict::Fired(evidence) => evidence,
+        Verdict::Fired(evidence) => evidence.shown,
         other => panic!("{rule} does not fire: {other:?}"),
     }
 }
@@ -253,7 +254,7 @@ fn a_cookie_is_forged_where_no_server_of_ours_can_have_made_it() {
         (CookieError::FromTheFuture, true),
         (CookieError::TooOld, false),
     ] {
-        let verdict = said("cookie_forged", &[], |facts| facts.wrong_cookie = Some(error));
+        let verdict = said("cookie_forged", &[], |facts| facts.cookie = Cookie::Wrong(error));
         assert_eq!(matches!(verdict, Verdict::Fired(_)), fired, "{error}");
     }
 }
@@ -301,11 +302,12 @@ fn a_weight_of_nothing_turns_a_rule_off_and_other_weights_are_added() {
         now: NOON + 2 * MINUTE,
         visitor: memory.visitor(1),
         user: None,
+        browsers: &[],
         address: None,
         network: None,
         knows_networks: false,
         has_time_zones: false,
-        wrong_cookie: None,
+        cookie: Cookie::Plausible,
     };
     let said = ask(&facts);
     let of = |name| said.iter().find(|said| said.rule.name == name).expect("a rule");

@@ -125,6 +125,7 @@ export const en = {
 
   'evidence.visitor': 'The visitor',
   'evidence.user': 'The user',
+  'evidence.browser': 'Browser {number} of {of}.',
   'evidence.at_least': 'at least {number}',
   'evidence.speed':
     '{who} was in {from} ({from_at}), then in {to} ({to_at}): {km} km, at {speed} km/h. It counts from {least_km} km and {most_speed} km/h on.',

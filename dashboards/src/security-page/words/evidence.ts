@@ -6,7 +6,16 @@ import type { Evidence, Signal } from '../../api/security';
 import type { SecurityWords } from '.';
 import { browserName, said } from './said';
 
-export function evidenceText(words: SecurityWords, { rule, evidence }: Signal, zone: string): string {
+export function evidenceText(words: SecurityWords, signal: Signal, zone: string): string {
+  const told = sentence(words, signal, zone);
+  const browser = part(signal.evidence, 'browser');
+  const number = (key: string): string => words.format.number(count(browser, key));
+  if (count(browser, 'of') === 0) return told;
+  return `${told} ${words.t('evidence.browser', { number: number('number'), of: number('of') })}`;
+}
+
+/** What is said of the visitor or the user, or of the one browser that a signal is from. */
+function sentence(words: SecurityWords, { rule, evidence }: Signal, zone: string): string {
   const { t, format, find, language } = words;
   const number = (key: string): string => format.number(count(evidence, key));
   const moment = (key: string): string => words.moment(text(evidence, key), zone);

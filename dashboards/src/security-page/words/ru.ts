@@ -140,6 +140,7 @@ export const ru: Readonly<Record<SecurityKey, Message>> = {
 
   'evidence.visitor': 'Посетитель',
   'evidence.user': 'Пользователь',
+  'evidence.browser': 'Браузер {number} из {of}.',
   'evidence.at_least': 'не менее {number}',
   'evidence.speed':
     '{who}: сначала {from} ({from_at}), потом {to} ({to_at}) — {km} км со скоростью {speed} км/ч. Порог правила — {least_km} км и {most_speed} км/ч.',

@@ -14,6 +14,8 @@ const SAID: readonly (readonly [RegExp, Russian])[] = [
   // Why a rule is silent.
   [/^its weight is 0$/, 'вес правила в настройках — 0'],
   [/^no hit of the visitor was seen$/, 'обращений этого посетителя не было'],
+  [/^no browser of the user was seen within two days$/, 'за два дня браузеров этого пользователя не было'],
+  [/^no cookie was given$/, 'cookie не указан'],
   [/^no hit from the address was seen$/, 'обращений с этого адреса не было'],
   [/^the country is not known$/, 'страна неизвестна'],
   [/^the site does not collect time zones \(fields\)$/, 'сайт не собирает часовые пояса (настройка fields)'],
@@ -60,6 +62,10 @@ const SAID: readonly (readonly [RegExp, Russian])[] = [
   [
     /^what was seen of visitors is not read from storage yet$/,
     'история посещений ещё не прочитана из хранилища: ответ пока неполный',
+  ],
+  [
+    /^of the user's browsers only the latest (\d+) are looked at$/,
+    ([, browsers]) => `Проверены только последние браузеры пользователя: ${number(browsers)}.`,
   ],
   // Notes of a case file.
   [
