@@ -106,8 +106,8 @@ async fn alone(config: Config, asked: Asked) -> Result<Value, Failure> {
     let enricher = Arc::new(Enricher::open(&config, &Search::here()).map_err(Failure::failed)?);
     offline::with_office(config, async |office| {
         let eyes = Eyes { keys: office.keys.clone(), enricher };
-        let memories = Memories::new(office.storage.clone(), eyes);
         let now = Timestamp::now();
+        let memories = Memories::new(office.storage.clone(), eyes, now);
         if let Some(site) = office.config.site(&asked.site_id) {
             memories.tend(&office.config, site, now).await.map_err(SubjectError::from)?;
         }

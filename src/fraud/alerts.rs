@@ -6,7 +6,11 @@
 //! Whoever wants alerts asks for them: this server calls nobody, so there is no address that
 //! could be made to point into the clinic's own network.
 //!
-//! - A visitor is told of once a day (UTC), and again after a restart.
+//! - A visitor is told of once a day (UTC). After a restart everybody is told of again who came
+//!   within the last day and is over the threshold at their last hit: no alert is on a disk.
+//! - Numbers begin at the moment of the start, in milliseconds, so they go up over restarts, as long as
+//!   there were fewer alerts than milliseconds: whoever asks after a number of before is told of the
+//!   restart, and gets all that was told since. A day's alert of the same visitor is then the same one.
 //! - An alert has the keyed hash of the visitor, by which they can be checked, the points and the
 //!   rules; no evidence, no place, no page.
 //! - The latest [`MAX_ALERTS`] of all sites are kept, in memory only. Who was slower is told so.
@@ -16,6 +20,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -29,7 +34,7 @@ pub const MAX_WAIT: Duration = Duration::from_secs(25);
 /// A visitor came over the threshold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Alert {
-    /// Counts all alerts since the start.
+    /// Goes up by one with each alert of any site.
     pub number: u64,
     #[serde(skip)]
     pub site: String,
@@ -45,6 +50,8 @@ pub struct Alert {
 /// The alerts of all sites.
 pub struct Alerts {
     latest: Mutex<VecDeque<Alert>>,
+    /// The number before the first one of this process.
+    begin: u64,
     /// The number of the last one.
     last: watch::Sender<u64>,
 }
@@ -57,17 +64,19 @@ pub struct Answered {
     pub next: u64,
     /// Whether alerts after the number that was asked had to go: of this site, or of another.
     pub lost: bool,
+    /// Whether the number that was asked after is of before a restart: these alerts are all since,
+    /// some may have been told before.
+    pub restarted: bool,
 }
 
 // === impl Alerts ===
 
-impl Default for Alerts {
-    fn default() -> Alerts {
-        Alerts { latest: Mutex::default(), last: watch::Sender::new(0) }
-    }
-}
-
 impl Alerts {
+    pub fn new(begun: Timestamp) -> Alerts {
+        let begin = u64::try_from(begun.as_millisecond()).unwrap_or_default();
+        Alerts { latest: Mutex::default(), begin, last: watch::Sender::new(begin) }
+    }
+
     /// Tells of a visitor; the number is given here.
     pub fn tell(&self, alert: Alert) {
         let mut latest = self.held();
@@ -86,7 +95,11 @@ impl Alerts {
             loop {
                 last.borrow_and_update();
                 let answered = self.now(site, number);
-                if !answered.alerts.is_empty() || answered.lost || last.changed().await.is_err() {
+                if !answered.alerts.is_empty()
+                    || answered.lost
+                    || answered.restarted
+                    || last.changed().await.is_err()
+                {
                     return answered;
                 }
             }
@@ -97,8 +110,9 @@ impl Alerts {
     fn now(&self, site: &str, number: u64) -> Answered {
         let latest = self.held();
         let last = *self.last.borrow();
-        // A number of before a restart is of other alerts.
-        let number = if number > last { 0 } else { number };
+        // 0 asks for all there are. A later one is of a clock that was set back since.
+        let restarted = number != 0 && !(self.begin..=last).contains(&number);
+        let number = if restarted { self.begin } else { number.max(self.begin) };
         let first = latest.front().map_or(last + 1, |alert| alert.number);
         let of_site = latest.iter().filter(|alert| alert.number > number && alert.site == site);
         let alerts: Vec<Alert> = of_site.take(MAX_ANSWERED).cloned().collect();
@@ -106,7 +120,7 @@ impl Alerts {
             Some(alert) if alerts.len() == MAX_ANSWERED => alert.number,
             _ => last,
         };
-        Answered { alerts, next, lost: latest.len() >= MAX_ALERTS && number + 1 < first }
+        Answered { alerts, next, lost: latest.len() >= MAX_ALERTS && number + 1 < first, restarted }
     }
 
     /// Takes out what was told of these.
@@ -135,26 +149,52 @@ mod tests {
         answered.alerts.iter().map(|alert| alert.subject).collect()
     }
 
+    /// When the process of a test began.
+    const BEGIN: u64 = 1_000;
+
+    fn begun(at: u64) -> Alerts {
+        Alerts::new(Timestamp::from_millisecond(at.cast_signed()).expect("a moment"))
+    }
+
     #[tokio::test]
     async fn a_site_reads_its_own_alerts_in_order_and_goes_on_where_it_was() {
-        let alerts = Alerts::default();
+        let alerts = begun(BEGIN);
         for (site, subject) in [("a", 1), ("b", 2), ("a", 3)] {
             alerts.tell(alert(site, subject));
         }
         let first = alerts.after("a", 0, Duration::ZERO).await;
-        assert_eq!((subjects(&first), first.next, first.lost), (vec![1, 3], 3, false));
+        assert_eq!((subjects(&first), first.next, first.lost), (vec![1, 3], BEGIN + 3, false));
         assert_eq!(alerts.after("a", first.next, Duration::ZERO).await.alerts, []);
         alerts.tell(alert("a", 4));
         assert_eq!(subjects(&alerts.after("a", first.next, Duration::ZERO).await), [4]);
-        // A number of before a restart.
-        assert_eq!(subjects(&alerts.after("b", 99, Duration::ZERO).await), [2]);
         alerts.forget("a", |subject| subject == 3);
         assert_eq!(subjects(&alerts.after("a", 0, Duration::ZERO).await), [1, 4]);
     }
 
     #[tokio::test]
+    async fn who_asks_after_a_number_of_before_a_restart_is_told_so_once_and_gets_all_since() {
+        let before = begun(BEGIN);
+        before.tell(alert("a", 1));
+        let cursor = before.after("a", 0, Duration::ZERO).await;
+        assert!(!cursor.restarted, "who asks for the first time has missed nothing");
+        let alerts = begun(BEGIN + 500);
+        // At once: there is something to be told.
+        let told = alerts.after("a", cursor.next, MAX_WAIT).await;
+        assert_eq!((subjects(&told), told.restarted, told.next), (vec![], true, BEGIN + 500));
+        alerts.tell(alert("a", 1));
+        for (number, restarted) in
+            [(cursor.next, true), (told.next, false), (0, false), (BEGIN + 9_999, true)]
+        {
+            let told = alerts.after("a", number, Duration::ZERO).await;
+            assert_eq!((subjects(&told), told.restarted, told.lost), (vec![1], restarted, false), "{number}");
+            assert_eq!(told.next, BEGIN + 501);
+        }
+        assert!(!alerts.after("a", BEGIN + 501, Duration::ZERO).await.restarted);
+    }
+
+    #[tokio::test]
     async fn a_question_waits_for_the_next_alert_of_its_site() {
-        let alerts = std::sync::Arc::new(Alerts::default());
+        let alerts = std::sync::Arc::new(begun(BEGIN));
         let asking = tokio::spawn({
             let alerts = alerts.clone();
             async move { alerts.after("a", 0, MAX_WAIT).await }
@@ -169,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_latest_are_kept_and_who_was_slower_is_told() {
-        let alerts = Alerts::default();
+        let alerts = begun(BEGIN);
         for subject in 0..=MAX_ALERTS as u64 {
             alerts.tell(alert("a", subject));
         }

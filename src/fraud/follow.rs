@@ -13,6 +13,9 @@
 //!   are not taken in while a reading is under way that may still see them. The hits of others
 //!   are made again afterwards, as after anything else that changes rows ([`Memories::changed`]).
 //!
+//! Who comes over the threshold with what is taken in or read by a making is told of
+//! ([`super::watch`]), once a day also where a memory was made anew in between.
+//!
 //! While a memory is made anew the old one answers; before the first there is none, and that
 //! is said. What came later than [`TAIL_MS`] after it happened (a spool that was without storage
 //! for days) is taken in with the next making.
@@ -29,7 +32,7 @@ use tokio::sync::Notify;
 use super::alerts::{Alert, Alerts};
 use super::gaze::{BROWSER, COLUMNS, Eyes, Gaze, Gone, TYPES};
 use super::memory::{DAY_MS, Memory, Shape, day};
-use super::rules::{Cookie, Facts, ask};
+use super::watch::Watch;
 use crate::config::{Config, Fraud, Site};
 use crate::query::Visible;
 use crate::spool::Subject;
@@ -136,7 +139,8 @@ impl Due {
 // === impl Memories ===
 
 impl Memories {
-    pub fn new(storage: Storage, eyes: Eyes) -> Memories {
+    /// `begun`: when this process did; alerts are numbered from it on.
+    pub fn new(storage: Storage, eyes: Eyes, begun: Timestamp) -> Memories {
         Memories {
             storage,
             eyes,
@@ -144,7 +148,7 @@ impl Memories {
             changes: AtomicU64::new(0),
             due: Mutex::default(),
             woken: Notify::new(),
-            alerts: Alerts::default(),
+            alerts: Alerts::new(begun),
         }
     }
 
@@ -244,7 +248,8 @@ impl Memories {
         };
         if is_due {
             let begun = Instant::now();
-            let made = self.make(&followed, &site.id, &shape, changes, now).await;
+            let watch = self.watch(config, site);
+            let made = self.make(&followed, &watch, &shape, changes, now).await;
             let mut progress = held(&followed.progress);
             (progress.failed, progress.took) = (made.is_err().then_some(begun), begun.elapsed());
             return made.map(|()| false);
@@ -256,12 +261,12 @@ impl Memories {
     async fn make(
         &self,
         followed: &Followed,
-        site: &str,
+        watch: &Watch<'_>,
         shape: &(Shape, u32),
         changes: u64,
         now: Timestamp,
     ) -> Result<(), StorageError> {
-        let begun = Instant::now();
+        let (begun, site) = (Instant::now(), watch.site.id.as_str());
         // What is in storage's lists by now, this making sees.
         let seen = held(&followed.gone).clone();
         let (now, days) = (now.as_millisecond(), i64::from(shape.1));
@@ -273,12 +278,17 @@ impl Memories {
         }
         let part = Part::Between(tail, i64::MAX);
         let (mut memory, known) = self.read(followed, site, &shape.0, memory, part).await?;
+        memory.keep_told(&followed.memory.read().unwrap_or_else(PoisonError::into_inner));
+        let alerts = watch.look_at_all(&memory, now);
         let mut place = followed.memory.write().unwrap_or_else(PoisonError::into_inner);
         {
             let mut gone = held(&followed.gone);
             forget(&mut memory, &gone);
             gone.visitors.retain(|one| !seen.visitors.contains(one));
             gone.user_keys.retain(|one| !seen.user_keys.contains(one));
+        }
+        for alert in alerts {
+            self.tell(alert, &mut memory);
         }
         let [visitors, addresses, user_keys] = memory.sizes();
         let (hits, took_ms) = (memory.hits, u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
@@ -306,7 +316,7 @@ impl Memories {
         of: &Site,
         now: Timestamp,
     ) -> Result<(), StorageError> {
-        let (site, shape) = (of.id.as_str(), shape(&config.fraud));
+        let (site, shape, watch) = (of.id.as_str(), shape(&config.fraud), self.watch(config, of));
         let tail = now.as_millisecond() - TAIL_MS;
         let sql = format!(
             "SELECT DISTINCT batch FROM {}.hits WHERE site = {{site:String}} AND time >= fromUnixTimestamp64Milli({{from:Int64}})",
@@ -336,7 +346,7 @@ impl Memories {
             let mut gaze = Gaze::new(&self.eyes, site, held(&followed.gone).clone());
             for block in &blocks {
                 gaze.take(block, &mut memory).map_err(unreadable)?;
-                self.look_at(block, &mut memory, config, of);
+                self.look_at(block, &mut memory, &watch);
             }
             held(&followed.progress).known.extend(some);
         }
@@ -344,52 +354,29 @@ impl Memories {
     }
 
     /// Tells of the visitors of a block that have come over the threshold.
-    fn look_at(&self, block: &[Column], memory: &mut Memory, config: &Config, site: &Site) {
+    fn look_at(&self, block: &[Column], memory: &mut Memory, watch: &Watch) {
         let Some(Column::UInt64(browsers)) = block.get(BROWSER) else { return };
-        let knows_networks = self.eyes.enricher.places().knows_networks();
         let mut browsers: Vec<u64> = browsers.iter().copied().filter(|browser| *browser != 0).collect();
         browsers.sort_unstable();
         browsers.dedup();
-        for browser in browsers {
-            let Some(visitor) = memory.visitor(browser) else { continue };
-            let (now, told) = (visitor.track.last, visitor.told);
-            if told == day(now) {
-                continue;
-            }
-            let said = ask(&Facts {
-                config: &config.fraud,
-                memory,
-                now,
-                visitor: Some(visitor),
-                user: None,
-                browsers: &[],
-                address: memory.address(visitor.visit.address),
-                network: None,
-                knows_networks,
-                has_time_zones: site.fields.timezone,
-                cookie: Cookie::Absent,
-            });
-            let rules: Vec<(&str, u32)> = said
-                .iter()
-                .map(|said| (said.rule.name, said.points()))
-                .filter(|(_, points)| *points > 0)
-                .collect();
-            let score = rules.iter().map(|(_, points)| points).sum();
-            if score < config.fraud.threshold {
-                continue;
-            }
-            self.alerts.tell(Alert {
-                number: 0,
-                site: site.id.clone(),
-                at_ms: now,
-                subject: browser,
-                score,
-                rules,
-            });
-            if let Some(visitor) = memory.visitor_mut(browser) {
-                visitor.told = day(now);
-            }
+        for alert in
+            browsers.into_iter().filter_map(|browser| watch.look(memory, browser)).collect::<Vec<_>>()
+        {
+            self.tell(alert, memory);
         }
+    }
+
+    /// Whoever was forgotten meanwhile is not told of.
+    fn tell(&self, alert: Alert, memory: &mut Memory) {
+        if let Some(visitor) = memory.visitor_mut(alert.subject) {
+            visitor.told = day(alert.at_ms);
+            self.alerts.tell(alert);
+        }
+    }
+
+    fn watch<'a>(&self, config: &'a Config, site: &'a Site) -> Watch<'a> {
+        let knows_networks = self.eyes.enricher.places().knows_networks();
+        Watch { config: &config.fraud, site, knows_networks }
     }
 
     /// Reads a part into a memory that nobody looks at yet; says of which batches it was.

@@ -26,6 +26,7 @@
 //! - [`memory`]: what is remembered of visitors, addresses and user keys
 //! - [`follow`]: how stored hits come into the memory, and leave it
 //! - [`rules`]: the signals, their weights and thresholds
+//! - [`watch`]: who is over the threshold, and is to be told of
 //! - [`alerts`]: who has come over the threshold, as it happens
 //! - [`readers`]: who is told of them, in the audit trail
 //! - [`check`]: one question, from who is asked about to the answer
@@ -38,3 +39,4 @@ pub mod memory;
 pub mod readers;
 pub mod rules;
 pub mod sighting;
+pub mod watch;

@@ -77,7 +77,7 @@ impl Storage {
             (configured(&config.storage)?, None)
         };
         let store = store::Storage::new(&endpoint, &config.storage.database);
-        let memories = Arc::new(Memories::new(store.clone(), eyes));
+        let memories = Arc::new(Memories::new(store.clone(), eyes, jiff::Timestamp::now()));
         let store = match config.storage.rollups {
             true => store.clone().with_rollups(Arc::new(Rollups::new(store, jiff::Timestamp::now))),
             false => store,

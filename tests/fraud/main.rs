@@ -2,6 +2,7 @@
 //!
 //! Where addresses are is what the default databases say, which are asked here too.
 
+mod alerts;
 #[path = "../support/browser.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared browser")]
 mod browser;
@@ -73,6 +74,14 @@ fn post(server: &Server, token: &str, body: &Value) -> Reply {
         server.web,
         &http::request("POST", "/api/v1/fraud/check", &headers, body.to_string().as_bytes()),
     )
+}
+
+/// Who came over the threshold after a number.
+fn alerts(server: &Server, token: &str, after: u64, wait: u64) -> Value {
+    let target = format!("/api/v1/fraud/alerts?site_id=clinic&after={after}&wait={wait}");
+    let reply = http::exchange(server.web, &http::get(&target, &[("Authorization", token)]));
+    assert_eq!(reply.status, 200);
+    reply.json()
 }
 
 /// What is said of somebody once all hits of a site that were answered are remembered.

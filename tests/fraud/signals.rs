@@ -44,13 +44,7 @@ fn a_visitor_who_crosses_the_world_in_seconds_is_to_be_looked_at_and_an_honest_o
     let points =
         answer["signals"].as_array().expect("a list").iter().filter_map(|one| one["points"].as_u64());
     assert_eq!(answer["score"], points.sum::<u64>(), "the score is the sum of its signals");
-    let alerts = |after: u64, wait: u64| {
-        let target = format!("/api/v1/fraud/alerts?site_id=clinic&after={after}&wait={wait}");
-        let reply = http::exchange(server.web, &http::get(&target, &[("Authorization", security.as_str())]));
-        assert_eq!(reply.status, 200);
-        reply.json()
-    };
-    let told = alerts(0, 25);
+    let told = alerts(&server, &security, 0, 25);
     let list = told["alerts"].as_array().expect("a list");
     assert_eq!(list.len(), 1, "the honest one is in none, and nobody twice: {told}");
     assert!(list[0]["score"].as_u64() >= answer["threshold"].as_u64(), "{told}");
@@ -58,7 +52,7 @@ fn a_visitor_who_crosses_the_world_in_seconds_is_to_be_looked_at_and_an_honest_o
     let by_subject = checked(&server, &security, json!({ "subject": subject }));
     assert_eq!(by_subject["signals"], answer["signals"]);
     let next = told["next"].as_u64().expect("a number");
-    assert_eq!(alerts(next, 0)["alerts"], json!([]));
+    assert_eq!(alerts(&server, &security, next, 0)["alerts"], json!([]));
     // Two questions, and an hour is one look.
     let read = place.done(&["audit", "list", "--action", "alerts_read"], "");
     let [entry] = &read["entries"].as_array().expect("entries")[..] else { panic!("one entry: {read}") };
@@ -68,7 +62,7 @@ fn a_visitor_who_crosses_the_world_in_seconds_is_to_be_looked_at_and_an_honest_o
         &["subject", "block", "--site", "clinic", "--cookie", "-", "--purpose", "asked"],
         thief.value(),
     );
-    assert_eq!(alerts(0, 0)["alerts"], json!([]), "nobody who is blocked is told of");
+    assert_eq!(alerts(&server, &security, 0, 0)["alerts"], json!([]), "nobody who is blocked is told of");
     place.done(
         &["subject", "unblock", "--site", "clinic", "--cookie", "-", "--purpose", "asked"],
         thief.value(),

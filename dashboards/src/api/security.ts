@@ -101,6 +101,8 @@ export interface Alerts {
   readonly alerts: readonly Alert[];
   readonly next: number;
   readonly lost: boolean;
+  /** The number that was asked after is of before a restart. */
+  readonly restarted: boolean;
 }
 
 export type By = 'address' | 'network' | 'asn' | 'country' | 'time:hour' | 'time:day';

@@ -166,6 +166,10 @@ impl Memory {
         self.visitors.get(&browser)
     }
 
+    pub fn visitors(&self) -> impl Iterator<Item = (u64, &Visitor)> {
+        self.visitors.iter().map(|(hash, visitor)| (*hash, visitor))
+    }
+
     pub fn visitor_mut(&mut self, browser: u64) -> Option<&mut Visitor> {
         self.visitors.get_mut(&browser)
     }
@@ -197,6 +201,15 @@ impl Memory {
         }
         for visitor in self.visitors.values_mut() {
             visitor.user_keys.forget(&user_keys);
+        }
+    }
+
+    /// Takes over of which visitors was told, from the memory before this one.
+    pub fn keep_told(&mut self, before: &Memory) {
+        for (hash, visitor) in &mut self.visitors {
+            if let Some(known) = before.visitors.get(hash) {
+                visitor.told = visitor.told.max(known.told);
+            }
         }
     }
 
