@@ -6,6 +6,7 @@ mod alerts;
 #[path = "../support/browser.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared browser")]
 mod browser;
+mod collectors;
 mod crowd;
 #[path = "../support/http.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared client")]
@@ -20,6 +21,7 @@ mod question;
 #[path = "../support/random.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared random numbers")]
 mod random;
+mod retention;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;
