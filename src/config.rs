@@ -11,6 +11,7 @@
 //! Invariants: nothing is read lazily later, no key is ignored (an unknown one
 //! is a mistake), paths are absolute. It opens no files but the one named.
 
+mod chosen;
 mod fraud;
 mod master;
 mod path_rules;
@@ -28,6 +29,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+pub use chosen::SiteError;
 pub use fraud::Fraud;
 pub use master::{Hidden, MASTER_KEY_VARIABLE, MasterKeySource};
 pub use path_rules::{MAX_PATH_RULES, MAX_RULE_PATH_BYTES, PathRules};

@@ -142,8 +142,7 @@ async fn alone(
     id: &str,
     work: impl AsyncFnOnce(&Desk, &Site) -> Result<Value, AddressError>,
 ) -> Result<Value, Failure> {
-    let site = config.site(id).cloned();
-    let site = site.ok_or_else(|| Failure::usage(format_args!("--site: no site {id:?} is configured")))?;
+    let site = config.chosen(Some(id))?.clone();
     offline::with_office(config, async |office: &Office| {
         let desk = Desk {
             keys: office.keys.clone(),

@@ -59,9 +59,7 @@ pub struct CaseArgs {
 
 pub fn run(args: &CaseArgs, context: &Context) -> Outcome {
     let config = super::subject::config(context, &args.site)?;
-    let site = config
-        .site(&args.site)
-        .ok_or_else(|| Failure::usage(format_args!("--site: no site {:?} is configured", args.site)))?;
+    let site = config.chosen(Some(&args.site))?;
     let (who, [from, to]) = args.person.who_and_when(site)?;
     let who = who.or_else(|| args.request.clone().map(Who::Request)).ok_or_else(|| {
         Failure::usage(

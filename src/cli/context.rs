@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::addresses::AddressError;
 use crate::audit::{Action, Actor, AuditError, Entry, Trail};
 use crate::case::CaseError;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, SiteError};
 use crate::control::client::{Client, ControlError};
 use crate::disclosure::DisclosureError;
 use crate::fraud::check::CheckError;
@@ -138,6 +138,12 @@ impl std::fmt::Display for Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Failure {
         Failure::usage(error)
+    }
+}
+
+impl From<SiteError> for Failure {
+    fn from(error: SiteError) -> Failure {
+        Failure::usage(format_args!("--site: {error}"))
     }
 }
 

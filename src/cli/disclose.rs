@@ -120,9 +120,7 @@ pub fn run(args: &DiscloseArgs, context: &Context) -> Outcome {
 fn disclose(args: &MakeArgs, context: &Context) -> Outcome {
     let id = needed("--site", &args.site)?;
     let config = super::subject::config(context, id)?;
-    let site = config
-        .site(id)
-        .ok_or_else(|| Failure::usage(format_args!("--site: no site {id:?} is configured")))?;
+    let site = config.chosen(Some(id))?;
     let text =
         |option, text: &Option<String>| needed(option, text).map(|text| args.person.without_values(text));
     let path = needed("--out", &args.out)?;

@@ -10,7 +10,7 @@ use super::context::{Context, Failure, Outcome};
 use super::offline;
 use super::subject::identify::given;
 use crate::audit::{Actor, Purpose};
-use crate::config::{Config, Site};
+use crate::config::Config;
 use crate::enrich::Enricher;
 use crate::fraud::check::{Asked, CheckError, check};
 use crate::fraud::follow::Memories;
@@ -68,11 +68,11 @@ fn check_one(args: &CheckArgs, context: &Context) -> Outcome {
         Some(site) => super::subject::config(context, site)?,
         None => context.config()?,
     };
-    let site = chosen(args, &config)?;
     let read =
         |option, value: &Option<String>| value.as_deref().map(|value| given(option, value)).transpose();
     let asked = Asked {
-        site_id: site.id.clone(),
+        // Without a name whoever answers takes the only one: a server may have the demo clinic too.
+        site_id: args.site.clone().unwrap_or_default(),
         cookie: read("--cookie", &args.cookie)?,
         user: read("--user", &args.user)?,
         ip: read("--ip", &args.ip)?,
@@ -89,28 +89,16 @@ fn check_one(args: &CheckArgs, context: &Context) -> Outcome {
     context.print(&answer, lines(&answer))
 }
 
-fn chosen<'a>(args: &CheckArgs, config: &'a Config) -> Result<&'a Site, Failure> {
-    match (&args.site, &config.sites[..]) {
-        (Some(id), _) => config
-            .site(id)
-            .ok_or_else(|| Failure::usage(format_args!("--site: no site {id:?} is configured"))),
-        (None, [site]) => Ok(site),
-        (None, sites) => {
-            Err(Failure::usage(format_args!("--site: {} sites are configured: name one", sites.len())))
-        }
-    }
-}
-
 /// Without a server: what it would remember is read from storage first.
 async fn alone(config: Config, asked: Asked) -> Result<Value, Failure> {
+    asked.site(&config)?;
     let enricher = Arc::new(Enricher::open(&config, &Search::here()).map_err(Failure::failed)?);
     offline::with_office(config, async |office| {
         let eyes = Eyes { keys: office.keys.clone(), enricher };
         let now = Timestamp::now();
         let memories = Memories::new(office.storage.clone(), eyes, now);
-        if let Some(site) = office.config.site(&asked.site_id) {
-            memories.tend(&office.config, site, now).await.map_err(SubjectError::from)?;
-        }
+        let site = asked.site(&office.config)?;
+        memories.tend(&office.config, site, now).await.map_err(SubjectError::from)?;
         let answered =
             check(asked, &memories, &office.config, office.trail.clone(), Actor::running(), now).await;
         Ok::<_, Failed>(answered?)

@@ -34,10 +34,8 @@ pub fn run(args: &PolicyArgs, context: &Context) -> Outcome {
         Some(site) => super::subject::config(context, site)?,
         None => context.config()?,
     };
-    if let Some(id) = &args.site
-        && config.site(id).is_none()
-    {
-        return Err(Failure::usage(format_args!("--site: no site {id:?} is configured")));
+    if let Some(id) = &args.site {
+        config.chosen(Some(id))?;
     }
     let asked = json!({ "site": args.site });
     let found = context.block_on(async {

@@ -88,10 +88,10 @@ fn apply(context: &Context, config: &Config, file: &PathBuf, site: &str) -> Outc
 
 /// A mistyped site would have a file of its own that nobody reads.
 fn known(config: &Config, site: &str) -> Result<(), Failure> {
-    match config.site(site).is_some() || site == demo::SITE {
-        true => Ok(()),
-        false => Err(Failure::usage(format_args!("--site: no site {site:?} is configured"))),
+    if site != demo::SITE {
+        config.chosen(Some(site))?;
     }
+    Ok(())
 }
 
 fn read(file: &PathBuf) -> Result<Vec<Change>, Failure> {

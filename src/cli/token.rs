@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::context::{Context, Failure, Outcome, command, moment, now, table};
+use super::context::{Context, Outcome, command, moment, now, table};
 use crate::audit::{Action, Entry};
 use crate::demo;
 use crate::web::role::Role;
@@ -51,11 +51,8 @@ pub fn run(args: &TokenArgs, context: &Context) -> Outcome {
 
 fn create(context: &Context, name: &str, role: Role, site: Option<String>, days: Option<u16>) -> Outcome {
     let config = context.config()?;
-    if let Some(id) = &site
-        && config.site(id).is_none()
-        && id != demo::SITE
-    {
-        return Err(Failure::usage(format_args!("--site: no site {id:?} is configured")));
+    if let Some(id) = site.as_deref().filter(|id| *id != demo::SITE) {
+        config.chosen(Some(id))?;
     }
     let now = now();
     let expires = days.map(|days| now + i64::from(days) * DAY_MS);

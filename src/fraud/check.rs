@@ -30,7 +30,7 @@ use super::rules::place::instant;
 use super::rules::{self, Cookie, Facts, Said, Verdict};
 use crate::audit::entry::MAX_WORDS_BYTES;
 use crate::audit::{self, Action, Actor, Entry, Trail};
-use crate::config::{Config, Site};
+use crate::config::{Config, Site, SiteError};
 use crate::privacy::address::ClientIp;
 use crate::rights::numbered::kept;
 use crate::spool;
@@ -41,6 +41,7 @@ use crate::subject::{SubjectError, Who};
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
+    /// Empty where a command names none: then the only site is meant.
     pub site_id: String,
     /// The value of the visitor's cookie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,8 +64,8 @@ pub struct Asked {
 /// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    #[error("no site {0:?} is configured")]
-    NoSite(String),
+    #[error("site: {0}")]
+    Site(#[from] SiteError),
     #[error("give exactly one of cookie, user, ip and subject")]
     NotOne,
     #[error("{0} is no purpose of a check: expected one of {list}", list = audit::Purpose::OF_SECURITY.map(audit::Purpose::name).join(", "))]
@@ -104,7 +105,7 @@ pub async fn check(
     by: Actor,
     now: Timestamp,
 ) -> Result<Value, CheckError> {
-    let site = config.site(&asked.site_id).ok_or_else(|| CheckError::NoSite(asked.site_id.clone()))?;
+    let site = asked.site(config)?;
     let (whom, entry) = asked.open(memories, site, by, now)?;
     let noted = tokio::task::spawn_blocking(move || trail.append(&entry)).await;
     match noted {
@@ -126,6 +127,11 @@ impl CheckError {
 // === impl Asked ===
 
 impl Asked {
+    /// The site that is meant.
+    pub fn site<'a>(&self, config: &'a Config) -> Result<&'a Site, CheckError> {
+        Ok(config.chosen(Some(self.site_id.as_str()).filter(|id| !id.is_empty()))?)
+    }
+
     /// The question without what it holds too much of, the hashes of whoever it is about,
     /// and the entry that stands in the trail before it is answered.
     fn open(

@@ -111,7 +111,9 @@ fn the_command_answers_with_a_server_and_without_one_alike() {
         assert_eq!(answer["known"], true, "{answer}");
     }
     let missing = place.refused(&["fraud", "check", "--ip", IN_RUSSIA], "", 2);
-    assert!(missing.contains("--site: 2 sites are configured"), "{missing}");
+    assert!(missing.contains("site: 2 sites are configured, name one: clinic, other"), "{missing}");
+    let unknown = place.refused(&["fraud", "check", "--site", "shop", "--ip", IN_RUSSIA], "", 2);
+    assert!(unknown.contains("no site \"shop\" is configured, there are clinic, other"), "{unknown}");
     let purpose = place.refused(
         &["fraud", "check", "--site", "clinic", "--ip", IN_RUSSIA, "--purpose", "marketing"],
         "",
@@ -125,4 +127,26 @@ fn the_command_answers_with_a_server_and_without_one_alike() {
     let listed = place.done(&["audit", "list"], "");
     let entries = listed["entries"].as_array().expect("a list");
     assert_eq!(entries.iter().filter(|entry| entry["action"] == "fraud_checked").count(), 6);
+}
+
+#[test]
+fn a_command_that_names_no_site_means_the_only_one_of_the_running_server() {
+    let ask = |place: &Place| place.run(&["fraud", "check", "--ip", IN_RUSSIA], "");
+    let empty = Place::with("");
+    assert!(empty.refused(&["fraud", "check", "--ip", IN_RUSSIA], "", 2).contains("no site is configured"));
+    let server = Server::start(empty.path(), &["--demo"]);
+    let output = ask(&empty);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(answer["site_id"], "demo", "{answer}");
+    server.terminate();
+
+    let place = Place::with("[[site]]\nid = \"clinic\"\nhosts = [\"clinic.example\"]\n");
+    let server = Server::start(place.path(), &["--demo"]);
+    let error = place.refused(&["fraud", "check", "--ip", IN_RUSSIA], "", 2);
+    assert!(error.contains("2 sites are configured, name one: clinic, demo"), "{error}");
+    server.terminate();
+    // Without one what the file says.
+    let answer = place.done(&["fraud", "check", "--ip", IN_RUSSIA], "");
+    assert_eq!(answer["site_id"], "clinic", "{answer}");
 }

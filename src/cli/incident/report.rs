@@ -1,6 +1,6 @@
 //! `metka incident report`
 
-use super::super::context::{Context, Failure, Outcome};
+use super::super::context::{Context, Outcome};
 use super::super::subject;
 use super::super::subject::identify::moment_of;
 use super::{ask_one, show};
@@ -30,9 +30,7 @@ pub struct ReportArgs {
 
 pub fn run(args: &ReportArgs, context: &Context) -> Outcome {
     let config = subject::config(context, &args.site)?;
-    let site = config
-        .site(&args.site)
-        .ok_or_else(|| Failure::usage(format_args!("--site: no site {:?} is configured", args.site)))?;
+    let site = config.chosen(Some(&args.site))?;
     let moment = |option, text: &str| moment_of(option, text, site).map(|moment| moment.to_string());
     let report = Report {
         site: site.id.clone(),

@@ -13,7 +13,6 @@ use super::super::context::{Context, Failure, Outcome};
 use super::super::offline;
 use super::identify::{self, IdentifyArgs};
 use crate::audit::Actor;
-use crate::config::{Config, Site};
 use crate::rights::request::Subject;
 use crate::subject::Who;
 use crate::subject::batch::Batch;
@@ -125,7 +124,7 @@ pub fn opt_out(args: &PersonArgs, context: &Context) -> Outcome {
 pub fn rectify(args: &RectifyArgs, context: &Context) -> Outcome {
     let about = &args.about;
     let config = super::config(context, &about.site)?;
-    let (who, [from, to]) = about.person.who_and_when(site_of(&config, &about.site)?)?;
+    let (who, [from, to]) = about.person.who_and_when(config.chosen(Some(&about.site))?)?;
     let who = who.or_else(|| about.request.clone().map(Who::Request)).ok_or_else(nobody)?;
     let job = Job::Rectify {
         field: args.field.clone(),
@@ -172,7 +171,7 @@ pub fn erase(args: &EraseArgs, context: &Context) -> Outcome {
     }
     let config = super::config(context, &args.site)?;
     let request = args.request.first().cloned();
-    let who = args.person.who(site_of(&config, &args.site)?)?;
+    let who = args.person.who(config.chosen(Some(&args.site))?)?;
     let asked = Asked {
         job: Job::Erase,
         site: args.site.clone(),
@@ -274,7 +273,7 @@ impl PersonArgs {
         let config = super::config(context, &self.site)?;
         // Whom the register holds for the request, where nobody else is named.
         let of_request = || self.request.clone().map(Who::Request);
-        let who = self.person.who(site_of(&config, &self.site)?)?.or_else(of_request);
+        let who = self.person.who(config.chosen(Some(&self.site))?)?.or_else(of_request);
         Ok(self.asked_of(job, who.ok_or_else(nobody)?))
     }
 
@@ -289,10 +288,6 @@ impl PersonArgs {
             wait: true,
         }
     }
-}
-
-fn site_of<'a>(config: &'a Config, id: &str) -> Result<&'a Site, Failure> {
-    config.site(id).ok_or_else(|| Failure::usage(format_args!("--site: no site {id:?} is configured")))
 }
 
 fn nobody() -> Failure {

@@ -34,9 +34,7 @@ pub struct RequestArgs {
 
 pub fn run(args: &RequestArgs, context: &Context) -> Outcome {
     let config = super::config(context, &args.site)?;
-    let site = config
-        .site(&args.site)
-        .ok_or_else(|| Failure::usage(format_args!("--site: no site {:?} is configured", args.site)))?;
+    let site = config.chosen(Some(&args.site))?;
     if args.about.is_some() && (args.kind != Kind::Claim || args.about == Some(Kind::Claim)) {
         return Err(Failure::usage("--about: only a claim is about another kind of request"));
     }
