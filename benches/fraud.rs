@@ -4,7 +4,7 @@
 //! cargo bench --bench fraud -- [--honest N] [--frauds N] [--hits N] [--checks N] [--place DIR]
 //! ```
 //!
-//! First a made-up month of visitors (`tests/support/population.rs`), and of each rule: how many frauds of its kind it
+//! First a made-up month of visitors (`tests/support/population`), and of each rule: how many frauds of its kind it
 //! finds (recall), how many of those whom it fires at are frauds (precision; it depends on the mixture), and how many
 //! honest ones are over the threshold.
 //!
@@ -21,7 +21,7 @@ mod http;
 #[path = "../tests/support/place.rs"]
 #[expect(dead_code, reason = "the bench uses its part of the shared place")]
 mod place;
-#[path = "../tests/support/population.rs"]
+#[path = "../tests/support/population/mod.rs"]
 mod population;
 #[path = "../tests/support/random.rs"]
 #[expect(dead_code, reason = "the bench uses its part of the shared random numbers")]

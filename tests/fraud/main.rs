@@ -15,7 +15,7 @@ mod memory;
 #[path = "../support/place.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared place")]
 mod place;
-#[path = "../support/population.rs"]
+#[path = "../support/population/mod.rs"]
 mod population;
 mod question;
 #[path = "../support/random.rs"]
