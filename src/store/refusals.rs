@@ -104,52 +104,43 @@ impl Storage {
         &self,
         tombstones: impl Iterator<Item = &RefusalTombstone>,
     ) -> Result<u64, StorageError> {
-        let mut by_time: BTreeMap<(i64, i64), Vec<&RefusalTombstone>> = BTreeMap::new();
-        for tombstone in tombstones {
-            by_time.entry((tombstone.from_ms, tombstone.to_ms)).or_default().push(tombstone);
-        }
-        if by_time.is_empty() {
+        let parts = parts(self.database(), tombstones);
+        if parts.is_empty() {
             return Ok(0);
         }
-        let times: Vec<_> = by_time.into_iter().collect();
         let queue = Queue::open(self).await;
         let mut erased = 0;
-        for some in times.chunks(MAX_TIMES) {
-            // The queue has one time of each: here it is the number of both, from 1.
-            let queued: Vec<Tombstone> = (1..)
-                .zip(some)
-                .flat_map(|(number, (_, of_time))| of_time.iter().map(move |one| queued(one, number)))
-                .collect();
-            let deletion = self.erase_queued_refusals(some.iter().map(|(time, _)| *time));
-            erased += queue.with(&queued.iter().collect::<Vec<_>>(), deletion).await?;
+        for Part { queued, covered } in &parts {
+            erased +=
+                queue.with(&queued.iter().collect::<Vec<_>>(), self.erase_queued_refusals(covered)).await?;
         }
         self.wait_for_old_parts().await?;
         Ok(erased)
     }
 
+    /// How many refused hits these cover.
+    pub(crate) async fn covered_refusals(
+        &self,
+        tombstones: impl Iterator<Item = &RefusalTombstone>,
+    ) -> Result<u64, StorageError> {
+        let queue = Queue::open(self).await;
+        let mut found = 0;
+        for Part { queued, covered } in parts(self.database(), tombstones) {
+            found += queue
+                .with(&queued.iter().collect::<Vec<_>>(), self.count(&self.sum_of(&covered), &[]))
+                .await?;
+        }
+        Ok(found)
+    }
+
     /// As with rows of hits, the mutation's text holds no subject: which sums are meant goes by
     /// the queue.
-    async fn erase_queued_refusals(
-        &self,
-        times: impl Iterator<Item = (i64, i64)>,
-    ) -> Result<u64, StorageError> {
-        let database = self.database();
-        let covered: Vec<String> = (1..)
-            .zip(times)
-            .map(|(number, (from_ms, to_ms))| {
-                format!(
-                    "(toInt64(toUnixTimestamp(hour)) * 1000 > {} AND toInt64(toUnixTimestamp(hour)) * 1000 < {to_ms} \
-                     AND (toString(site), cityHash64(ip, ip_key)) IN (SELECT site, subject FROM {database}.erase_queue \
-                     WHERE before = fromUnixTimestamp64Milli(toInt64({number}), 'UTC')))",
-                    from_ms.saturating_sub(HOUR_MS)
-                )
-            })
-            .collect();
-        let covered = format!("ip_key != 0 AND ({})", covered.join(" OR "));
-        let sum = format!("SELECT sum(count) FROM {database}.refusals WHERE {covered}");
+    async fn erase_queued_refusals(&self, covered: &str) -> Result<u64, StorageError> {
+        let sum = self.sum_of(covered);
         let refusals = self.count(&sum, &[]).await?;
         if refusals > 0 {
-            self.execute(&format!("ALTER TABLE {database}.refusals DELETE WHERE {covered}"), &[]).await?;
+            let deletion = format!("ALTER TABLE {}.refusals DELETE WHERE {covered}", self.database());
+            self.execute(&deletion, &[]).await?;
             let left = self.count(&sum, &[]).await?;
             if left > 0 {
                 let text = format!("{left} of {refusals} refusals outlived their deletion");
@@ -158,6 +149,40 @@ impl Storage {
         }
         Ok(refusals)
     }
+
+    fn sum_of(&self, covered: &str) -> String {
+        format!("SELECT sum(count) FROM {}.refusals WHERE {covered}", self.database())
+    }
+}
+
+/// As many tombstones as one statement tells apart: for the queue, and the condition of what
+/// they cover.
+struct Part {
+    queued: Vec<Tombstone>,
+    covered: String,
+}
+
+fn parts<'a>(database: &str, tombstones: impl Iterator<Item = &'a RefusalTombstone>) -> Vec<Part> {
+    let mut by_time: BTreeMap<(i64, i64), Vec<&RefusalTombstone>> = BTreeMap::new();
+    for tombstone in tombstones {
+        by_time.entry((tombstone.from_ms, tombstone.to_ms)).or_default().push(tombstone);
+    }
+    let times: Vec<_> = by_time.into_iter().collect();
+    let part = |some: &[((i64, i64), Vec<&RefusalTombstone>)]| {
+        // The queue has one time of each: here it is the number of both, from 1.
+        let (mut queued_all, mut covered) = (Vec::new(), Vec::new());
+        for (number, ((from_ms, to_ms), of_time)) in (1..).zip(some) {
+            queued_all.extend(of_time.iter().map(|one| queued(one, number)));
+            covered.push(format!(
+                "(toInt64(toUnixTimestamp(hour)) * 1000 > {} AND toInt64(toUnixTimestamp(hour)) * 1000 < {to_ms} \
+                 AND (toString(site), cityHash64(ip, ip_key)) IN (SELECT site, subject FROM {database}.erase_queue \
+                 WHERE before = fromUnixTimestamp64Milli(toInt64({number}), 'UTC')))",
+                from_ms.saturating_sub(HOUR_MS)
+            ));
+        }
+        Part { queued: queued_all, covered: format!("ip_key != 0 AND ({})", covered.join(" OR ")) }
+    };
+    times.chunks(MAX_TIMES).map(part).collect()
 }
 
 /// An address for the queue, under the number of its time.

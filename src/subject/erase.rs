@@ -14,9 +14,9 @@
 //! ```
 //!
 //! Each step may run twice, so an order that is there at a start is carried out
-//! from step 2 on. At each start the tombstones in force are also applied to storage
-//! again ([`Office::recheck`]): ClickHouse may lose an acknowledged deletion when the
-//! machine loses its power.
+//! from step 2 on, and the act says what was counted in step 1. At each start the
+//! tombstones in force are also applied to storage again ([`Office::recheck`]):
+//! ClickHouse may lose an acknowledged deletion when the machine loses its power.
 //!
 //! Many people go in one order, and cost little more than one.
 //!
@@ -90,6 +90,10 @@ struct Job {
 struct Counted {
     order: Order,
     rows: u64,
+    /// Refused hits of the address by which the person was named: counted before anything is
+    /// deleted, so that the act says it also after a kill.
+    #[serde(default)]
+    refusals: u64,
 }
 
 /// An order that is written down; no other erasure begins before it ends.
@@ -154,7 +158,15 @@ impl Office {
         self.caught_up(before_ms).await?;
         let people: Vec<&Person> = orders.iter().map(|order| &order.person).collect();
         let (each, rows) = self.rows_before(&people, before_ms).await?;
-        let counted = orders.into_iter().zip(each).map(|(order, rows)| Counted { order, rows }).collect();
+        let mut counted = Vec::with_capacity(orders.len());
+        for (order, rows) in orders.into_iter().zip(each) {
+            let refused = self.refused(&order, before_ms).await?;
+            let refusals = match refused.is_empty() {
+                true => 0,
+                false => self.storage.covered_refusals(refused.iter()).await?,
+            };
+            counted.push(Counted { order, rows, refusals });
+        }
         let job = Job { version: FILE_VERSION, before_ms, orders: counted };
         let (path, bytes) = (self.dir().join(FILE_NAME), serde_json::to_vec(&job).expect("plain values"));
         blocking(move || file::replace(&path, &bytes).map_err(|source| SubjectError::File { path, source }))
@@ -245,8 +257,9 @@ impl Office {
         self.wait(PATIENCE, SubjectError::Waiting, move |office| Ok(office.outlet.is_settled(&these)))
             .await?;
         let deleted = self.storage.erase(&tombstones).await?;
-        for (Counted { order, .. }, refused) in job.orders.iter_mut().zip(&refused) {
-            let refusals = self.storage.erase_refusals(refused.iter()).await?;
+        for (Counted { order, refusals, .. }, refused) in job.orders.iter_mut().zip(&refused) {
+            // More may have come in the hour in which it was begun; fewer are left after a kill.
+            let refusals = self.storage.erase_refusals(refused.iter()).await?.max(*refusals);
             if refusals > 0 {
                 let note = format!("{refusals} refused hits of the address are destroyed as well");
                 order.person.notes.push(note);

@@ -11,6 +11,7 @@ mod holds;
 #[path = "../support/http.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared client")]
 mod http;
+mod kills;
 #[path = "../support/place.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared place")]
 mod place;
