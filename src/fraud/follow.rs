@@ -9,6 +9,9 @@
 //! - Then *followed*: which batches have hits of the last days is asked whenever a batch was
 //!   shipped from here, and every [`POLL`] for those of other collectors; the hits of those
 //!   that are new are read. A batch is stored whole or not at all, so none is read in part.
+//! - With that question it is noticed, too, where another collector blocked or unblocked somebody,
+//!   or rows of the last days have gone that were read: then the memory is made again
+//!   ([`super::stock`]). What others take out of older days is known with the next making.
 //! - Whoever is blocked or erased is *forgotten* at once, before the job ends, and their hits
 //!   are not taken in while a reading is under way that may still see them. The hits of others
 //!   are made again afterwards, as after anything else that changes rows ([`Memories::changed`]).
@@ -32,6 +35,7 @@ use tokio::sync::Notify;
 use super::alerts::{Alert, Alerts};
 use super::gaze::{BROWSER, COLUMNS, Eyes, Gaze, Gone, TYPES};
 use super::memory::{DAY_MS, Memory, Shape, day};
+use super::stock::{Blocks, Stock, Stored};
 use super::watch::Watch;
 use crate::config::{Config, Fraud, Site};
 use crate::query::Visible;
@@ -92,8 +96,7 @@ struct Followed {
 
 #[derive(Default)]
 struct Progress {
-    /// Batches whose hits are in the memory.
-    known: HashSet<u64>,
+    stock: Stock,
     /// [`Memories::changes`] when the memory was made.
     made_at: u64,
     made: Option<Instant>,
@@ -238,7 +241,9 @@ impl Memories {
         let (is_due, is_pending) = {
             let progress = held(&followed.progress);
             let is_old = progress.made.is_none_or(|made| made.elapsed() > REMAKE_EVERY);
-            let is_other = progress.made_at != changes || progress.shape.as_ref() != Some(&shape);
+            let is_other = progress.made_at != changes
+                || progress.stock.is_stale()
+                || progress.shape.as_ref() != Some(&shape);
             let is_early = [progress.made, progress.failed]
                 .into_iter()
                 .flatten()
@@ -250,12 +255,14 @@ impl Memories {
             let begun = Instant::now();
             let watch = self.watch(config, site);
             let made = self.make(&followed, &watch, &shape, changes, now).await;
-            let mut progress = held(&followed.progress);
-            (progress.failed, progress.took) = (made.is_err().then_some(begun), begun.elapsed());
-            return made.map(|()| false);
+            {
+                let mut progress = held(&followed.progress);
+                (progress.failed, progress.took) = (made.is_err().then_some(begun), begun.elapsed());
+            }
+            made?;
         }
         self.catch_up(&followed, config, site, now).await?;
-        Ok(is_pending)
+        Ok(is_pending || held(&followed.progress).stock.is_stale())
     }
 
     async fn make(
@@ -269,6 +276,7 @@ impl Memories {
         let (begun, site) = (Instant::now(), watch.site.id.as_str());
         // What is in storage's lists by now, this making sees.
         let seen = held(&followed.gone).clone();
+        let blocks = self.blocks(site).await?;
         let (now, days) = (now.as_millisecond(), i64::from(shape.1));
         let (first, tail) = (now - days * DAY_MS, now - TAIL_MS.min(days * DAY_MS));
         let mut memory = Memory::new(shape.0.clone());
@@ -277,7 +285,7 @@ impl Memories {
             (memory, _) = self.read(followed, site, &shape.0, memory, part).await?;
         }
         let part = Part::Between(tail, i64::MAX);
-        let (mut memory, known) = self.read(followed, site, &shape.0, memory, part).await?;
+        let (mut memory, batches) = self.read(followed, site, &shape.0, memory, part).await?;
         memory.keep_told(&followed.memory.read().unwrap_or_else(PoisonError::into_inner));
         let alerts = watch.look_at_all(&memory, now);
         let mut place = followed.memory.write().unwrap_or_else(PoisonError::into_inner);
@@ -290,11 +298,14 @@ impl Memories {
         for alert in alerts {
             self.tell(alert, &mut memory);
         }
+        // Whom another collector blocked or erased.
+        self.alerts.forget(site, |subject| memory.visitor(subject).is_none());
         let [visitors, addresses, user_keys] = memory.sizes();
         let (hits, took_ms) = (memory.hits, u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
         *place = memory;
         let mut progress = held(&followed.progress);
-        (progress.known, progress.made_at, progress.made) = (known, changes, Some(Instant::now()));
+        progress.stock = Stock::made(batches, blocks);
+        (progress.made_at, progress.made) = (changes, Some(Instant::now()));
         progress.shape = Some(shape.clone());
         tracing::info!(
             site,
@@ -308,7 +319,7 @@ impl Memories {
         Ok(())
     }
 
-    /// Takes in the hits of batches that are new.
+    /// Takes in the hits of batches that are new, and looks whether others are as they were.
     async fn catch_up(
         &self,
         followed: &Followed,
@@ -319,19 +330,16 @@ impl Memories {
         let (site, shape, watch) = (of.id.as_str(), shape(&config.fraud), self.watch(config, of));
         let tail = now.as_millisecond() - TAIL_MS;
         let sql = format!(
-            "SELECT DISTINCT batch FROM {}.hits WHERE site = {{site:String}} AND time >= fromUnixTimestamp64Milli({{from:Int64}})",
+            "SELECT batch, count(), toUnixTimestamp64Milli(min(time)) FROM {}.hits WHERE site = {{site:String}} \
+             AND time >= fromUnixTimestamp64Milli({{from:Int64}}) GROUP BY batch",
             self.storage.database()
         );
         let params =
             [("site".to_owned(), Param::Text(site.to_owned())), ("from".to_owned(), Param::Number(tail))];
         let rows = self.storage.json(&sql, &params, &Limits::default()).await?;
-        let there: HashSet<u64> = rows.iter().filter_map(|row| row.first()?.as_u64()).collect();
-        let mut new: Vec<u64> = {
-            let mut progress = held(&followed.progress);
-            progress.known.retain(|batch| there.contains(batch));
-            there.difference(&progress.known).copied().collect()
-        };
-        new.sort_unstable();
+        let there: HashMap<u64, Stored> = rows.iter().filter_map(|row| Stored::of(row)).collect();
+        let blocks = self.blocks(site).await?;
+        let new = held(&followed.progress).stock.compare(&there, tail, blocks);
         for some in new.chunks(MAX_BATCHES) {
             let visible = self.visible(site).await?;
             let blocks = self.rows(site, &shape, visible, Part::Of(some), |reader| {
@@ -348,7 +356,7 @@ impl Memories {
                 gaze.take(block, &mut memory).map_err(unreadable)?;
                 self.look_at(block, &mut memory, &watch);
             }
-            held(&followed.progress).known.extend(some);
+            held(&followed.progress).stock.take_in(some, &there);
         }
         Ok(())
     }
@@ -461,6 +469,17 @@ impl Memories {
             slices.extend((0..parts).map(|part| (at(part), at(part + 1))));
         }
         Ok(slices)
+    }
+
+    async fn blocks(&self, site: &str) -> Result<Blocks, StorageError> {
+        let sql = format!(
+            "SELECT count(), groupBitXor(cityHash64(toInt8(kind), subject)) FROM {}.blocked WHERE site = {{site:String}}",
+            self.storage.database()
+        );
+        let params = [("site".to_owned(), Param::Text(site.to_owned()))];
+        let rows = self.storage.json(&sql, &params, &Limits::default()).await?;
+        let number = |column: usize| rows.first().and_then(|row| row.get(column)?.as_u64());
+        Ok((number(0).unwrap_or_default(), number(1).unwrap_or_default()))
     }
 
     async fn visible(&self, site: &str) -> Result<Visible<'_>, StorageError> {

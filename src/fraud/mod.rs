@@ -25,6 +25,7 @@
 //! - [`gaze`]: how a stored row becomes one
 //! - [`memory`]: what is remembered of visitors, addresses and user keys
 //! - [`follow`]: how stored hits come into the memory, and leave it
+//! - [`stock`]: which batches are in it, and whether storage is as it was
 //! - [`rules`]: the signals, their weights and thresholds
 //! - [`watch`]: who is over the threshold, and is to be told of
 //! - [`alerts`]: who has come over the threshold, as it happens
@@ -39,4 +40,5 @@ pub mod memory;
 pub mod readers;
 pub mod rules;
 pub mod sighting;
+pub mod stock;
 pub mod watch;

@@ -1,8 +1,10 @@
-//! Two collectors on one storage: what one of them stored, a check at the other knows.
+//! Two collectors on one storage: what one of them stored or took out, a check at the other knows.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+
+use metka::store::{Endpoint, Storage};
 
 use super::*;
 
@@ -31,7 +33,7 @@ fn engine(data: &Path) -> (Engine, String) {
 }
 
 #[test]
-fn batches_that_another_collector_stored_are_seen_by_a_check_and_by_its_alerts() {
+fn what_another_collector_stored_blocked_or_erased_is_known_to_a_check_and_to_alerts() {
     let data = tempfile::tempdir().expect("a directory");
     let (_engine, url) = engine(&data.path().join("engine-data"));
     let secret = data.path().join("engine-data/engine/secret");
@@ -86,6 +88,21 @@ fn batches_that_another_collector_stored_are_seen_by_a_check_and_by_its_alerts()
     assert_eq!(hits(&json!({ "cookie": stranger.value() })), 1);
     let told = alerts(&here, &security, 0, 25);
     assert_eq!(told["alerts"].as_array().map(Vec::len), Some(1), "{told}");
+    // Whom the other blocks is in no check here, nor in its alerts. Nor is whose rows it erased: that command
+    // waits for minutes behind an outside storage, so its statement stands for it.
+    let arguments = ["subject", "block", "--site", "clinic", "--cookie", "-", "--purpose", "asked"];
+    places[1].done(&arguments, visitor.value());
+    let password = std::fs::read_to_string(&secret).expect("a secret").trim().to_owned();
+    let storage = Storage::new(&Endpoint::Http { url, user: "default".to_owned(), password }, "metka");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let erase =
+        "ALTER TABLE metka.hits DELETE WHERE site = 'clinic' AND user_key = 0 SETTINGS mutations_sync = 2";
+    runtime.block_on(storage.execute(erase, &[])).expect("erased");
+    for question in [&by_cookie, &json!({ "user": "patient-1" }), &json!({ "cookie": stranger.value() })] {
+        wait_for("what the other collector took out", || (ask(question)["known"] == false).then_some(()));
+        assert_eq!(ask(question)["signals"], json!([]));
+    }
+    assert_eq!(alerts(&here, &security, 0, 0)["alerts"], json!([]));
     for server in [here, there] {
         assert_eq!(server.terminate().0, Some(0));
     }
