@@ -35,6 +35,7 @@ bench: build
 	cargo bench --locked --bench rights
 	cargo bench --locked --bench dashboard
 	cargo bench --locked --bench fraud
+	cargo bench --locked --bench addresses
 	cargo bench --locked --bench load -- compare
 	cargo bench --locked --bench load -- allocations
 	cargo bench --locked --bench load -- instructions

@@ -14,6 +14,10 @@ use crate::privacy::address::ClientIp;
 use crate::query::Visible;
 use crate::store::Limits;
 
+/// Where these stand in a row of numbers.
+const HITS: usize = 1;
+const REFUSED: usize = 3;
+
 /// What is known of the stored addresses that were brought together.
 #[derive(Default)]
 struct Known {
@@ -24,6 +28,9 @@ struct Known {
     destroyed: HashSet<u32>,
     /// There are more than were brought together.
     is_cut: bool,
+    /// The hits and refusals of these.
+    hits: u64,
+    refusals: u64,
 }
 
 // === impl Desk ===
@@ -54,9 +61,16 @@ impl Desk {
         let (grouped, totals) = (source.grouped(), source.totals());
         let (rows, totals) = tokio::try_join!(self.put(&grouped), self.put(&totals))?;
         let totals = totals.first().ok_or_else(unreadable)?;
-        let [keys, outside, outside_refusals, without, without_refusals] =
-            [0, 1, 2, 3, 4].map(|at| totals.get(COLUMNS + at).and_then(Value::as_u64).unwrap_or_default());
+        let counted = |at: usize| totals.get(at).and_then(Value::as_u64).unwrap_or_default();
+        let [mut keys, without, without_refusals] = [0, 1, 2].map(|at| counted(COLUMNS + at));
+        if question.by.is_of_addresses() {
+            let groups: HashSet<u64> = known.groups.iter().map(|(_, group)| *group).collect();
+            keys = groups.len() as u64 + u64::from(without + without_refusals > 0);
+        }
         if known.is_cut {
+            // Hits may have come between two statements.
+            let outside = counted(HITS).saturating_sub(known.hits + without);
+            let outside_refusals = counted(REFUSED).saturating_sub(known.refusals + without_refusals);
             notes.push(format!(
                 "the {MAX_FORMS} addresses that come first are told apart: {outside} hits and {outside_refusals} \
                  refusals of others are in the totals only"
@@ -114,7 +128,7 @@ impl Desk {
                 .reveal(stored.ip, stored.key)
                 .is_some_and(|ip| group_of(self.keys.network_mark(&site.id, &ip)) == network)
         };
-        Ok(Some(forms.into_iter().filter(is_of_it).collect()))
+        Ok(Some(forms.into_iter().map(|(stored, ..)| stored).filter(is_of_it).collect()))
     }
 
     /// All that the address of this form may be stored as.
@@ -148,10 +162,13 @@ impl Desk {
         Ok(())
     }
 
-    /// The stored addresses that come first, and whether there are more.
-    async fn forms(&self, source: &Source<'_>) -> Result<(Vec<Stored>, bool), AddressError> {
+    /// The stored addresses that come first with their hits and refusals, and whether there are more.
+    async fn forms(&self, source: &Source<'_>) -> Result<(Vec<(Stored, u64, u64)>, bool), AddressError> {
         let rows = self.put(&source.forms(MAX_FORMS + 1)).await?;
-        let forms = rows.iter().take(MAX_FORMS).map(|row| Stored::of_form(row.first()?.as_str()?));
+        let form = |row: &Vec<Value>| {
+            Some((Stored::of_form(row.first()?.as_str()?)?, row.get(1)?.as_u64()?, row.get(2)?.as_u64()?))
+        };
+        let forms = rows.iter().take(MAX_FORMS).map(form);
         Ok((forms.collect::<Option<_>>().ok_or_else(unreadable)?, rows.len() > MAX_FORMS))
     }
 
@@ -160,7 +177,8 @@ impl Desk {
     async fn known(&self, source: &Source<'_>) -> Result<Known, AddressError> {
         let (forms, is_cut) = self.forms(source).await?;
         let mut known = Known { is_cut, ..Known::default() };
-        for stored in forms {
+        for (stored, hits, refusals) in forms {
+            (known.hits, known.refusals) = (known.hits + hits, known.refusals + refusals);
             let group = match self.keys.reveal(stored.ip, stored.key) {
                 Some(ip) => {
                     let (address, network) = self.marks(source.site, &ip);

@@ -2,6 +2,11 @@
 //!
 //! A stored address is compared by its *form*, `HEX-KEY`; empty where none is stored. Forms that
 //! are brought together come as two arrays: the form, and the group that it belongs to.
+//!
+//! Millions of hits are read as the numbers that they are stored as, and first summed by what is
+//! stored: by ciphertext and key, network, country, quarter of an hour; and by mark. What costs
+//! much for each row (texts, forms, groups, local hours) is then made of some thousand sums. Each
+//! holds its people as a set, so that somebody in two of them is one of both together.
 
 use super::question::{By, Only, Order, Question};
 use super::token::Stored;
@@ -21,16 +26,28 @@ pub const FIRST_HASH: u64 = 16;
 
 const FORM: &str = "if(ip_key = 0, '', concat(hex(ip), '-', toString(ip_key)))";
 
-/// All numbers of a row, in the order in which [`super::answer`] reads them.
-const NUMBERS: &str = "sum(hit) AS hits, uniqExactIf(person, person != 0) AS visitors, sum(refusal) AS refused, \
-     sumIf(refusal, reason = 'rate-limited') AS limited, countIf(mark != '') AS marked, \
-     sumMapIf([mark], [toUInt64(1)], mark != '') AS marks, sumMapIf([reason], [refusal], reason != '') AS reasons, \
-     min(at) AS first, max(at) AS last, argMaxIf(of_asn, at, of_asn != 0) AS asn, \
-     argMaxIf(of_network, at, of_network != '') AS network, argMaxIf(of_country, at, of_country != '') AS country, \
-     argMaxIf(form, at, form != '') AS latest, countIf(error != '') AS errors, \
-     tuple(arrayMap(e -> e.1, arraySlice(arraySort(e -> (-toInt64(e.2), e.1), \
-     arrayZip((sumMapIf([error], [toUInt64(1)], error != '') AS summed).1, summed.2)), 1, 10) AS most), \
+/// All numbers of a row but the place, in the order in which [`super::answer`] reads them.
+const NUMBERS: &str = "sum(hit) AS hits, uniqExactMerge(people) AS visitors, sum(refusal) AS refused, \
+     sumIf(refusal, reason = 'rate-limited') AS limited, sumIf(hit, mark != '') AS marked, \
+     sumMapIf([mark], [hit], mark != '') AS marks, sumMapIf([reason], [refusal], reason != '') AS reasons, \
+     min(first_at) AS first, max(last_at) AS last";
+/// The script errors among the hits: all, and the most frequent by name.
+const ERRORS: &str = "sumIf(hit, error != '') AS errors, tuple(arrayMap(e -> e.1, \
+     arraySlice(arraySort(e -> (-toInt64(e.2), e.1), \
+     arrayZip((sumMapIf([error], [hit], error != '') AS summed).1, summed.2)), 1, 10) AS most), \
      arrayMap(e -> e.2, most)) AS error_names";
+/// What a hit was an error of, if it was one.
+const ERROR_OF_HIT: &str = "if(kind = 'error', name, '')";
+/// Behind them: where it was last, and the last form.
+const PLACE: &str = "argMaxMerge(of_asn) AS asn, argMaxMerge(of_network) AS network, \
+     argMaxMerge(of_country) AS country, argMaxIf(form, last_at, form != '') AS latest";
+/// The same where nobody asks.
+const NO_PLACE: &str = "toUInt32(0) AS asn, '' AS network, '' AS country, '' AS latest";
+/// Local hours and days begin with one of these: zones differ from UTC by quarters of an hour.
+const QUARTER: &str = "toDateTime(intDiv(toUnixTimestamp64Milli(time), 900000) * 900, 'UTC')";
+/// When a hit or a sum of refusals was, in milliseconds since 1970.
+const HIT_AT: &str = "toUnixTimestamp64Milli(time)";
+const REFUSAL_AT: &str = "toInt64(toUnixTimestamp(hour)) * 1000";
 
 /// How many columns a row of numbers has, its key included; totals have more behind them.
 pub const COLUMNS: usize = 16;
@@ -41,11 +58,22 @@ pub struct Statement {
     pub params: Vec<(String, Param)>,
 }
 
-/// Whether it is looked who sent a hit, which takes longest.
+/// What is told of sums beside how many, each of which takes its time.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum People {
-    Told,
-    LeftOut,
+enum Told {
+    Counts,
+    People,
+    PeopleAndPlaces,
+}
+
+/// By what hits and refusals are summed: the columns, and the key that is made of them.
+struct Sums {
+    hits_by: &'static str,
+    hit_key: String,
+    refusals_by: &'static str,
+    refusal_key: String,
+    /// The form, where it is summed by it.
+    form: &'static str,
 }
 
 /// Which rows are counted, and how.
@@ -62,20 +90,20 @@ pub struct Source<'a> {
 // === impl Source ===
 
 impl Source<'_> {
-    /// The stored addresses of the range, the first of the order first.
+    /// The stored addresses of the range, the first of the order first: form, hits, refusals.
     pub fn forms(&self, most: usize) -> Statement {
-        let value = match self.question.order {
-            Order::Hits => "sum(hit)",
-            Order::Visitors => "uniqExactIf(person, person != 0)",
-            Order::Refused => "sum(refusal)",
-            Order::Limited => "sumIf(refusal, reason = 'rate-limited')",
-            Order::Marked => "countIf(mark != '')",
-            Order::Errors => "countIf(error != '')",
+        let (value, told) = match self.question.order {
+            Order::Hits => ("hits", Told::Counts),
+            Order::Visitors => ("uniqExactMerge(people)", Told::People),
+            Order::Refused => ("refused", Told::Counts),
+            Order::Limited => ("sumIf(refusal, reason = 'rate-limited')", Told::Counts),
+            Order::Marked => ("sumIf(hit, mark != '')", Told::Counts),
+            Order::Errors => ("sumIf(hit, error != '')", Told::Counts),
         };
-        let people = if self.question.order == Order::Visitors { People::Told } else { People::LeftOut };
+        let rows = self.rows(&Sums::by_form(String::new()), told, " AND ip_key != 0");
         self.statement(format!(
-            "SELECT form FROM ({}) WHERE form != '' GROUP BY form ORDER BY {value} DESC, sum(hit) DESC, form LIMIT {most}",
-            self.rows("''", "''", people)
+            "SELECT form, sum(hit) AS hits, sum(refusal) AS refused FROM ({rows}) GROUP BY form \
+             ORDER BY {value} DESC, hits DESC, form LIMIT {most}"
         ))
     }
 
@@ -86,53 +114,73 @@ impl Source<'_> {
             true => "key".to_owned(),
             false => format!("{} DESC, hits DESC, refused DESC, key", order.name()),
         };
-        let outside = if by.is_of_addresses() { format!(" WHERE key != '{OUTSIDE}'") } else { String::new() };
+        let (rows, outside) = match by.is_of_addresses() {
+            true => {
+                let known = format!(" AND (ip_key = 0 OR {})", stored_in("forms"));
+                (self.rows(&self.sums(), Told::PeopleAndPlaces, &known), format!(" WHERE key != '{OUTSIDE}'"))
+            }
+            false => (self.rows(&self.sums(), self.told(), ""), String::new()),
+        };
+        let place = if self.told() == Told::PeopleAndPlaces { PLACE } else { NO_PLACE };
         self.statement(format!(
-            "SELECT key, {NUMBERS} FROM ({}){outside} GROUP BY key ORDER BY {order} LIMIT {limit} OFFSET {offset}",
-            self.keyed()
+            "SELECT key, {NUMBERS}, {place}, {ERRORS} FROM ({rows}){outside} GROUP BY key ORDER BY {order} LIMIT {limit} OFFSET {offset}"
         ))
     }
 
-    /// All together: the numbers; how many keys; hits and refusals that are outside, of no
-    /// address, and of unreadable ones.
+    /// All together: the numbers; how many keys, but of addresses; hits and refusals of no address.
     pub fn totals(&self) -> Statement {
-        let apart = |group: u64| match self.question.by.is_of_addresses() {
-            true => format!("sumIf(hit, key = '{group}'), sumIf(refusal, key = '{group}')"),
-            false => "toUInt64(0), toUInt64(0)".to_owned(),
+        let (sums, more) = match self.question.by.is_of_addresses() {
+            true => {
+                (Sums::by_whether_stored(), "toUInt64(0), sumIf(hit, key = '1'), sumIf(refusal, key = '1')")
+            }
+            false => (self.sums(), "uniqExact(key), toUInt64(0), toUInt64(0)"),
         };
-        let keys = match self.question.by.is_of_addresses() {
-            true => format!("uniqExactIf(key, key != '{OUTSIDE}')"),
-            false => "uniqExact(key)".to_owned(),
-        };
-        self.statement(format!(
-            "SELECT '', {NUMBERS}, {keys}, {}, {} FROM ({})",
-            apart(OUTSIDE),
-            apart(NOT_STORED),
-            self.keyed()
-        ))
+        let rows = self.rows(&sums, Told::People, "");
+        self.statement(format!("SELECT '', {NUMBERS}, {NO_PLACE}, {ERRORS}, {more} FROM ({rows})"))
     }
 
-    /// How many hits and refusals there are, and when the first was.
+    /// Whether there are hits and refusals, and when the first was.
     pub fn beginning(&self) -> Statement {
-        self.statement(format!("SELECT count(), min(at) FROM ({})", self.rows("''", "''", People::LeftOut)))
+        let rows = self.rows(&Sums::by_whether_stored(), Told::Counts, "");
+        self.statement(format!("SELECT count(), min(first_at) FROM ({rows})"))
     }
 
-    /// Each hit and each sum of refusals with its key.
-    fn keyed(&self) -> String {
-        let grouped = format!(
-            "toString(transform({FORM}, {{forms:Array(String)}}, {{groups:Array(UInt64)}}, toUInt64({OUTSIDE})))"
-        );
-        let (of_hit, of_refusal) = match self.question.by {
-            By::Address | By::Network => (grouped.clone(), grouped),
-            By::Asn => ("toString(asn)".to_owned(), "toString(asn)".to_owned()),
-            By::Country => ("toString(country)".to_owned(), "toString(country)".to_owned()),
-            By::Hour => (hour("time"), hour("hour")),
-            By::Day => (day("time"), day("hour")),
+    /// By what the rows of the answer are summed.
+    fn sums(&self) -> Sums {
+        let same = |by: &'static str, key: &str| Sums {
+            hits_by: by,
+            hit_key: key.to_owned(),
+            refusals_by: by,
+            refusal_key: key.to_owned(),
+            form: "''",
         };
-        self.rows(&of_hit, &of_refusal, People::Told)
+        let of_time = |label: fn(&str) -> String| Sums {
+            hits_by: QUARTER,
+            hit_key: label(QUARTER),
+            refusals_by: "hour",
+            refusal_key: label("hour"),
+            form: "''",
+        };
+        match self.question.by {
+            By::Address | By::Network => Sums::by_form(format!(
+                "toString(transform({FORM}, {{forms:Array(String)}}, {{groups:Array(UInt64)}}, toUInt64({OUTSIDE})))"
+            )),
+            By::Asn => same("asn", "toString(asn)"),
+            By::Country => same("country", "toString(country)"),
+            By::Hour => of_time(hour),
+            By::Day => of_time(day),
+        }
     }
 
-    fn rows(&self, key_of_hit: &str, key_of_refusal: &str, people: People) -> String {
+    fn told(&self) -> Told {
+        match self.question.by {
+            By::Address | By::Network | By::Asn => Told::PeopleAndPlaces,
+            By::Country | By::Hour | By::Day => Told::People,
+        }
+    }
+
+    /// Sums of hits and of refusals, under a further condition on both.
+    fn rows(&self, sums: &Sums, told: Told, and: &str) -> String {
         let database = self.visible.database;
         let looked = format!(
             "site = {{site:String}} AND time >= fromUnixTimestamp64Milli({{from:Int64}}) \
@@ -140,22 +188,42 @@ impl Source<'_> {
             self.visible.condition()
         );
         let only = self.only();
-        let (with, person) = match people {
-            People::Told => (with(self.visible, &looked, Since::Look), person(self.visible, Since::Look)),
-            People::LeftOut => (String::new(), "0".to_owned()),
+        let (with, person) = match told {
+            Told::People | Told::PeopleAndPlaces => {
+                (with(self.visible, &looked, Since::Look), person(self.visible, Since::Look))
+            }
+            Told::Counts => (String::new(), "0".to_owned()),
         };
+        let beside = |person: &str, at: &str, network: &str| {
+            let mut columns = String::new();
+            if told != Told::Counts {
+                columns.push_str(&format!(
+                    ", uniqExactStateIf(toUInt64({person}) AS person, person != 0) AS people"
+                ));
+            }
+            if told == Told::PeopleAndPlaces {
+                columns.push_str(&format!(
+                    ", argMaxStateIf(toUInt32(asn), {at}, asn != 0) AS of_asn, \
+                     argMaxStateIf({network}, {at}, {network} != '') AS of_network, \
+                     argMaxStateIf(toString(country), {at}, country != '') AS of_country"
+                ));
+            }
+            columns
+        };
+        let (of_hits, of_refusals) =
+            (beside(&person, HIT_AT, "toString(network)"), beside("0", REFUSAL_AT, "''"));
+        let is_told = told != Told::Counts || self.question.order == Order::Errors;
+        let error = if is_told { ERROR_OF_HIT } else { "''" };
+        let Sums { hits_by, hit_key, refusals_by, refusal_key, form } = sums;
         format!(
-            "SELECT * FROM ({with} SELECT {key_of_hit} AS key, {FORM} AS form, toUInt64({person}) AS person, \
-             toString(bot) AS mark, if(kind = 'error', toString(name), '') AS error, '' AS reason, toUInt64(1) AS hit, toUInt64(0) AS refusal, \
-             toUnixTimestamp64Milli(time) AS at, toUInt32(asn) AS of_asn, toString(network) AS of_network, \
-             toString(country) AS of_country FROM {database}.hits WHERE {looked}{only}) \
+            "SELECT * FROM ({with} SELECT {hit_key} AS key, {form} AS form, toString(bot) AS mark, toString({error}) AS error, '' AS reason, \
+             count() AS hit, toUInt64(0) AS refusal, min({HIT_AT}) AS first_at, max({HIT_AT}) AS last_at{of_hits} \
+             FROM {database}.hits WHERE {looked}{only}{and} GROUP BY {hits_by}, bot, {error}) \
              UNION ALL \
-             SELECT {key_of_refusal} AS key, {FORM} AS form, toUInt64(0) AS person, '' AS mark, '' AS error, \
-             toString(reason) AS reason, toUInt64(0) AS hit, toUInt64(count) AS refusal, \
-             toInt64(toUnixTimestamp(hour)) * 1000 AS at, toUInt32(asn) AS of_asn, '' AS of_network, \
-             toString(country) AS of_country FROM {database}.refusals \
-             WHERE site = {{site:String}} AND toInt64(toUnixTimestamp(hour)) * 1000 >= {{from:Int64}} \
-             AND toInt64(toUnixTimestamp(hour)) * 1000 < {{to:Int64}}{only}",
+             SELECT {refusal_key} AS key, {form} AS form, '' AS mark, '' AS error, toString(refusals.reason) AS reason, \
+             toUInt64(0) AS hit, sum(count) AS refusal, min({REFUSAL_AT}) AS first_at, max({REFUSAL_AT}) AS last_at{of_refusals} \
+             FROM {database}.refusals WHERE site = {{site:String}} AND {REFUSAL_AT} >= {{from:Int64}} \
+             AND {REFUSAL_AT} < {{to:Int64}}{only}{and} GROUP BY {refusals_by}, refusals.reason",
         )
     }
 
@@ -169,7 +237,7 @@ impl Source<'_> {
             conditions.push_str(" AND country = {country:String}");
         }
         if self.only.is_some() {
-            conditions.push_str(&format!(" AND {FORM} IN {{only:Array(String)}}"));
+            conditions.push_str(&format!(" AND {}", stored_in("only")));
         }
         conditions
     }
@@ -199,6 +267,44 @@ impl Source<'_> {
         }
         Statement { sql, params }
     }
+}
+
+// === impl Sums ===
+
+impl Sums {
+    /// By stored addresses, with a key that is made of the form.
+    fn by_form(key: String) -> Sums {
+        let key = if key.is_empty() { "''".to_owned() } else { key };
+        Sums {
+            hits_by: "ip, ip_key",
+            hit_key: key.clone(),
+            refusals_by: "ip, ip_key",
+            refusal_key: key,
+            form: FORM,
+        }
+    }
+
+    /// By whether there is an address: the key is 1 where none is.
+    fn by_whether_stored() -> Sums {
+        let key = "toString(ip_key = 0)".to_owned();
+        Sums {
+            hits_by: "ip_key = 0",
+            hit_key: key.clone(),
+            refusals_by: "ip_key = 0",
+            refusal_key: key,
+            form: "''",
+        }
+    }
+}
+
+/// The condition for an address whose form is in a bound array. Ciphertexts are compared, as no
+/// text has to be made of each row for that.
+fn stored_in(forms: &str) -> String {
+    format!(
+        "(ip, ip_key) IN (SELECT toFixedString(unhex(splitByChar('-', one)[1]), 16), \
+         toUInt32OrZero(splitByChar('-', one)[2]) \
+         FROM (SELECT arrayJoin({{{forms}:Array(String)}}) AS one) WHERE one != '')"
+    )
 }
 
 fn hour(time: &str) -> String {

@@ -6,9 +6,9 @@
 //!
 //! Storage is asked twice, cheapest first, since no key of `hits` begins with a visitor:
 //!
-//! 1. the *keys*: who a hit is about stands in four narrow columns, of which three are
-//!    nearly always zero. They are read for the whole range, everything else only of the
-//!    granules that have a hit of this person;
+//! 1. the *keys*: who a hit is about stands in four narrow columns, of which each has an index
+//!    that says in which granules a person may be (`schema/0013_whose_hit.sql`). They are read
+//!    there, everything else only where a hit is this person's;
 //! 2. the *cells* of the hits that are shown: of the days on which they came and the
 //!    networks that they came from, which are the first columns of the key, so that a few
 //!    granules of each day are read.
