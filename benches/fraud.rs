@@ -109,6 +109,11 @@ fn tell(tally: &Tally, config: &Config) {
         "{} honest visitors: {over} over the threshold of {}, {} by more than one rule {:?}",
         tally.honest, config.fraud.threshold, tally.honest_over_by_several, tally.honest_over
     );
+    let over: u64 = tally.users_over.values().sum();
+    println!(
+        "as many honest users of two devices, by user key: {over} over it, {} by more than one rule {:?}",
+        tally.users_over_by_several, tally.users_over
+    );
 }
 
 fn make_up(place: &Place, hits: u64) {

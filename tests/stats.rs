@@ -99,7 +99,7 @@ fn history(random: &mut Random, zone: &TimeZone, from: i64, to: i64) -> Vec<Hit>
                 0..=4 => Kind::Pageview,
                 5 => Kind::Event,
                 6 => Kind::Engagement,
-                7 if random.chance(50) => Kind::Consent,
+                7 if hits.len() % 2 == 0 => Kind::Consent,
                 7 => Kind::Error,
                 8 => Kind::AdView,
                 _ => random_ad(random),

@@ -34,6 +34,11 @@ fn every_rule_finds_its_frauds_and_honest_visitors_stay_below_the_threshold() {
             "honest over the threshold: {:?}, by several rules {}",
             tally.honest_over, tally.honest_over_by_several
         );
+        println!(
+            "honest users of two devices: {:?}, by several rules {}",
+            tally.users_over, tally.users_over_by_several
+        );
         assert!(tally.honest_over_by_several <= tally.honest / HONEST_OVER, "{:?}", tally.honest_over);
+        assert!(tally.users_over_by_several <= tally.honest / HONEST_OVER, "{:?}", tally.users_over);
     }
 }

@@ -1,16 +1,19 @@
 //! A check by user key looks at the browsers of that user as well.
 //!
-//! In: the browsers in which the key was seen in the two days that rules count by. Out: of each rule
-//! the strongest of what it says of the user alone and of each browser. A rule counts once, however
-//! many browsers it fires at; its evidence names the one by number and by the keyed hash by which it
-//! can be checked itself. Of two that are as strong the first is told of: the user's own, then the
-//! browser that was last seen with the key.
+//! In: the browsers in which the key was seen in the two days that rules count by. Out: what the rules
+//! say of the user and of **one** of the browsers, the one that they say most of. What a phone and a
+//! computer do each does not add up: a payment is made on one of them, and an honest phone among
+//! thousands at a carrier's address tells nothing of a computer behind a VPN.
+//!
+//! A rule counts once. Its evidence names the browser by number and by the keyed hash by which it can
+//! be checked itself; what is said of the user alone names none. Of two browsers with as many points
+//! the one with more evidence is told of, then the one that was last seen with the key.
 //!
 //! A browser of longer ago is left out: it may be anybody's by now.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Facts, Verdict};
+use super::{Facts, Said, Verdict};
 use crate::fraud::memory::visitor::Visitor;
 use crate::fraud::memory::{Memory, User, day};
 
@@ -33,24 +36,26 @@ pub fn first_day(now: i64) -> u16 {
     day(now).saturating_sub(1)
 }
 
-/// What a rule says of whoever is asked about, and of their browsers.
-pub fn strongest(facts: &Facts, run: fn(&Facts) -> Verdict) -> Verdict {
-    let mut strongest = run(facts);
-    for (index, browser) in facts.browsers.iter().enumerate() {
-        let said = match run(&facts.of(browser)) {
-            Verdict::Fired(mut evidence) => {
-                evidence.shown["browser"] = json!({
-                    "number": index + 1,
-                    "of": facts.browsers.len(),
-                    "subject": format!("{:016x}", browser.subject),
-                });
-                Verdict::Fired(evidence)
-            }
-            other => other,
-        };
-        strongest = strongest.or_stronger(said);
-    }
-    strongest
+/// What was said of the user, and of the browser that most is said of; `each` asks every rule.
+pub fn strongest(facts: &Facts, alone: Vec<Said>, each: fn(&Facts) -> Vec<Said>) -> Vec<Said> {
+    let with = |(index, browser): (usize, &Browser)| -> Vec<Said> {
+        let shown = json!({
+            "number": index + 1, "of": facts.browsers.len(), "subject": format!("{:016x}", browser.subject),
+        });
+        let said = each(&facts.of(browser)).into_iter().zip(&alone);
+        said.map(|(of_browser, of_user)| Said {
+            verdict: of_user.verdict.clone().or_stronger(of_browser.verdict.of(&shown)),
+            ..of_browser
+        })
+        .collect()
+    };
+    let weight = |said: &[Said]| -> (u32, u64) {
+        (said.iter().map(Said::points).sum(), said.iter().map(|said| said.verdict.strength()).sum())
+    };
+    let first_of_the_most = |best: Vec<Said>, other: Vec<Said>| {
+        if weight(&other) > weight(&best) { other } else { best }
+    };
+    facts.browsers.iter().enumerate().map(with).reduce(first_of_the_most).unwrap_or(alone)
 }
 
 // === impl Facts ===
@@ -72,6 +77,18 @@ impl<'a> Facts<'a> {
 // === impl Verdict ===
 
 impl Verdict {
+    fn strength(&self) -> u64 {
+        if let Verdict::Fired(evidence) = self { evidence.strength } else { 0 }
+    }
+
+    /// Its evidence is of this browser.
+    fn of(mut self, browser: &Value) -> Verdict {
+        if let Verdict::Fired(evidence) = &mut self {
+            evidence.shown["browser"] = browser.clone();
+        }
+        self
+    }
+
     /// Fired is stronger than quiet, and that than not to know; with more evidence, the more of it.
     fn or_stronger(self, other: Verdict) -> Verdict {
         match (&self, &other) {
@@ -90,7 +107,7 @@ mod tests {
     use super::*;
     use crate::fraud::memory::{DAY_MS, Shape};
     use crate::fraud::rules::tests::{MINUTE, NOON, fraud, hit};
-    use crate::fraud::rules::{Cookie, Said, ask};
+    use crate::fraud::rules::{Cookie, ask};
     use crate::fraud::sighting::Sighting;
 
     fn of(browser: u64, time: i64) -> Sighting<'static> {
@@ -167,6 +184,25 @@ mod tests {
         let browser = json!({ "number": 2, "of": 3, "subject": "0000000000000002" });
         assert_eq!(evidence["browser"], browser, "{evidence}");
         assert_eq!(said.iter().map(Said::points).sum::<u32>(), 60, "not twice");
+    }
+
+    #[test]
+    fn what_two_browsers_did_each_does_not_add_up() {
+        let shared = |people: u64| {
+            (0..people).map(|other| Sighting { address: 77, user_key: 0, ..of(1_000 + other, NOON) })
+        };
+        let phone = Sighting { address: 77, ..of(1, NOON + MINUTE) };
+        let computer = |time| Sighting { language: "ja-jp", ..headless(2, time) };
+        let rules = |hits: &[Sighting]| -> Vec<&'static str> {
+            fired(&said(&seen(hits), NOON + 5 * MINUTE).0).iter().map(|(rule, _)| *rule).collect()
+        };
+        let crowd: Vec<Sighting> = shared(60).collect();
+        let hits = |own: &[Sighting<'static>]| [&crowd[..], own].concat();
+        assert_eq!(rules(&hits(&[phone.clone()])), ["crowded_address"]);
+        assert_eq!(rules(&hits(&[phone.clone(), computer(NOON + 2 * MINUTE)])), ["language", "automation"]);
+        // The same on one browser does.
+        let both = Sighting { address: 77, ..computer(NOON + 3 * MINUTE) };
+        assert_eq!(rules(&hits(&[phone, both])), ["language", "crowded_address", "automation"]);
     }
 
     #[test]

@@ -191,6 +191,7 @@ pub enum Verdict {
 }
 
 /// What one rule of the table says.
+#[derive(Clone)]
 pub struct Said {
     pub rule: &'static Rule,
     /// What it adds when it fires.
@@ -261,15 +262,19 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Asks every rule.
+/// Asks every rule; of a user, with one of their browsers.
 pub fn ask(facts: &Facts) -> Vec<Said> {
+    strongest(facts, each(facts), each)
+}
+
+fn each(facts: &Facts) -> Vec<Said> {
     TABLE
         .iter()
         .zip(facts.config.weights)
         .map(|(rule, weight)| Said {
             rule,
             weight,
-            verdict: if weight == 0 { Verdict::Off("its weight is 0") } else { strongest(facts, rule.run) },
+            verdict: if weight == 0 { Verdict::Off("its weight is 0") } else { (rule.run)(facts) },
         })
         .collect()
 }

@@ -69,9 +69,11 @@ impl Maker {
         self.below(many) == 0
     }
 
-    pub(super) fn day_and_hour(&mut self) -> i64 {
+    /// A moment of one of these days.
+    pub(super) fn day_and_hour(&mut self, days: &std::ops::Range<u64>) -> i64 {
         BEGIN
-            + (self.below(DAYS) * 24 + 7 + self.below(14)).cast_signed() * HOUR
+            + ((days.start + self.below(days.end - days.start)) * 24 + 7 + self.below(14)).cast_signed()
+                * HOUR
             + self.below(3600).cast_signed() * 1000
     }
 

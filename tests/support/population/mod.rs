@@ -2,7 +2,7 @@
 //!
 //! How many of each there are is our guess, told with each kind; a site's own mixture differs.
 //!
-//! Each visitor is asked about a minute after their last hit, as a payment page would.
+//! Each visitor is asked about a minute after their last hit, as a payment page would: by the cookie, or by the user key.
 //!
 //! - [`hits`]: what all of them are made of: places, pages a minute apart, a question in the end
 //! - [`honest`]: honest people who do what looks odd
@@ -49,12 +49,15 @@ struct Maker {
     people: Vec<Person>,
 }
 
-/// So many honest visitors and so many frauds of each kind, by the rules of this configuration; with a database that tells
+/// So many honest visitors, as many honest users of two devices, and so many frauds of each kind, by the rules of this configuration; with a database that tells
 /// of networks, or without.
 pub fn judge(honest: u64, frauds: u64, config: &Config, networks: bool) -> Tally {
     let mut maker = Maker { random: Random(20_261_127), events: Vec::new(), people: Vec::new() };
     for number in 0..honest {
         maker.honest(number);
+    }
+    for number in 0..honest {
+        maker.honest_user(number);
     }
     for kind in 0..TABLE.len() {
         for number in 0..frauds {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use metka::config::Config;
 use metka::fraud::memory::Memory;
+use metka::fraud::rules::browsers::of_user;
 use metka::fraud::rules::{Facts, TABLE, Verdict, ask};
 
 use super::Person;
@@ -15,6 +16,9 @@ pub struct Tally {
     pub honest_over: BTreeMap<&'static str, u64>,
     /// Those whom more than one rule brought there.
     pub honest_over_by_several: u64,
+    /// The same of honest users of two devices, of whom there are as many.
+    pub users_over: BTreeMap<&'static str, u64>,
+    pub users_over_by_several: u64,
     pub rules: Vec<Of>,
 }
 
@@ -53,6 +57,8 @@ impl Tally {
             honest,
             honest_over: BTreeMap::new(),
             honest_over_by_several: 0,
+            users_over: BTreeMap::new(),
+            users_over_by_several: 0,
             rules: TABLE
                 .iter()
                 .map(|rule| Of { name: rule.name, frauds: 0, found: 0, honest: 0, over: 0 })
@@ -69,14 +75,19 @@ impl Tally {
         networks: bool,
     ) {
         let visitor = memory.visitor(person.browser);
+        let user = memory.user(person.user_key);
+        let browsers = match (visitor, user) {
+            (None, Some(user)) => of_user(memory, user, now),
+            _ => Vec::new(),
+        };
         let last = visitor.map(|visitor| visitor.visit.address);
         let said = ask(&Facts {
             config: &config.fraud,
             memory,
             now,
             visitor,
-            user: memory.user(person.user_key),
-            browsers: &[],
+            user,
+            browsers: &browsers,
             address: memory.address(last.unwrap_or(person.address)),
             network: None,
             knows_networks: networks,
@@ -91,8 +102,12 @@ impl Tally {
             .collect();
         let is_over = score >= config.fraud.threshold;
         if person.labels.is_empty() && is_over {
-            *self.honest_over.entry(person.kind).or_default() += 1;
-            self.honest_over_by_several += u64::from(fired.len() > 1);
+            let (over, by_several) = match person.browser {
+                0 => (&mut self.users_over, &mut self.users_over_by_several),
+                _ => (&mut self.honest_over, &mut self.honest_over_by_several),
+            };
+            *over.entry(person.kind).or_default() += 1;
+            *by_several += u64::from(fired.len() > 1);
         }
         for of in &mut self.rules {
             let has_fired = fired.contains(&of.name);

@@ -11,7 +11,7 @@ mod place;
 use metka::fraud::rules::{Cookie, TABLE};
 use metka::fraud::sighting::Sighting;
 
-use super::hits::{ABROAD, HOMES, MINUTE, Spot};
+use super::hits::{ABROAD, DAYS, HOMES, MINUTE, Spot};
 use super::{Maker, Person};
 
 /// What a fraud begins as: somebody at home.
@@ -35,7 +35,7 @@ impl Maker {
         let browser = 50_000_000 + kind as u64 * 100_000 + number;
         let home = &HOMES[self.below(HOMES.len() as u64) as usize];
         let far = &ABROAD[self.below(ABROAD.len() as u64) as usize];
-        let (own, time) = (60_000_000 + browser, self.day_and_hour());
+        let (own, time) = (60_000_000 + browser, self.day_and_hour(&(0..DAYS)));
         let first = self.hit(browser, home, own, time);
         let pages = 3 + self.below(6);
         let person = Person {
