@@ -27,7 +27,7 @@ fn in_schema() -> BTreeSet<String> {
                 _ => words
                     .iter()
                     .position(|word| *word == "EXISTS")
-                    .filter(|_| words[0] == "ALTER")
+                    .filter(|_| words[0] == "ALTER" && words.contains(&"COLUMN"))
                     .map(|at| words[at + 1]),
             };
             let in_body = line.starts_with("    ")
