@@ -10,6 +10,8 @@
  * - It sends nothing itself. What happens before the tracking script has come waits for it; without it nothing is sent.
  * - Each error is told once per page, and no more than ten different ones, so that a loop costs nobody anything.
  * - It keeps nothing in the browser and adds no name to the page.
+ * - It does not listen to the page being left: a listener before the other script's gives the page a moment in which it
+ *   learns that its last request was broken off, so that it sends once more what has arrived.
  *
  * Errors of the visitor's own extensions are not the site's and are left out. Of a script from another host the browser
  * tells no class and no place (unless it is loaded with `crossorigin`): it is an `Error`. What a page catches itself, and
@@ -19,6 +21,8 @@
 const enum Limit {
   /** Different errors of one page. */
   Errors = 10,
+  /** Between two looks whether the tracking script has come, in ms. */
+  Wait = 1000,
   /** The longest path that is told, in characters: a name has 128, of which class and line take some. */
   Path = 60,
 }
@@ -29,6 +33,7 @@ const enum Limit {
 
   const send = (): void => {
     if (window.metka?.hit) for (const n of waiting.splice(0)) metka!.hit!('error', { n });
+    else setTimeout(send, Limit.Wait);
   };
 
   const notice = (error: unknown, file?: string, line?: number): void => {
@@ -48,8 +53,6 @@ const enum Limit {
 
   addEventListener('error', event => notice(event.error, event.filename, event.lineno));
   addEventListener('unhandledrejection', event => notice(event.reason));
-  // The tracking script is there by then, and comes after this one in being told that the page is left.
-  for (const type of ['load', 'visibilitychange', 'pageshow']) addEventListener(type, send, true);
 }
 
 export {};

@@ -38,6 +38,13 @@ const kept = (path, place) => async page => {
   await page.locator(`[data-section=${section}][data-item="${item}"]`).waitFor();
   await loaded(page);
 };
+/** Statistics of addresses, which are shown once it is said what for. */
+const addresses = async page => {
+  await kept('/security', 'addresses')(page);
+  await page.locator('[data-looking-for]').selectOption('support');
+  await page.locator('[data-narrow]').first().waitFor();
+  await loaded(page);
+};
 const privacy = path => async page => {
   await page.goto(metka.collector + path());
 };
@@ -113,10 +120,15 @@ const PAGES = [
     },
   },
   {
+    name: 'security: addresses, for a purpose',
+    who: 'owner',
+    open: addresses,
+  },
+  {
     name: 'security: an address that was opened',
     who: 'owner',
     open: async page => {
-      await kept('/security', 'addresses')(page);
+      await addresses(page);
       await page.locator('[data-narrow]').first().click();
       await page.locator('[data-only=address]').waitFor();
       await loaded(page);

@@ -65,7 +65,7 @@ before(async () => {
   metka = await Metka.start({
     site: SITE,
     collect: 'rate_limit_per_minute = 0\nrate_limit_network_per_minute = 0\n',
-    more: 'contact = "privacy@clinic.example"\n[operator]\nname = "Clinic LLC"\naddress = "1 Example Street"\n',
+    more: 'contact = "privacy@clinic.example"\nfields = ["title", "width", "scroll", "engaged", "outbound", "downloads", "props", "timezone", "errors"]\n[operator]\nname = "Clinic LLC"\naddress = "1 Example Street"\n',
   });
   metka.run(['user', 'add', 'olga', '--role', 'owner', '--password-stdin'], `${PASSWORD}\n`);
   token = metka.token();
@@ -98,6 +98,8 @@ function hits(payload) {
     { ...common, k: 'ad_viewable', ad: payload },
     { ...common, k: 'ad_click', ad: payload, p: { url: payload } },
     { ...common, k: 'engagement', d: 1000, sd: 50 },
+    // A path of a script holds no spaces, nor what ends a path.
+    { ...common, k: 'error', n: `TypeError /${payload.replace(/[^!-~]|[?#]/g, '').slice(0, 100)}:1` },
     // Where no text may be: the hit is refused, or a mark keeps it out.
     { ...common, k: payload, w: payload, d: payload, sd: payload, c: payload, uk: payload, i: payload },
   ];
@@ -366,9 +368,16 @@ for (const language of Object.keys(LANGUAGES)) {
     for (const section of ['check', 'case', 'addresses']) {
       await page.goto(`${metka.web}/security?site=${SITE}#${section}`);
       await page.locator(`[data-section=${section}]`).waitFor();
+      if (section === 'addresses') {
+        await page.locator('[data-looking-for]').selectOption('support');
+        await page.click('[data-trouble=errors]');
+        await page.locator('[data-column=errors] .sheet-more').first().waitFor();
+      }
       await loaded(page);
       await checked(page, `security ${section} ${language}`);
     }
+    const { size: errors } = seen.get(`security addresses ${language}`);
+    assert.ok(errors >= CHOSEN.length / 2, `${errors} payloads in the errors of scripts`);
     await page.goto(`${metka.web}/security?site=${SITE}#check`);
     for (const number of CHOSEN) {
       await page.fill('[name=cookie]', PAYLOADS[number]);
