@@ -69,6 +69,7 @@ test('a loop of errors is told once, and many errors up to a bound', async () =>
   ]) {
     const { context, page } = await open({ head: `<script defer src="${file}"></script>`, files });
     await page.waitForFunction(made => failed === made && window.metka?.hit, MADE);
+    await recorder.wait('error', expected.length);
     await page.evaluate(() => window.metka('later'));
     await recorder.wait('later');
     assert.deepEqual(names(), expected);
