@@ -85,7 +85,8 @@ fn main() {
 
 /// Asks one question.
 fn asked(server: &Server, token: &str, by: &str, days: u64, rows: u64) -> Duration {
-    let question = json!({ "site_id": "clinic", "date_range": format!("{days}d"), "by": by });
+    let question =
+        json!({ "site_id": "clinic", "purpose": "security", "date_range": format!("{days}d"), "by": by });
     let headers = [("Authorization", token), ("Content-Type", "application/json")];
     let request = http::request("POST", "/api/v1/addresses", &headers, question.to_string().as_bytes());
     let started = Instant::now();
