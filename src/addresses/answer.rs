@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::question::{By, Question, parse};
+use super::question::{By, Question};
 use super::statement::{COLUMNS, DESTROYED, FIRST_HASH, NOT_STORED, Source, Statement};
 use super::token::{self, Stored};
 use super::{AddressError, Desk, MAX_FORMS};
@@ -37,13 +37,7 @@ struct Known {
 
 impl Desk {
     /// Answers a question about one site.
-    pub(super) async fn answer(
-        &self,
-        site: &Site,
-        asked: &Value,
-        now: Timestamp,
-    ) -> Result<Value, AddressError> {
-        let mut question = parse(asked, site, now).map_err(AddressError::Question)?;
+    pub(super) async fn answer(&self, site: &Site, mut question: Question) -> Result<Value, AddressError> {
         let has_blocks = self.storage.has_blocks(&site.id).await?;
         let visible = match has_blocks {
             true => Visible::unblocked(self.storage.database()),

@@ -35,7 +35,7 @@ impl Desk {
             .detail(detail(&question));
         entry.subject = self.subject(site, &question.only);
         self.note(entry).await?;
-        self.answer(site, asked, now).await
+        self.answer(site, question).await
     }
 
     /// The address or the network that is looked at alone.

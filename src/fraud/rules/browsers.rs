@@ -198,7 +198,7 @@ mod tests {
         };
         let crowd: Vec<Sighting> = shared(60).collect();
         let hits = |own: &[Sighting<'static>]| [&crowd[..], own].concat();
-        assert_eq!(rules(&hits(&[phone.clone()])), ["crowded_address"]);
+        assert_eq!(rules(&hits(std::slice::from_ref(&phone))), ["crowded_address"]);
         assert_eq!(rules(&hits(&[phone.clone(), computer(NOON + 2 * MINUTE)])), ["language", "automation"]);
         // The same on one browser does.
         let both = Sighting { address: 77, ..computer(NOON + 3 * MINUTE) };
