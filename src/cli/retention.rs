@@ -14,6 +14,7 @@ use crate::retention::others::others;
 use crate::retention::{self, Job, Mode};
 use crate::spool;
 use crate::store::Storage;
+use crate::subject::block;
 
 #[derive(clap::Args)]
 pub struct RetentionArgs {
@@ -73,9 +74,11 @@ async fn offline(context: &Context, config: Config, mode: Mode) -> Result<Value,
     Ok(json!(done?))
 }
 
-/// Brings the tables up to this version, and writes a run that removes into the audit trail.
+/// Brings the tables up to this version and makes sure of who is held, and writes a run that removes
+/// into the audit trail.
 async fn prepared(context: &Context, config: &Config, storage: &Storage, mode: Mode) -> Outcome {
     storage.migrate().await.map_err(storage::failure)?;
+    block::restore(config, storage).await.map_err(Failure::failed)?;
     match mode {
         Mode::DryRun => Ok(()),
         Mode::Remove => context.note(config, Action::RetentionRun, "without a server"),

@@ -89,6 +89,9 @@ pub trait Others: Send + Sync {
 pub enum RetentionError {
     #[error(transparent)]
     Storage(StorageError),
+    /// Its tables are not of this version yet, or do not say yet who is held.
+    #[error("storage is not ready yet")]
+    NotReady,
     /// Counted again after it was removed.
     #[error("{count} rows of {site:?} still hold {kind} past its term")]
     Left { kind: &'static str, site: String, count: u64 },
@@ -113,7 +116,11 @@ pub enum RetentionError {
 impl RetentionError {
     /// Storage is away, and the same may work later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, RetentionError::Storage(error) if error.is_retryable())
+        match self {
+            RetentionError::NotReady => true,
+            RetentionError::Storage(error) => error.is_retryable(),
+            _ => false,
+        }
     }
 }
 

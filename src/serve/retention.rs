@@ -5,6 +5,9 @@
 //! restart neither skips nor repeats a day. What was asked for runs to its end, also
 //! when whoever asked goes away.
 //!
+//! No run begins before storage is ready: its tables are of this version, and they say
+//! who is held. A command waits for that, up to [`READY_TIMEOUT`].
+//!
 //! Before it removes anything, an entry of the audit trail says so: the job's own is
 //! written here, that of a command where the command comes in ([`crate::control`]). A run
 //! whose entry cannot be written does not happen, and is told like one that failed.
@@ -14,7 +17,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
+use super::storage::View;
 use crate::accept::Shared;
 use crate::audit::{Action, Actor, Entry, Trail};
 use crate::retention::others::{ACTOR, others};
@@ -29,12 +34,16 @@ const LOOK: Duration = Duration::from_secs(60);
 /// How long after a run that failed for another reason than an absent storage the
 /// next is tried.
 const RETRY: SignedDuration = SignedDuration::from_hours(1);
+/// How long what was asked for waits for storage, which a server that was started a moment
+/// ago still prepares.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The job beside the server; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Retention {
     shared: Arc<Shared>,
     store: Storage,
+    ready: watch::Receiver<bool>,
     outlet: Outlet,
     one: Arc<tokio::sync::Mutex<()>>,
     failed: Arc<Mutex<Option<(Timestamp, String)>>>,
@@ -43,8 +52,9 @@ pub(super) struct Retention {
 // === impl Retention ===
 
 impl Retention {
-    pub(super) fn new(shared: Arc<Shared>, store: Storage, outlet: Outlet) -> Retention {
-        Retention { shared, store, outlet, one: Arc::default(), failed: Arc::default() }
+    pub(super) fn new(shared: Arc<Shared>, storage: &View, outlet: Outlet) -> Retention {
+        let (store, ready) = (storage.store(), storage.ready());
+        Retention { shared, store, ready, outlet, one: Arc::default(), failed: Arc::default() }
     }
 
     /// Works until the runtime ends.
@@ -61,6 +71,10 @@ impl Retention {
     /// A run of the job's own accord, under its own name.
     async fn daily(&self) {
         // Without storage there is nothing to do, and nothing to write into the trail each minute.
+        if !*self.ready.borrow() {
+            tracing::debug!("storage is not ready for the retention job");
+            return;
+        }
         if let Err(error) = self.store.ping().await {
             tracing::debug!(%error, "storage is not there for the retention job");
             return;
@@ -82,6 +96,11 @@ impl Retention {
     /// One run, after one that is under way. Who wants it removed has written it into the trail.
     pub(super) async fn once(&self, mode: Mode) -> Result<Report, RetentionError> {
         let _one = self.one.lock().await;
+        let mut ready = self.ready.clone();
+        let told = tokio::time::timeout(READY_TIMEOUT, ready.wait_for(|ready| *ready));
+        if !told.await.is_ok_and(|told| told.is_ok()) {
+            return Err(RetentionError::NotReady);
+        }
         let (config, keys) = (self.shared.settings().config.clone(), self.shared.keys.clone());
         let job = Job {
             storage: self.store.clone(),

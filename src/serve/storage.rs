@@ -44,6 +44,7 @@ pub(super) struct Storage {
     engine: Option<Arc<Mutex<Option<Supervisor>>>>,
     view: View,
     outlet: Outlet,
+    ready: watch::Sender<bool>,
 }
 
 /// What is shown of storage.
@@ -52,6 +53,7 @@ pub(super) struct View {
     store: store::Storage,
     engine: Option<watch::Receiver<EngineState>>,
     ship: Arc<ShipMetrics>,
+    ready: watch::Receiver<bool>,
 }
 
 /// [`store::Storage`] as the shipper needs it.
@@ -84,12 +86,14 @@ impl Storage {
         };
         let store = store.with_memories(memories);
         let engine = supervisor.as_ref().map(Supervisor::state);
-        let view = View { store: store.clone(), engine, ship: Arc::default() };
+        let (ready, told) = watch::channel(false);
+        let view = View { store: store.clone(), engine, ship: Arc::default(), ready: told };
         Ok(Storage {
             store,
             engine: supervisor.map(|supervisor| Arc::new(Mutex::new(Some(supervisor)))),
             view,
             outlet,
+            ready,
         })
     }
 
@@ -105,6 +109,7 @@ impl Storage {
             _ = stop.wait_for(|stop| *stop) => return,
             () = self.until_ready(&state) => {}
         }
+        self.ready.send_replace(true);
         let erasures = tokio::spawn(recheck_erasures(state.clone()));
         state
             .set_archive(Box::new(Questions { store: self.store.clone(), settings: state.settings.clone() }));
@@ -256,6 +261,11 @@ async fn load_demo(store: store::Storage, state: Arc<web::State>) {
 impl View {
     pub(super) fn store(&self) -> store::Storage {
         self.store.clone()
+    }
+
+    /// Turns true when the tables are of this version and say who is blocked and held.
+    pub(super) fn ready(&self) -> watch::Receiver<bool> {
+        self.ready.clone()
     }
 
     pub(super) fn engine(&self) -> EngineStatus {

@@ -23,9 +23,10 @@ use serde::{Deserialize, Serialize};
 
 use super::find::Held;
 use super::{Office, Person, SubjectError, blocking};
+use crate::config::Config;
 use crate::private_file as file;
 use crate::rights::request::Subject;
-use crate::store::{Block, List, MAX_BLOCKS};
+use crate::store::{Block, List, MAX_BLOCKS, Storage};
 
 const LOCK_NAME: &str = "blocks.lock";
 const FILE_VERSION: u32 = 1;
@@ -84,16 +85,9 @@ impl Office {
         .await
     }
 
-    /// Puts into storage what the copies have and it lacks, and holds what came since.
+    /// See [`restore`].
     pub async fn restore_blocks(&self) -> Result<(), SubjectError> {
-        for list in List::ALL {
-            let path = self.dir().join(file_name(list));
-            let known = blocking(move || read(&path)).await?;
-            let blocks: Vec<Block> = known.into_keys().collect();
-            self.storage.enlist(list, &blocks, Timestamp::now().as_millisecond()).await?;
-        }
-        self.storage.hold_listed().await?;
-        Ok(())
+        restore(&self.config, &self.storage).await
     }
 
     async fn change_copies(
@@ -125,6 +119,19 @@ impl Office {
         })
         .await
     }
+}
+
+/// Puts into storage what the copies have and it lacks, and holds what came since. Before
+/// that, nobody may remove rows past their terms: somebody who is held may not be yet.
+pub async fn restore(config: &Config, storage: &Storage) -> Result<(), SubjectError> {
+    for list in List::ALL {
+        let path = super::dir(config).join(file_name(list));
+        let known = blocking(move || read(&path)).await?;
+        let blocks: Vec<Block> = known.into_keys().collect();
+        storage.enlist(list, &blocks, Timestamp::now().as_millisecond()).await?;
+    }
+    storage.hold_listed().await?;
+    Ok(())
 }
 
 /// The name of the copy of a list, in `DATA/rights` and in `backup.dir`.

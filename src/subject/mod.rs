@@ -262,8 +262,13 @@ impl Office {
 
     /// Private files about requests and what was done for them.
     fn dir(&self) -> PathBuf {
-        self.config.data_dir.join("rights")
+        dir(&self.config)
     }
+}
+
+/// Where the register and the copies of the lists stand.
+fn dir(config: &Config) -> PathBuf {
+    config.data_dir.join("rights")
 }
 
 // === impl Who ===

@@ -1,12 +1,15 @@
 //! `metka retention run` beside a running server and without one, and what is left on the disk.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
 use crate::rows::{Hit, Terms, insert};
-use crate::server::Server;
+use crate::server::{Server, wait_for};
 use crate::{DAY_MS, nothing_is_left_behind};
 
 const CONFIG: &str = "[collect]\nthreads = 1\n[[site]]\nid = \"clinic\"\nhosts = [\"clinic.example\"]\n";
@@ -58,9 +61,22 @@ fn removed(report: &Value, kind: &str) -> u64 {
     kinds.iter().filter(|one| one["kind"] == kind).filter_map(|one| one["removed"].as_u64()).sum()
 }
 
+/// Waits until the tables are of this version: changing them makes parts anew.
+fn ready(server: &Server) {
+    wait_for("storage", || {
+        let health = crate::http::exchange(server.web, &crate::http::get("/health", &[]));
+        (health.json()["storage"] == "ready").then_some(())
+    });
+}
+
 /// Files below a directory that hold these bytes.
 fn files_with(dir: &Path, needle: &[u8], found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).expect("readable").flatten() {
+    // The engine moves and removes directories meanwhile.
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+        entries => entries.expect("readable"),
+    };
+    for entry in entries.flatten() {
         let path = entry.path();
         // The engine's tables are reached by links as well.
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -79,11 +95,7 @@ fn the_command_works_beside_a_server_and_without_one_and_no_byte_stays() {
     std::fs::write(dir.path().join("metka.toml"), CONFIG).expect("written");
     let server = Server::start(dir.path(), &[]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    crate::server::wait_for("storage", || {
-        let tables =
-            server.rows("SELECT count() FROM system.tables WHERE database = 'metka' AND name = 'refusals'");
-        (tables[0][0] == json!(1)).then_some(())
-    });
+    ready(&server);
     let storage = server.storage();
     // The engine's own terms act at its merges, whenever it likes.
     runtime.block_on(storage.execute("SYSTEM STOP TTL MERGES metka.hits", &[])).expect("stopped");
@@ -171,6 +183,63 @@ fn the_command_works_beside_a_server_and_without_one_and_no_byte_stays() {
         done["seconds"],
         before.len()
     );
+}
+
+/// Somebody is held, and storage does not know it: as after a crash while they were put on the list,
+/// or when a ClickHouse server was set back to an older state.
+#[test]
+fn nothing_is_removed_before_storage_knows_who_is_held() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("metka.toml"), CONFIG).expect("written");
+    let server = Server::start(dir.path(), &[]);
+    ready(&server);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let time = jiff::Timestamp::now().as_millisecond() - 450 * DAY_MS;
+    let hits = [0, 1, 2].map(|row| Hit {
+        site: "clinic",
+        time,
+        // A part whose every row is past its term is emptied by the engine whenever it is made anew.
+        terms: if row < 2 { TERMS } else { Terms { keep: 2000, ..TERMS } },
+        hold: false,
+        id: (1, row),
+        key: 1,
+    });
+    let [held, _, long] = hits.map(|hit| json!(hit.number()));
+    let insert_hits = |server: &Server| {
+        let storage = server.storage();
+        runtime.block_on(async {
+            // The engine's own terms act at its merges; so much lasts across restarts.
+            let only_ours = "ALTER TABLE metka.hits MODIFY SETTING max_number_of_merges_with_ttl_in_pool = 0";
+            for sql in [only_ours, "TRUNCATE TABLE metka.hits", "TRUNCATE TABLE metka.held"] {
+                storage.execute(sql, &[]).await.expect("done");
+            }
+            insert(&storage, &hits).await;
+        });
+    };
+    let left = |server: &Server| server.rows("SELECT visitor, hold FROM metka.hits ORDER BY visitor");
+    let expected = [[held, json!(true)], [long, json!(false)]];
+
+    insert_hits(&server);
+    assert_eq!(server.terminate().0, Some(0));
+    let hash = format!("{:016x}", hits[0].number());
+    let entry = json!({ "site": "clinic", "kind": "visitor", "hash": hash, "since": time });
+    let copy = json!({ "version": 1, "blocks": [entry] });
+    let rights = dir.path().join("data/rights");
+    std::fs::create_dir_all(&rights).expect("made");
+    let path = rights.join("holds.json");
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).expect("made");
+    file.write_all(copy.to_string().as_bytes()).expect("written");
+
+    // Beside a server that has just begun to prepare its storage.
+    let server = Server::start(dir.path(), &[]);
+    report(dir.path(), &[]);
+    assert_eq!(left(&server), expected);
+
+    // Without one.
+    insert_hits(&server);
+    assert_eq!(server.terminate().0, Some(0));
+    report(dir.path(), &[]);
+    assert_eq!(left(&Server::start(dir.path(), &[])), expected);
 }
 
 #[test]

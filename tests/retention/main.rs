@@ -15,7 +15,6 @@ mod inventory;
 mod keys;
 mod rows;
 #[path = "../support/server.rs"]
-#[expect(dead_code, reason = "each test binary uses its part of the shared server")]
 mod server;
 #[path = "../faults_disk/shim.rs"]
 #[expect(dead_code, reason = "only the clock is moved here")]

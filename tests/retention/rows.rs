@@ -39,7 +39,8 @@ pub type Sums = BTreeMap<String, Vec<u64>>;
 // === impl Hit ===
 
 impl Hit {
-    fn number(&self) -> u64 {
+    /// Its visitor, and what else tells it from the others.
+    pub fn number(&self) -> u64 {
         self.id.0 * 100_000 + u64::from(self.id.1) + 1
     }
 
