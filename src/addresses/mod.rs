@@ -33,7 +33,7 @@
 //! Bounds: [`MAX_FORMS`] addresses are brought together, busiest first, and what is outside is
 //! said; [`MAX_LIMIT`] rows of one answer; [`OPENINGS_PER_HOUR`] for whoever opens.
 //!
-//! It does not know roles, nor errors of pages' scripts, which nothing collects yet.
+//! It does not know roles.
 //!
 //! - [`question`]: what may be asked
 //! - [`token`]: how an address and a network are named
