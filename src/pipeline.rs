@@ -55,10 +55,11 @@ pub struct Step {
 /// The steps, in order.
 pub const STEPS: [Step; 14] = [
     Step { name: "drop_unknown_site", run: drop_unknown_site },
-    Step { name: "drop_unreadable", run: drop_unreadable },
-    Step { name: "drop_foreign_host", run: drop_foreign_host },
+    // Before the hit is read: whoever is not to be counted is told nothing else, and leaves nothing.
     Step { name: "drop_opted_out", run: drop_opted_out },
     Step { name: "drop_signalled", run: drop_signalled },
+    Step { name: "drop_unreadable", run: drop_unreadable },
+    Step { name: "drop_foreign_host", run: drop_foreign_host },
     Step { name: "drop_rate_limited", run: drop_rate_limited },
     Step { name: "put_user_agent", run: put_user_agent },
     Step { name: "put_visitor", run: put_visitor },
@@ -216,17 +217,6 @@ fn drop_unknown_site(passage: &mut Passage) -> Result<(), Reason> {
     }
 }
 
-fn drop_unreadable(passage: &mut Passage) -> Result<(), Reason> {
-    let hit = parse::hit::hit(passage.report, passage.request.referer, &passage.site().site)?;
-    passage.hit = Some(hit);
-    Ok(())
-}
-
-fn drop_foreign_host(passage: &mut Passage) -> Result<(), Reason> {
-    let is_own = passage.site().site.has_host(&passage.hit().page.host);
-    if is_own { Ok(()) } else { Err(Reason::ForeignHost) }
-}
-
 fn drop_opted_out(passage: &mut Passage) -> Result<(), Reason> {
     if passage.request.client.opted_out {
         return Err(Reason::OptedOut);
@@ -241,6 +231,17 @@ fn drop_opted_out(passage: &mut Passage) -> Result<(), Reason> {
 fn drop_signalled(passage: &mut Passage) -> Result<(), Reason> {
     let dropped = consent::is_dropped_by_signal(&passage.site().site, passage.request.client);
     if dropped { Err(Reason::SignalDropped) } else { Ok(()) }
+}
+
+fn drop_unreadable(passage: &mut Passage) -> Result<(), Reason> {
+    let hit = parse::hit::hit(passage.report, passage.request.referer, &passage.site().site)?;
+    passage.hit = Some(hit);
+    Ok(())
+}
+
+fn drop_foreign_host(passage: &mut Passage) -> Result<(), Reason> {
+    let is_own = passage.site().site.has_host(&passage.hit().page.host);
+    if is_own { Ok(()) } else { Err(Reason::ForeignHost) }
 }
 
 fn drop_rate_limited(passage: &mut Passage) -> Result<(), Reason> {

@@ -14,7 +14,8 @@
 //! month's key, as the site's `ip` says; beside it its network's number and its country.
 //! Hits of no known site fall under the strictest of the configured sites
 //! ([`Terms::strictest`]). Whoever opted out, or sent a signal for which the site drops
-//! hits, is counted without address and place.
+//! hits, is counted without address and place, whatever the reason: it comes without an
+//! address here ([`crate::accept::route`]).
 //!
 //! Bounds: [`MAX_ADDRESSES`] sums with an address between two writings: when more come,
 //! the less active half is summed without one, so that whoever keeps sending is still
@@ -136,22 +137,22 @@ impl Terms {
 // === impl Refusals ===
 
 impl Refusals {
-    /// Adds one refusal on `site`, empty for no known one. `place` is asked only where
-    /// the sum does not have it yet.
+    /// Adds one refusal on `site`, empty for no known one; without an `ip` of whoever is not to
+    /// be told apart. `place` is asked only where the sum does not have it yet.
     #[expect(clippy::too_many_arguments, reason = "each is of another thing: request, site, process")]
     pub fn add(
         &self,
         site: &str,
         reason: Reason,
-        ip: &ClientIp,
+        ip: Option<&ClientIp>,
         terms: Terms,
         keys: &KeyRing,
         place: impl FnOnce() -> Place,
         now: Timestamp,
     ) {
-        let is_nobodys = matches!(reason, Reason::OptedOut | Reason::SignalDropped);
-        let how = if is_nobodys { IpStorage::None } else { terms.ip };
-        let (ip, ip_key) = keys.protect(ip, how, month_of(utc_day(now)));
+        let is_nobodys = ip.is_none();
+        let (ip, ip_key) =
+            ip.map(|ip| keys.protect(ip, terms.ip, month_of(utc_day(now)))).unwrap_or_default();
         let seconds = now.as_second();
         let hour = u32::try_from(seconds - seconds.rem_euclid(SECONDS_PER_HOUR)).unwrap_or(0);
         let (site, ip_days) = (site.to_owned(), terms.ip_days);
@@ -166,9 +167,11 @@ impl Refusals {
 
     /// All sums so far, which begin anew.
     pub fn take(&self) -> Vec<Refused> {
-        let lost = self.lost();
-        let Sums { with_address, with_place, others, .. } =
-            std::mem::replace(&mut *self.sums(), Sums { lost, ..Sums::default() });
+        let Sums { with_address, with_place, others, .. } = {
+            let mut sums = self.sums();
+            let lost = sums.lost;
+            std::mem::replace(&mut *sums, Sums { lost, ..Sums::default() })
+        };
         let with_address =
             with_address.into_iter().map(|(key, sum)| (Key { place: sum.place, ..key }, sum.count));
         with_address.chain(with_place).chain(others).map(|(key, count)| key.summed(count)).collect()
@@ -287,7 +290,7 @@ mod tests {
     fn refusals_are_summed_by_site_hour_reason_and_protected_address() {
         let Rig { refusals, keys, _dir } = rig();
         let add = |site: &str, reason, number, time: &str| {
-            refusals.add(site, reason, &ip(number), ENCRYPTED, &keys, nowhere, at(time));
+            refusals.add(site, reason, Some(&ip(number)), ENCRYPTED, &keys, nowhere, at(time));
         };
         for _ in 0..3 {
             add("clinic", Reason::RateLimited, 1, "2026-11-25T20:59:59.9Z");
@@ -320,19 +323,18 @@ mod tests {
     fn addresses_are_stored_as_the_site_says_and_never_of_who_opted_out() {
         let Rig { refusals, keys, _dir } = rig();
         let now = at("2026-11-25T21:00:00Z");
-        for (how, reason, stored) in [
-            (IpStorage::Encrypted, Reason::Duplicate, true),
-            (IpStorage::Truncated, Reason::Duplicate, true),
-            (IpStorage::None, Reason::Duplicate, false),
-            (IpStorage::Encrypted, Reason::OptedOut, false),
-            (IpStorage::Encrypted, Reason::SignalDropped, false),
+        for (how, whose, stored) in [
+            (IpStorage::Encrypted, Some(ip(7)), true),
+            (IpStorage::Truncated, Some(ip(7)), true),
+            (IpStorage::None, Some(ip(7)), false),
+            (IpStorage::Encrypted, None, false),
         ] {
             let terms = Terms { ip: how, ip_days: 1 };
-            refusals.add("clinic", reason, &ip(7), terms, &keys, || place(7), now);
+            refusals.add("clinic", Reason::Duplicate, whose.as_ref(), terms, &keys, || place(7), now);
             let [row] = &refusals.take()[..] else { panic!("one row") };
-            let is_nobodys = matches!(reason, Reason::OptedOut | Reason::SignalDropped);
-            assert_eq!(row.place, if is_nobodys { Place::default() } else { place(7) }, "{how:?} {reason}");
-            assert_eq!((row.ip_key != 0, row.ip != [0; 16]), (stored, stored), "{how:?} {reason}");
+            let expected = if whose.is_some() { place(7) } else { Place::default() };
+            assert_eq!(row.place, expected, "{how:?}");
+            assert_eq!((row.ip_key != 0, row.ip != [0; 16]), (stored, stored), "{how:?}");
             let Some(revealed) = keys.reveal(row.ip, row.ip_key).filter(|_| stored) else { continue };
             assert!((revealed == ip(7)) == (how == IpStorage::Encrypted) || how == IpStorage::Truncated);
         }
@@ -362,7 +364,7 @@ mod tests {
             let is_abuser = number >= 5000 && number % ABUSE == 0;
             let number = if is_abuser { FLOOD } else { number };
             let place = || place(1 + number % NETWORKS);
-            refusals.add("clinic", Reason::RateLimited, &ip(number), ENCRYPTED, &keys, place, now);
+            refusals.add("clinic", Reason::RateLimited, Some(&ip(number)), ENCRYPTED, &keys, place, now);
         }
         let rows = refusals.take();
         assert!(rows.len() <= MAX_ADDRESSES + MAX_PLACES + 1, "{}", rows.len());
@@ -377,7 +379,7 @@ mod tests {
         // A storage that is away for a year of hours.
         for hour in 0..10_000 {
             let then = now + jiff::SignedDuration::from_hours(hour);
-            refusals.add("clinic", Reason::OptedOut, &ip(1), ENCRYPTED, &keys, nowhere, then);
+            refusals.add("clinic", Reason::OptedOut, None, ENCRYPTED, &keys, nowhere, then);
         }
         let kept: u64 = refusals.take().iter().map(|row| row.count).sum();
         println!("{FLOOD} refusals: {} rows; 10000 hours: {kept} kept, {} lost", rows.len(), refusals.lost());

@@ -83,7 +83,7 @@ where
                 }
                 context.take(settings, &request, &mut cookies, report)
             }
-            Err(reason) => Err(context.refuse_unread(settings, &client.ip, *reason)),
+            Err(reason) => Err(context.refuse_unread(settings, &client, *reason)),
         });
     }
     let mut tally = Tally::default();
@@ -204,7 +204,7 @@ pub fn is_packed(headers: &HeaderMap) -> bool {
 /// What takes no packed bodies says so, and what it takes instead (RFC 9110, 15.5.16).
 fn refused_packed(context: &Context<'_>, settings: &Settings, headers: &HeaderMap) -> Answer {
     let client = parse::client::client(context.peer, headers, &settings.config.collect);
-    let reason = context.refuse_unread(settings, &client.ip, Reason::BadRequest);
+    let reason = context.refuse_unread(settings, &client, Reason::BadRequest);
     let body = json!({
         "accepted": 0,
         "refused": [{"index": 0, "reason": reason.name()}],
@@ -219,7 +219,7 @@ fn refused_packed(context: &Context<'_>, settings: &Settings, headers: &HeaderMa
 fn refused_whole(context: &Context<'_>, settings: &Settings, headers: &HeaderMap, reason: Reason) -> Answer {
     let client = parse::client::client(context.peer, headers, &settings.config.collect);
     let mut tally = Tally::default();
-    tally.add(0, Err(context.refuse_unread(settings, &client.ip, reason)));
+    tally.add(0, Err(context.refuse_unread(settings, &client, reason)));
     let mut answer = tally.answer();
     // No site is named, so no origin may read this.
     answer::allow_origin(&mut answer, None);

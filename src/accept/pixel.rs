@@ -58,7 +58,7 @@ pub fn pixel(
     };
     let taken = match &report {
         Ok(report) => context.take(settings, &request, &mut cookies, report),
-        Err(reason) => Err(context.refuse_unread(settings, &client.ip, *reason)),
+        Err(reason) => Err(context.refuse_unread(settings, &client, *reason)),
     };
     let taken = taken.map_err(|reason| Refused { reason, opt_out: cookies.opt_out })?;
     cookies.minted_is_stored = taken.minted;

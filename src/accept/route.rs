@@ -16,7 +16,9 @@ use tokio::sync::Notify;
 use super::answer::{self, Answer};
 use super::{Settings, Shared, event, pixel, privacy, script};
 use crate::accept::limits::{MAX_URL_BYTES, RETRY_UNAVAILABLE_SECONDS};
-use crate::identify::consent::{Answer as Cookies, GPC_PATH, gpc_statement};
+use crate::config::Site;
+use crate::event::Client;
+use crate::identify::consent::{self, Answer as Cookies, GPC_PATH, gpc_statement};
 use crate::identify::sites::SiteState;
 use crate::parse::report::Report;
 use crate::pipeline::{self, Taken};
@@ -156,6 +158,24 @@ fn health(context: &Context) -> Answer {
     }
 }
 
+/// The address that a refusal is summed by: none of whoever opted out, or sent a signal for which
+/// the site drops hits (any site, where the hit is of none), whatever it was refused for.
+fn told_apart<'a>(
+    settings: &Settings,
+    site: Option<&SiteState>,
+    client: &'a Client,
+    reason: Reason,
+) -> Option<&'a ClientIp> {
+    let is_dropped = |site: &Site| consent::is_dropped_by_signal(site, client);
+    let is_signalled = match site {
+        Some(state) => is_dropped(&state.site),
+        None => settings.config.sites.iter().any(is_dropped),
+    };
+    // An officer's opt-out is known by the cookie, which only the pipeline looks up.
+    let is_nobodys = client.opted_out || is_signalled || reason == Reason::OptedOut;
+    (!is_nobodys).then_some(&client.ip)
+}
+
 // === impl Context ===
 
 impl Context<'_> {
@@ -177,13 +197,18 @@ impl Context<'_> {
             Ok(_) => self.gathered.notify_one(),
             Err(reason) => {
                 let site = settings.sites.get(&report.site).map(|site| &**site);
-                self.note_refusal(settings, site, &request.client.ip, *reason);
+                self.note_refusal(
+                    settings,
+                    site,
+                    told_apart(settings, site, request.client, *reason),
+                    *reason,
+                );
             }
         }
         taken
     }
 
-    /// Awaits that a taken hit is durable.
+    /// Awaits that a taken hit is durable. It was taken, so its sender may be told apart.
     pub async fn durable(
         &self,
         settings: &Settings,
@@ -191,7 +216,7 @@ impl Context<'_> {
         ip: &ClientIp,
         ticket: Ticket,
     ) -> Result<(), Reason> {
-        ticket.await.inspect_err(|reason| self.note_refusal(settings, Some(site), ip, *reason))
+        ticket.await.inspect_err(|reason| self.note_refusal(settings, Some(site), Some(ip), *reason))
     }
 
     /// What visitors said anew ends what an officer had noted for them, before they are
@@ -208,21 +233,27 @@ impl Context<'_> {
     }
 
     /// Counts a hit that could not be read far enough to name its site.
-    pub fn refuse_unread(&self, settings: &Settings, ip: &ClientIp, reason: Reason) -> Reason {
+    pub fn refuse_unread(&self, settings: &Settings, client: &Client, reason: Reason) -> Reason {
         let unknown = self.shared.counters.unknown();
         unknown.arrived();
         unknown.refused(reason);
-        self.note_refusal(settings, None, ip, reason);
+        self.note_refusal(settings, None, told_apart(settings, None, client, reason), reason);
         reason
     }
 
     /// For the table of refusals; the counters have it already.
-    fn note_refusal(&self, settings: &Settings, site: Option<&SiteState>, ip: &ClientIp, reason: Reason) {
+    fn note_refusal(
+        &self,
+        settings: &Settings,
+        site: Option<&SiteState>,
+        ip: Option<&ClientIp>,
+        reason: Reason,
+    ) {
         let (id, terms) = match site {
             Some(state) => (state.site.id.as_str(), Terms::of(&state.site)),
             None => ("", settings.refusal_terms),
         };
-        let place = || self.place(ip);
+        let place = || ip.map(|ip| self.place(ip)).unwrap_or_default();
         self.shared.refusals.add(id, reason, ip, terms, &self.shared.keys, place, self.now());
     }
 

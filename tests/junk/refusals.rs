@@ -12,7 +12,13 @@ use crate::server::{Server, wait_for};
 
 const ADDRESSES: [&str; 3] = ["192.0.2.77", "198.51.100.201", "2001:db8:77::abcd"];
 
-/// Site, reason, address: how often.
+const STRICT: &str = "[[site]]\nid = \"strict\"\nhosts = [\"strict.example\"]\nsignals = \"drop\"\n";
+/// Whoever opted out, or sends a signal for which a site drops hits, is counted and not told apart,
+/// whatever else is wrong.
+const OPTED_OUT: (&str, &str) = ("Cookie", "metka_optout=1");
+const SIGNAL: (&str, &str) = ("Sec-GPC", "1");
+
+/// Site, reason, the address that is to be stored, or none: how often.
 type Sent = BTreeMap<(&'static str, &'static str, &'static str), u64>;
 /// Sends one hit under these headers.
 type Send<'a> = &'a dyn Fn(&[(&str, &str)]) -> Reply;
@@ -32,8 +38,9 @@ fn total(rows: &[Vec<Value>]) -> u64 {
 fn sent(server: &Server) -> Sent {
     let mut sent = Sent::new();
     let mut hit = |times: u64, site, reason, address, send: Send| {
+        let from = if address == "" { ADDRESSES[0] } else { address };
         for _ in 0..times {
-            let reply = send(&[("X-Forwarded-For", address)]);
+            let reply = send(&[("X-Forwarded-For", from)]);
             let told = reply.header("x-metka").map(str::to_owned);
             let told = told.or_else(|| Some(reply.json()["refused"][0]["reason"].as_str()?.to_owned()));
             assert_eq!(told.as_deref(), Some(reason), "{site} {}", reply.status);
@@ -53,18 +60,37 @@ fn sent(server: &Server) -> Sent {
     hit(2, "", "unknown-site", ADDRESSES[0], &pixel("s=other&u=https%3A%2F%2Fclinic.example%2F"));
     hit(1, "", "bad-request", ADDRESSES[1], &pixel("s=%zz"));
     hit(2, "", "bad-request", ADDRESSES[1], &|headers| exchange(server.collect, &event("{", headers)));
-    let private = |headers: &[(&str, &str)]| {
-        let mut all = headers.to_vec();
-        all.push(("Cookie", "metka_optout=1"));
-        exchange(server.collect, &get("/pixel.gif?s=clinic&u=https%3A%2F%2Fclinic.example%2F", &all))
+    let by = |private: (&'static str, &'static str), query: &'static str| {
+        move |headers: &[(&str, &str)]| {
+            let all = [headers, &[private]].concat();
+            exchange(server.collect, &get(&format!("/pixel.gif?{query}"), &all))
+        }
     };
-    hit(5, "clinic", "opted-out", ADDRESSES[0], &private);
+    hit(5, "clinic", "opted-out", "", &by(OPTED_OUT, "s=clinic&u=https%3A%2F%2Fclinic.example%2F"));
+    hit(1, "clinic", "opted-out", "", &by(OPTED_OUT, "s=clinic&u=https%3A%2F%2Felsewhere.example%2F"));
+    hit(1, "clinic", "opted-out", "", &by(OPTED_OUT, "s=clinic&u=nonsense"));
+    hit(2, "", "unknown-site", "", &by(OPTED_OUT, "s=other&u=https%3A%2F%2Fclinic.example%2F"));
+    hit(1, "", "bad-request", "", &by(OPTED_OUT, "s=%zz"));
+    hit(3, "strict", "signal-dropped", "", &by(SIGNAL, "s=strict&u=https%3A%2F%2Felsewhere.example%2F"));
+    // The other site does not drop hits for a signal.
+    hit(
+        1,
+        "clinic",
+        "foreign-host",
+        ADDRESSES[0],
+        &by(SIGNAL, "s=clinic&u=https%3A%2F%2Felsewhere.example%2F"),
+    );
+    // Of a hit of no site nobody knows.
+    hit(1, "", "bad-request", "", &by(SIGNAL, "s=%zz"));
+    hit(2, "", "bad-request", "", &|headers| {
+        exchange(server.collect, &event("{", &[headers, &[SIGNAL]].concat()))
+    });
     sent
 }
 
 #[test]
 fn the_table_equals_what_was_refused_and_holds_no_clear_address() {
-    let dir = configured("", "");
+    let dir = configured("", STRICT);
     let server = Server::start(dir.path(), &[]);
     let sent = sent(&server);
     let all: u64 = sent.values().sum();
@@ -101,9 +127,7 @@ fn the_table_equals_what_was_refused_and_holds_no_clear_address() {
     let expected: BTreeMap<(String, String, String), u64> = sent
         .iter()
         .map(|((site, reason, address), count)| {
-            // Who opted out is counted, and not told apart.
-            let address = if *reason == "opted-out" { "" } else { address };
-            (((*site).to_owned(), (*reason).to_owned(), address.to_owned()), *count)
+            (((*site).to_owned(), (*reason).to_owned(), (*address).to_owned()), *count)
         })
         .collect();
     assert_eq!(found, expected);
@@ -111,7 +135,7 @@ fn the_table_equals_what_was_refused_and_holds_no_clear_address() {
 
     // The counters, which are exact, say the same.
     let status = server.command(&["status"]);
-    for (site, label) in [("clinic", "clinic"), ("", "-")] {
+    for (site, label) in [("clinic", "clinic"), ("strict", "strict"), ("", "-")] {
         let mut by_reason: BTreeMap<&str, u64> = BTreeMap::new();
         for ((_, reason, _), count) in sent.iter().filter(|((id, ..), _)| *id == site) {
             *by_reason.entry(reason).or_default() += count;
@@ -150,7 +174,7 @@ fn shown(server: &Server, site: &str) -> BTreeMap<String, u64> {
 
 #[test]
 fn what_was_not_written_yet_is_written_at_the_stop() {
-    let dir = configured("", "");
+    let dir = configured("", STRICT);
     let server = Server::start(dir.path(), &[]);
     // The table is there as it is written to, and the interval has only begun.
     wait_for("the table", || {
