@@ -26,7 +26,8 @@
 //! - What a blocked visitor sent is not there, and what was erased is not. Refusals hold no
 //!   visitor: they are there until their term, or until their address is erased.
 //! - Nothing is told before its entry is in the audit trail, on the disk; if that cannot be
-//!   written, nothing is read.
+//!   written, nothing is told. Only that the site does not have an address, whose token somebody
+//!   holds, or that its key is destroyed, is told without one.
 //! - An address is opened only on a site that has hits or refusals from it.
 //! - Each number is a recount of visible hits and of the table `refusals`.
 //!
@@ -89,7 +90,7 @@ pub enum AddressError {
     #[error("address: the key {0} of its month is destroyed, nobody can read it any more")]
     Destroyed(u32),
     /// Answer 429.
-    #[error("at most {OPENINGS_PER_HOUR} addresses an hour are opened by one person")]
+    #[error("one person opens at most {OPENINGS_PER_HOUR} addresses at once, and then as many in an hour")]
     TooOften(Duration),
     /// The entry could not be written, so nothing was told. Answer 500.
     #[error("the audit trail: {0}")]

@@ -9,23 +9,21 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::statement::Statement;
+use super::statement::{Statement, stored_in};
 use super::token::Stored;
 use super::{AddressError, Desk};
 use crate::audit::entry::MAX_WORDS_BYTES;
 use crate::audit::{Action, Actor, Entry, Purpose, Subject};
 use crate::config::{IpStorage, Site};
-use crate::privacy::address::ClientIp;
 use crate::query::Visible;
+use crate::rights::numbered::kept;
 use crate::store::Param;
 
-/// How many addresses one person or program opens in an hour: an incident has some, and whoever
-/// wants all visitors' should not get them here.
+/// How many addresses one person or program opens at once, and then in an hour, one every other
+/// minute: an incident has some, and whoever wants all visitors' should not get them here.
 pub const OPENINGS_PER_HOUR: u32 = 30;
 /// So many names are remembered before those are forgotten that may open again anyway.
 const MAX_NAMES: usize = 1024;
-/// What stands in the place of an address in somebody's words.
-const REMOVED: &str = "[removed]";
 
 /// Which address is to be opened, and why.
 #[derive(Clone, Serialize, Deserialize)]
@@ -80,12 +78,14 @@ impl Opening {
             let names = Purpose::OF_SECURITY.map(Purpose::name).join(", ");
             mistakes.push(format!("purpose: expected one of {names}"));
         }
-        let words = without_addresses(self.words.trim());
-        if words.is_empty() || words.len() > MAX_WORDS_BYTES || words.chars().any(char::is_control) {
+        // Without addresses, and what else points at a person by its shape.
+        let is_line = !self.words.trim().chars().any(char::is_control);
+        let words = kept("words", self.words.trim(), MAX_WORDS_BYTES).ok().filter(|_| is_line);
+        if words.is_none() {
             mistakes.push(format!("words: expected one line of 1 to {MAX_WORDS_BYTES} bytes"));
         }
-        match (stored, purpose) {
-            (Some(stored), Some(purpose)) if mistakes.is_empty() => Ok((stored, purpose, words)),
+        match (stored, purpose, words) {
+            (Some(stored), Some(purpose), Some(words)) => Ok((stored, purpose, words)),
             _ => Err(AddressError::Question(mistakes)),
         }
     }
@@ -134,17 +134,16 @@ impl Desk {
             true => Visible::unblocked(database),
             false => Visible::all(database),
         };
-        const WHERE: &str = "site = {site:String} AND ip_key != 0 \
-             AND concat(hex(ip), '-', toString(ip_key)) IN {forms:Array(String)}";
+        let is_it = format!("site = {{site:String}} AND {}", stored_in("forms"));
         let of_hits = format!(
             "SELECT count(), argMax(toString(country), time), argMax(toString(region), time), \
-             argMaxIf(toString(city), time, city != ''), argMax(asn, time), argMax(toString(network), time) \
-             FROM {database}.hits WHERE {WHERE}{}",
+             argMax(toString(city), time), argMax(asn, time), argMax(toString(network), time) \
+             FROM {database}.hits WHERE {is_it}{}",
             visible.condition()
         );
         let of_refusals = format!(
             "SELECT count(), argMax(toString(country), hour), '', '', argMax(asn, hour), '' \
-             FROM {database}.refusals WHERE {WHERE}"
+             FROM {database}.refusals WHERE {is_it}"
         );
         let forms = self.forms_of(stored).into_iter().map(Stored::form).collect();
         let params = vec![
@@ -163,37 +162,11 @@ impl Desk {
     }
 }
 
-/// Words without whatever reads as an address: the trail holds none.
-fn without_addresses(words: &str) -> String {
-    let is_part = |letter: char| letter.is_ascii_hexdigit() || letter == ':' || letter == '.';
-    let mut clean = words.to_owned();
-    for part in words.split(|letter| !is_part(letter)) {
-        let part = part.trim_end_matches(['.', ':']);
-        // A number or a time of day is none: an address has two dots or colons.
-        if part.matches(['.', ':']).count() >= 2 && ClientIp::parse(part).is_some() {
-            clean = clean.replace(part, REMOVED);
-        }
-    }
-    clean
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-
-    #[test]
-    fn words_lose_their_addresses_and_nothing_else() {
-        for (words, expected) in [
-            ("card fraud, see ticket 12.7", "card fraud, see ticket 12.7"),
-            ("calls from 192.0.2.77.", "calls from [removed]."),
-            ("2001:db8::1 at 10:30:15", "[removed] at 10:30:15"),
-            ("(192.0.2.77:443)", "([removed])"),
-        ] {
-            assert_eq!(without_addresses(words), expected);
-        }
-    }
 
     #[test]
     fn one_person_opens_so_many_an_hour_and_others_are_not_held_up() {

@@ -39,7 +39,7 @@ const ERRORS: &str = "sumIf(hit, error != '') AS errors, tuple(arrayMap(e -> e.1
 /// What a hit was an error of, if it was one.
 const ERROR_OF_HIT: &str = "if(kind = 'error', name, '')";
 /// Behind them: where it was last, and the last form.
-const PLACE: &str = "argMaxMerge(of_asn) AS asn, argMaxMerge(of_network) AS network, \
+const PLACE: &str = "argMaxMerge(of_asn) AS asn, if((argMaxMerge(of_network) AS named).1 = asn, named.2, '') AS network, \
      argMaxMerge(of_country) AS country, argMaxIf(form, last_at, form != '') AS latest";
 /// The same where nobody asks.
 const NO_PLACE: &str = "toUInt32(0) AS asn, '' AS network, '' AS country, '' AS latest";
@@ -204,7 +204,7 @@ impl Source<'_> {
             if told == Told::PeopleAndPlaces {
                 columns.push_str(&format!(
                     ", argMaxStateIf(toUInt32(asn), {at}, asn != 0) AS of_asn, \
-                     argMaxStateIf({network}, {at}, {network} != '') AS of_network, \
+                     argMaxStateIf((toUInt32(asn), {network}), {at}, {network} != '') AS of_network, \
                      argMaxStateIf(toString(country), {at}, country != '') AS of_country"
                 ));
             }
@@ -299,7 +299,7 @@ impl Sums {
 
 /// The condition for an address whose form is in a bound array. Ciphertexts are compared, as no
 /// text has to be made of each row for that.
-fn stored_in(forms: &str) -> String {
+pub(super) fn stored_in(forms: &str) -> String {
     format!(
         "(ip, ip_key) IN (SELECT toFixedString(unhex(splitByChar('-', one)[1]), 16), \
          toUInt32OrZero(splitByChar('-', one)[2]) \

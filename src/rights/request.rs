@@ -278,7 +278,10 @@ fn without_identifier(word: &str) -> Cow<'_, str> {
     let is_part = |letter: char| letter.is_ascii_hexdigit() || letter == ':' || letter == '.';
     let is_address = |text: &str| text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok();
     let holds_address = word.split(|letter| !is_part(letter)).any(|run| {
-        [run, run.trim_end_matches('.'), run.trim_matches([':', '.'])].into_iter().any(is_address)
+        // Behind a word of nothing but hex digits: `add:192.0.2.7`.
+        let labelled = run.split(':').map(|part| part.trim_matches('.'));
+        let whole = [run, run.trim_end_matches('.'), run.trim_matches([':', '.'])];
+        whole.into_iter().chain(labelled).any(is_address)
     });
     if holds_address {
         return Cow::Borrowed("[address]");
@@ -319,6 +322,11 @@ mod tests {
             ("answered in writing on 3 December".to_owned(), "answered in writing on 3 December"),
             (format!("the cookie {cookie}, twice"), "the cookie"),
             ("from 192.0.2.7".to_owned(), "from [address]"),
+            (
+                "ip:192.0.2.7, add:192.0.2.7 and адрес:2001:db8:7::".to_owned(),
+                "[address] [address] and [address]",
+            ),
+            ("at 10:30:15, ticket 12.7.1, v1.2.3".to_owned(), "at 10:30:15, ticket 12.7.1, v1.2.3"),
             (
                 "from (192.0.2.7), 2001:db8::7/64 and [2001:db8::7]:443.".to_owned(),
                 "from [address] [address] and [address]",

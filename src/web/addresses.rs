@@ -43,6 +43,7 @@ pub async fn open(asked: Asked) -> Answer {
         Ok(value) => answer::json(StatusCode::OK, &value),
         Err(error @ AddressError::Unseen) => *not_found(error),
         Err(error @ AddressError::Destroyed(_)) => answer::error(StatusCode::CONFLICT, error),
+        Err(error @ AddressError::TooExpensive) => answer::error(StatusCode::UNPROCESSABLE_ENTITY, error),
         Err(AddressError::TooOften(wait)) => {
             answer::later(StatusCode::TOO_MANY_REQUESTS, wait, AddressError::TooOften(wait))
         }

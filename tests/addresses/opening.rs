@@ -83,8 +83,8 @@ fn an_address_is_opened_for_a_purpose_that_stands_in_the_trail() {
     let trail = || officer.get("/api/v1/audit?action=address_opened&last=1000")["entries"].clone();
     assert_eq!(trail(), json!([]), "what was refused opened nothing");
 
-    let opened =
-        asker.done("/api/v1/addresses/open", &with("words", json!("208.67.222.222 pays with a stolen card")));
+    let opened = asker
+        .done("/api/v1/addresses/open", &with("words", json!("ip:208.67.222.222 pays with a stolen card")));
     assert_eq!(
         opened,
         json!({
@@ -95,7 +95,7 @@ fn an_address_is_opened_for_a_purpose_that_stands_in_the_trail() {
     let entries = trail();
     let [entry] = &entries.as_array().expect("entries")[..] else { panic!("one entry: {entries}") };
     assert_eq!((&entry["site"], &entry["purpose"]), (&json!("clinic"), &json!("payments")));
-    assert_eq!(entry["words"], "[removed] pays with a stolen card");
+    assert_eq!(entry["words"], "[address] pays with a stolen card");
     assert!(entry["actor"]["token"]["name"] == "security-clinic", "{entry}");
     let subject = entry["subject"].as_str().expect("a subject");
     assert!(subject.len() == 16 && subject.bytes().all(|digit| digit.is_ascii_hexdigit()), "{entry}");
