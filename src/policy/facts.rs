@@ -24,6 +24,7 @@ use crate::retention::survey::{Count, survey};
 use crate::retention::terms::{DAY_MS, Kind, Table};
 use crate::retention::{self, Report as Retention};
 use crate::rights::desk::{Attention, Desk};
+use crate::store::row::SCROLL_UNKNOWN;
 use crate::store::{Limits, List, Param, Storage};
 use crate::web::people::{People, Roster};
 
@@ -307,7 +308,7 @@ fn not_collected(mut fields: Fields) -> Vec<(&'static str, String)> {
     let condition = |name: &str| match name {
         "title" => "title != ''".to_owned(),
         "width" => "screen != ''".to_owned(),
-        "scroll" => "scroll != 0".to_owned(),
+        "scroll" => format!("scroll != {SCROLL_UNKNOWN}"),
         "engaged" => "engaged_ms != 0".to_owned(),
         "outbound" => format!("kind = 'event' AND name = '{OUTBOUND}'"),
         "downloads" => format!("kind = 'event' AND name = '{DOWNLOAD}'"),

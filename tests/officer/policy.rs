@@ -117,3 +117,42 @@ fn the_table_shows_what_is_there_and_what_is_not_as_promised() {
     let offline: Value = serde_json::from_slice(&command(&["--site", "clinic"]).stdout).expect("JSON");
     assert_eq!(states(&offline["policy"][0]), expected);
 }
+
+/// A site that collects as little as can be stored.
+#[test]
+fn a_row_holds_what_is_not_collected_only_if_it_does() {
+    const BARE: &str = "[collect]\nthreads = 1\n[ship]\ninterval = \"1s\"\n\
+        [[site]]\nid = \"clinic\"\nhosts = [\"clinic.example\"]\nfields = []\n";
+    let place = Place::with(BARE);
+    let server = place.serve();
+    visitor(&server, "clinic", "/");
+    stored(&server, "clinic", 1);
+    let officer = Asker::new(&server, "officer", None);
+    let told = || {
+        let report = officer.seen("/api/v1/policy?site_id=clinic");
+        seen(&report, "3.3", "rows of an hour with what is not collected")
+    };
+    assert_eq!(told(), ("0".to_owned(), "green".to_owned()));
+    for (number, held) in [
+        "'x' AS title",
+        "'m' AS screen",
+        "50 AS scroll",
+        "0 AS scroll",
+        "1 AS engaged_ms",
+        "map('a', 'b') AS props",
+        "'Europe/Moscow' AS timezone",
+        "'error' AS kind",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let of_the_view = "kind = 'pageview' AND batch != 0";
+        execute(
+            &server,
+            &format!(
+                "INSERT INTO metka.hits SELECT * REPLACE ({held}, toUInt64(0) AS batch) FROM metka.hits WHERE {of_the_view}"
+            ),
+        );
+        assert_eq!(told(), ((number + 1).to_string(), "red".to_owned()), "{held}");
+    }
+}
