@@ -43,6 +43,7 @@ chain AS (
 ),
 (SELECT (arrayPushBack(groupArray(today), 0), arrayPushBack(groupArray(beginning), 0)) FROM chain) AS links,
 -- Each hit beside its person. Kinds: 1 page view, 2 event, 3 ad rendered, 4 ad seen, 5 ad clicked, 6 engagement, 7 consent.
+-- An error of a script is no part of a visit.
 of_persons AS (
     SELECT
         if(minted != 0 AND minted IN cookies, minted, transform(visitor, links.1, links.2, visitor)) AS person,
@@ -51,6 +52,7 @@ of_persons AS (
             'Tuple(at Int64, batch UInt64, row UInt32, kind Int8{{types}})'
         ) AS hit
     FROM countable
+    WHERE kind != 'error'
 ),
 -- A person's hits in their order, cut into visits. A stretch is hits with no gap of more than 30 minutes between them; a visit
 -- begins with the first page view or event of a stretch, and lasts until the last hit of that stretch.

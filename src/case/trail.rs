@@ -211,8 +211,8 @@ impl Office {
     ) -> Result<(Vec<Found>, Summary), SubjectError> {
         let sql = format!(
             "SELECT toUnixTimestamp64Milli(time) AS at, visitor, toUInt8(identity = 'cookie'), minted, before, \
-             toUInt8(kind IN ('pageview', 'event')), asn, batch, row, country, device, {ADDRESS} \
-             FROM {}.hits PREWHERE {} WHERE {IN_RANGE}{} ORDER BY time, batch, row LIMIT {}",
+             toUInt8(kind IN ('pageview', 'event')), asn, batch, row, country, device, {ADDRESS}, \
+             toUInt8(kind = 'error') FROM {}.hits PREWHERE {} WHERE {IN_RANGE}{} ORDER BY time, batch, row LIMIT {}",
             self.storage.database(),
             theirs(person),
             visible.condition(),
@@ -237,6 +237,7 @@ impl Office {
                 minted: number(3),
                 before: number(4),
                 counts: number(5) != 0,
+                is_error: number(12) != 0,
             };
             found.push(Found { key, asn: number(6), id: (number(7), number(8)) });
             for (column, names) in [(9, &mut summary.countries), (10, &mut summary.devices)] {

@@ -24,6 +24,8 @@ pub struct Key {
     pub before: u64,
     /// Whether it is a page view or an event.
     pub counts: bool,
+    /// Whether it is an error of a script, which is shown where it was and moves no visit.
+    pub is_error: bool,
 }
 
 /// One visit.
@@ -107,10 +109,12 @@ fn cut(keys: &[Key], hits: &[usize], visitor: u64) -> Vec<Visit> {
     let (mut counted_in, mut began_in) = (None, 0);
     for &place in hits {
         let key = &keys[place];
-        if previous.is_some_and(|previous| key.at - previous > TIMEOUT_MS) {
-            stretch += 1;
+        if !key.is_error {
+            if previous.is_some_and(|previous| key.at - previous > TIMEOUT_MS) {
+                stretch += 1;
+            }
+            previous = Some(key.at);
         }
-        previous = Some(key.at);
         let begins = visits.is_empty() || (key.counts && counted_in != Some(stretch));
         if key.counts {
             counted_in = Some(stretch);
@@ -122,7 +126,7 @@ fn cut(keys: &[Key], hits: &[usize], visitor: u64) -> Vec<Visit> {
         if let Some(visit) = visits.last_mut() {
             visit.hits.push(place);
             visit.events += u64::from(key.counts);
-            if stretch == began_in {
+            if stretch == began_in && !key.is_error {
                 visit.last = key.at;
             }
         }
@@ -137,7 +141,7 @@ mod tests {
     const MINUTE: i64 = 60_000;
 
     fn key(minute: i64, visitor: u64, counts: bool) -> Key {
-        Key { at: minute * MINUTE, visitor, is_cookie: true, minted: 0, before: 0, counts }
+        Key { at: minute * MINUTE, visitor, is_cookie: true, minted: 0, before: 0, counts, is_error: false }
     }
 
     /// First and last minute, page views and events, hits.
@@ -164,6 +168,14 @@ mod tests {
         ] {
             let keys: Vec<Key> = hits.iter().map(|(minute, counts)| key(*minute, 7, *counts)).collect();
             assert_eq!(cut_into(&keys), expected, "{hits:?}");
+        }
+        // An error of a script neither keeps a visit alive nor makes it last.
+        let error = |minute| Key { is_error: true, ..key(minute, 7, false) };
+        for (keys, expected) in [
+            ([key(0, 7, true), error(20), key(45, 7, true)], vec![(1, 0, 0, 1, 2), (1, 45, 45, 1, 1)]),
+            ([key(0, 7, true), key(5, 7, true), error(20)], vec![(1, 0, 5, 2, 3)]),
+        ] {
+            assert_eq!(cut_into(&keys), expected);
         }
         // Two people at once: each has visits of their own.
         let keys = [key(0, 7, true), key(1, 8, true), key(2, 7, true), key(40, 8, true)];

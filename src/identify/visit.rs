@@ -2,7 +2,8 @@
 //!
 //! A *visit* is the hits of one person, from a page view or event on, until none
 //! comes for more than [`TIMEOUT_MS`]. Hits of other kinds keep it alive and make
-//! it last, but none begins one; what they report after such a gap is still said of
+//! it last, but none begins one (an error of a script does neither: it is nothing that
+//! the visitor did); what they report after such a gap is still said of
 //! that visit's page and source, and does not lengthen it. No collector keeps
 //! visits, and nothing about them is stored: a row says who and when, and each
 //! question splits the rows that it sees at that moment (`crate::query`). So

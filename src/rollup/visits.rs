@@ -93,7 +93,7 @@ SELECT if({adopted}, minted,
     tuple(toUnixTimestamp64Milli(time), batch, row, toInt8(kind), toString(path), toString(name), visitor, if(identity = 'cookieless', minted, 0),
         transform(visitor, links.1, links.2, toUInt64(0)) != 0) AS hit
 FROM {database}.hits
-WHERE {condition}
+WHERE {condition} AND kind != 'error'
 )
 GROUP BY label
 )

@@ -234,7 +234,10 @@ fn visits(world: &World, from: i64, to: i64) -> Vec<Visit<'_>> {
         while let Some(earlier) = before_midnight(person, &hashed) {
             person = earlier;
         }
-        people.entry(person).or_default().push(hit);
+        // Nothing that the visitor did.
+        if hit.kind != metka::event::Kind::Error {
+            people.entry(person).or_default().push(hit);
+        }
     }
     let mut visits: Vec<Visit> = Vec::new();
     for (person, mut hits) in people {

@@ -293,12 +293,12 @@ pub fn answer(hits: &[Hit], ask: &Ask) -> Groups {
             return ads.contains(&kind);
         }
         if about_goals {
-            return !matches!(kind, Kind::Consent | Kind::Error);
+            return kind != Kind::Consent;
         }
         match kind {
             Kind::Pageview | Kind::Event => of_others,
             Kind::Engagement => of_engagement,
-            Kind::Consent | Kind::Error => false,
+            Kind::Consent => false,
             _ => of_ads,
         }
     };
@@ -495,7 +495,10 @@ fn visits(hits: &[Hit], bots: bool, from: i64, to: i64) -> BTreeMap<(u64, usize)
         while let Some(earlier) = before_midnight(person, &hashed) {
             person = earlier;
         }
-        people.entry(person).or_default().push(hit);
+        // Nothing that the visitor did.
+        if hit.kind != Kind::Error {
+            people.entry(person).or_default().push(hit);
+        }
     }
     let mut visits = BTreeMap::new();
     for (person, mut hits) in people {

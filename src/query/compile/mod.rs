@@ -229,7 +229,8 @@ impl<'a> Builder<'a> {
         Some(format!("concat({}) IN (SELECT arrayJoin({{{name}:Array(String)}}))", value.join(", ")))
     }
 
-    /// Steps 1 and 2: a row per visit, with its hits as the array `v`.
+    /// Steps 1 and 2: a row per visit, with its hits as the array `v`. Errors of scripts are no part
+    /// of one, and so in nothing that is asked of visits; they tell who is who as all hits do.
     pub(super) fn visits(&self) -> String {
         let fields: String = self.fields.iter().map(|field| format!(", {field}")).collect();
         let condition = format!(
@@ -250,7 +251,7 @@ FROM
 SELECT {person} AS person,
     tuple(toUnixTimestamp64Milli(time), batch, row, toInt8(kind){fields}) AS hit
 FROM {database}.hits
-WHERE {condition}{narrowed}
+WHERE {condition}{narrowed} AND kind != 'error'
 )
 GROUP BY person
 )
