@@ -15,6 +15,7 @@
 //! `backup.dir`; dead letters keep their rows until they are replayed, through the
 //! same tombstones.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -171,10 +172,16 @@ pub async fn load(config: &Config, unpacked: &Unpacked, storage: &Storage) -> Re
     number_anew(storage).await?;
     compare(storage, manifest).await?;
     for table in tables(storage).await? {
+        // Who is held is known as of today, and their rows have passed their terms since.
+        storage.execute(&format!("SYSTEM STOP TTL MERGES {database}.{table}"), &[]).await?;
         storage.execute(&format!("SYSTEM START MERGES {database}.{table}"), &[]).await?;
     }
     remove(plain)?;
     storage.migrate().await?;
+    for (list, blocks) in lists {
+        storage.enlist(*list, blocks, jiff::Timestamp::now().as_millisecond()).await?;
+    }
+    storage.hold_restored().await?;
 
     let total = format!("SELECT count() FROM {database}.hits");
     let mut restored = Restored {
@@ -190,9 +197,10 @@ pub async fn load(config: &Config, unpacked: &Unpacked, storage: &Storage) -> Re
         let mut lifted = storage.listed(*list).await?;
         lifted.retain(|block| !blocks.contains(block));
         storage.delist(*list, &lifted).await?;
-        storage.enlist(*list, blocks, jiff::Timestamp::now().as_millisecond()).await?;
     }
-    storage.hold_listed().await?;
+    for table in tables(storage).await? {
+        storage.execute(&format!("SYSTEM START TTL MERGES {database}.{table}"), &[]).await?;
+    }
     let before = storage.number(&total, &[]).await?;
     ship_all(config, storage, &mut restored).await?;
     // A term may act at any merge, so this is a report and no check.
@@ -275,21 +283,27 @@ async fn number_anew(storage: &Storage) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// The copy of a list beside the backups, or beside the archive; put in its place in the
-/// data directory too.
+/// The copy of a list that was written last, of those in the data directory, beside the backups and
+/// beside the archive; put in its place in the data directory too.
 fn newest(list: List, config: &Config, file: &Path) -> Result<Option<Vec<Block>>, BackupError> {
     let name = block::file_name(list);
-    for dir in [&config.backup.dir, file.parent().unwrap_or(Path::new("."))] {
-        let path = dir.join(name);
-        if !path.exists() {
-            continue;
+    let target = config.data_dir.join(RIGHTS).join(name);
+    let beside = |dir: &Path| dir.join(name);
+    let mut newest: Option<(i64, PathBuf, BTreeMap<Block, i64>)> = None;
+    for path in [target.clone(), beside(&config.backup.dir), beside(file.parent().unwrap_or(Path::new(".")))]
+    {
+        let read = block::read_written(&path).map_err(|error| BackupError::Blocks(error.to_string()))?;
+        let Some((written, entries)) = read else { continue };
+        if newest.as_ref().is_none_or(|(latest, ..)| written > *latest) {
+            newest = Some((written, path, entries));
         }
-        let read = block::read(&path).map_err(|error| BackupError::Blocks(error.to_string()))?;
-        let (target, bytes) = (config.data_dir.join(RIGHTS).join(name), std::fs::read(&path));
-        bytes.and_then(|bytes| crate::private_file::replace(&target, &bytes)).map_err(at(&target))?;
-        return Ok(Some(read.into_keys().collect()));
     }
-    Ok(None)
+    let Some((_, path, entries)) = newest else { return Ok(None) };
+    if path != target {
+        let bytes = std::fs::read(&path);
+        bytes.and_then(|bytes| crate::private_file::replace(&target, &bytes)).map_err(at(&target))?;
+    }
+    Ok(Some(entries.into_keys().collect()))
 }
 
 async fn tables(storage: &Storage) -> Result<Vec<String>, BackupError> {

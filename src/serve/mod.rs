@@ -162,7 +162,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         tokio::spawn(look_at_certificates(terminators.clone()));
         let refusals = refusals::Writing::new(shared.clone(), storage.view().store());
         tokio::spawn(refusals.clone().run());
-        let retention = retention::Retention::new(shared.clone(), &storage.view(), outlet.clone());
+        let retention = retention::Retention::new(shared.clone(), storage.view(), outlet.clone());
         tokio::spawn(retention.clone().run());
         let trail = Arc::new(Trail::open(&config.load().data_dir, shared.keys.clone()));
         tokio::task::spawn_blocking({

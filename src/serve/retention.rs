@@ -6,7 +6,7 @@
 //! when whoever asked goes away.
 //!
 //! No run begins before storage is ready: its tables are of this version, and they say
-//! who is held. A command waits for that, up to [`READY_TIMEOUT`].
+//! who is held. A command waits for that.
 //!
 //! Before it removes anything, an entry of the audit trail says so: the job's own is
 //! written here, that of a command where the command comes in ([`crate::control`]). A run
@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 use super::storage::View;
 use crate::accept::Shared;
@@ -25,7 +24,6 @@ use crate::audit::{Action, Actor, Entry, Trail};
 use crate::retention::others::{ACTOR, others};
 use crate::retention::{self, Job, Mode, Report, RetentionError};
 use crate::spool::Outlet;
-use crate::store::Storage;
 
 /// Nothing is older than its term and this.
 const EVERY: SignedDuration = SignedDuration::from_hours(24);
@@ -34,16 +32,12 @@ const LOOK: Duration = Duration::from_secs(60);
 /// How long after a run that failed for another reason than an absent storage the
 /// next is tried.
 const RETRY: SignedDuration = SignedDuration::from_hours(1);
-/// How long what was asked for waits for storage, which a server that was started a moment
-/// ago still prepares.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The job beside the server; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Retention {
     shared: Arc<Shared>,
-    store: Storage,
-    ready: watch::Receiver<bool>,
+    storage: View,
     outlet: Outlet,
     one: Arc<tokio::sync::Mutex<()>>,
     failed: Arc<Mutex<Option<(Timestamp, String)>>>,
@@ -52,9 +46,8 @@ pub(super) struct Retention {
 // === impl Retention ===
 
 impl Retention {
-    pub(super) fn new(shared: Arc<Shared>, storage: &View, outlet: Outlet) -> Retention {
-        let (store, ready) = (storage.store(), storage.ready());
-        Retention { shared, store, ready, outlet, one: Arc::default(), failed: Arc::default() }
+    pub(super) fn new(shared: Arc<Shared>, storage: View, outlet: Outlet) -> Retention {
+        Retention { shared, storage, outlet, one: Arc::default(), failed: Arc::default() }
     }
 
     /// Works until the runtime ends.
@@ -71,11 +64,11 @@ impl Retention {
     /// A run of the job's own accord, under its own name.
     async fn daily(&self) {
         // Without storage there is nothing to do, and nothing to write into the trail each minute.
-        if !*self.ready.borrow() {
+        if !self.storage.is_ready() {
             tracing::debug!("storage is not ready for the retention job");
             return;
         }
-        if let Err(error) = self.store.ping().await {
+        if let Err(error) = self.storage.store().ping().await {
             tracing::debug!(%error, "storage is not there for the retention job");
             return;
         }
@@ -96,14 +89,12 @@ impl Retention {
     /// One run, after one that is under way. Who wants it removed has written it into the trail.
     pub(super) async fn once(&self, mode: Mode) -> Result<Report, RetentionError> {
         let _one = self.one.lock().await;
-        let mut ready = self.ready.clone();
-        let told = tokio::time::timeout(READY_TIMEOUT, ready.wait_for(|ready| *ready));
-        if !told.await.is_ok_and(|told| told.is_ok()) {
+        if !self.storage.until_ready().await {
             return Err(RetentionError::NotReady);
         }
         let (config, keys) = (self.shared.settings().config.clone(), self.shared.keys.clone());
         let job = Job {
-            storage: self.store.clone(),
+            storage: self.storage.store(),
             waiting_since_ms: self.outlet.backlog().oldest,
             others: others(&config, &keys),
             keys,

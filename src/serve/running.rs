@@ -184,13 +184,19 @@ impl Running for Server {
     }
 
     fn disclose(&self, asked: disclosure::Asked, by: Actor) -> Answering<'_, Result<Value, DisclosureError>> {
-        let office = self.office();
-        to_its_end(async move { office.disclose(asked, by, jiff::Timestamp::now()).await })
+        let (office, storage) = (self.office(), self.storage.clone());
+        to_its_end(async move {
+            prepared(&storage).await?;
+            office.disclose(asked, by, jiff::Timestamp::now()).await
+        })
     }
 
     fn case(&self, asked: case::Asked, by: Actor) -> Answering<'_, Result<case::File, CaseError>> {
         let office = self.office();
-        Box::pin(async move { office.case(asked, by, jiff::Timestamp::now()).await })
+        Box::pin(async move {
+            prepared(&self.storage).await?;
+            office.case(asked, by, jiff::Timestamp::now()).await
+        })
     }
 
     fn incident(&self, asked: incident::Asked, by: Actor) -> Answering<'_, Result<Value, IncidentError>> {
@@ -296,6 +302,11 @@ impl Running for Server {
             })
         })
     }
+}
+
+/// Before storage knows who is blocked, nothing is shown or handed out of anybody.
+async fn prepared(storage: &View) -> Result<(), SubjectError> {
+    if storage.until_ready().await { Ok(()) } else { Err(SubjectError::Waiting) }
 }
 
 /// Does an office's job to its end, also when whoever asked goes away.

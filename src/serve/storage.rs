@@ -30,6 +30,9 @@ use crate::{demo, web};
 const RETRY: Duration = Duration::from_millis(250);
 /// The wait grows up to this.
 const MAX_RETRY: Duration = Duration::from_secs(5);
+/// How long what was asked for waits for storage, which a server that was started a moment ago still
+/// prepares.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often it is looked whether days have ended or were changed.
 const TEND_EVERY: Duration = Duration::from_secs(5);
 /// After an erasure that could not be carried out at a start.
@@ -263,9 +266,16 @@ impl View {
         self.store.clone()
     }
 
-    /// Turns true when the tables are of this version and say who is blocked and held.
-    pub(super) fn ready(&self) -> watch::Receiver<bool> {
-        self.ready.clone()
+    /// Whether the tables are of this version and say who is blocked and held.
+    pub(super) fn is_ready(&self) -> bool {
+        *self.ready.borrow()
+    }
+
+    /// Waits for that, and says whether it came.
+    pub(super) async fn until_ready(&self) -> bool {
+        let mut ready = self.ready.clone();
+        let told = tokio::time::timeout(READY_TIMEOUT, ready.wait_for(|ready| *ready));
+        told.await.is_ok_and(|told| told.is_ok())
     }
 
     pub(super) fn engine(&self) -> EngineStatus {

@@ -146,6 +146,37 @@ impl Storage {
         self.set_hold(true, &condition).await
     }
 
+    /// The same for a storage that was restored, whose rows may be past their terms already: a
+    /// mutation of a part with no other row left would drop it whole, as expired. So the rows are put
+    /// in once more, held, before those that are not held go.
+    pub async fn hold_restored(&self) -> Result<(), StorageError> {
+        let _queue = Queue::open(self).await;
+        let database = self.database();
+        let free = format!("NOT hold AND {}", on_any(database));
+        let held = format!("SELECT count() FROM {database}.hits WHERE hold");
+        let rows = self.count(&format!("SELECT count() FROM {database}.hits WHERE {free}"), &[]).await?;
+        if rows == 0 {
+            return Ok(());
+        }
+        let before = self.count(&held, &[]).await?;
+        let again = format!(
+            "INSERT INTO {database}.hits SELECT * REPLACE (true AS hold) FROM {database}.hits WHERE {free}"
+        );
+        // Of any month, and alike in all but one column.
+        let settings = [
+            ("max_partitions_per_insert_block", "0"),
+            ("insert_deduplicate", "0"),
+            ("deduplicate_insert", "disable"),
+        ];
+        self.execute_with(&again, &[], &settings).await?;
+        match self.count(&held, &[]).await?.saturating_sub(before) {
+            put_in if put_in == rows => {
+                self.execute(&format!("ALTER TABLE {database}.hits DELETE WHERE {free}"), &[]).await
+            }
+            put_in => Err(StorageError::Unreadable(format!("{put_in} of {rows} rows are held"))),
+        }
+    }
+
     /// Rows that arrive meanwhile are taken along by another pass; a pass that changes
     /// nothing is an error.
     async fn set_hold(&self, hold: bool, condition: &str) -> Result<u64, StorageError> {

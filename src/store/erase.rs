@@ -27,6 +27,8 @@ pub struct Alike {
     pub site: String,
     pub subjects: Vec<Subject>,
     pub rows: u64,
+    /// Those of them that somebody is held for ([`super::List::Held`]).
+    pub held: u64,
 }
 
 // === impl Storage ===
@@ -78,9 +80,10 @@ impl Storage {
         };
         let columns = SUBJECT_COLUMNS.map(named).join(", ");
         let sql = format!(
-            "SELECT toString(site) AS of, {columns}, count() FROM {database}.hits \
+            "SELECT toString(site) AS of, {columns}, count(), countIf({}) FROM {database}.hits \
              WHERE time < fromUnixTimestamp64Milli(toInt64({before_ms}), 'UTC') AND {} \
              GROUP BY of, {}",
+            covered(database, "held", ""),
             covered(database, "erase_queue", ""),
             SUBJECT_COLUMNS.map(|(column, _)| format!("by_{column}")).join(", "),
         );
@@ -135,7 +138,7 @@ impl Storage {
 }
 
 fn alike(row: &[serde_json::Value]) -> Option<Alike> {
-    let [site, covering @ .., rows] = row else { return None };
+    let [site, covering @ .., rows, held] = row else { return None };
     let mut subjects = Vec::new();
     for ((_, kind), hash) in SUBJECT_COLUMNS.iter().zip(covering) {
         match (hash.as_u64()?, *kind) {
@@ -144,7 +147,8 @@ fn alike(row: &[serde_json::Value]) -> Option<Alike> {
             (hash, _) => subjects.push(Subject::Visitor(hash)),
         }
     }
-    Some(Alike { site: site.as_str()?.to_owned(), subjects, rows: rows.as_u64()? })
+    let (rows, held) = (rows.as_u64()?, held.as_u64()?);
+    Some(Alike { site: site.as_str()?.to_owned(), subjects, rows, held })
 }
 
 /// The condition for a row whose subject is queued with one of these times.

@@ -382,7 +382,7 @@ impl Storage {
     }
 
     /// [`Storage::execute`] under further settings.
-    async fn execute_with(
+    pub(super) async fn execute_with(
         &self,
         sql: &str,
         params: &[(String, Param)],

@@ -8,7 +8,7 @@
 //! restore the table becomes equal to the copy. Both files have the same form:
 //!
 //! ```text
-//! {"version":1,"blocks":[{"site":"clinic","kind":"visitor","hash":"0123456789abcdef","since":MS}]}
+//! {"version":1,"written":MS,"blocks":[{"site":"clinic","kind":"visitor","hash":"0123456789abcdef","since":MS}]}
 //! ```
 //!
 //! Order: block: copies, then table (numbers change here), then `hold` of the rows.
@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::erase::alone;
 use super::find::Held;
 use super::{Office, Person, SubjectError, blocking};
 use crate::config::Config;
@@ -36,6 +37,9 @@ const FILE_VERSION: u32 = 1;
 #[serde(deny_unknown_fields)]
 struct Contents {
     version: u32,
+    /// When, in milliseconds since 1970: which of two copies is newer.
+    #[serde(default)]
+    written: i64,
     blocks: Vec<Entry>,
 }
 
@@ -55,6 +59,14 @@ impl Office {
     /// every term ([`List::Held`]).
     pub async fn enlist(&self, list: List, person: Person, now: Timestamp) -> Result<Held, SubjectError> {
         let blocks = blocks(&person);
+        // An erasure looks at who is held when it begins, so that none begins in between.
+        let _alone = match list {
+            List::Held => Some(alone().await),
+            List::Blocked => None,
+        };
+        if list == List::Held && self.is_being_erased(&blocks).await? {
+            return Err(SubjectError::Erasing);
+        }
         let since = now.as_millisecond();
         let added = blocks.clone();
         self.change_copies(list, move |known| {
@@ -110,7 +122,8 @@ impl Office {
                 subject: block.subject.into(),
                 since,
             });
-            let contents = Contents { version: FILE_VERSION, blocks: blocks.collect() };
+            let written = Timestamp::now().as_millisecond();
+            let contents = Contents { version: FILE_VERSION, written, blocks: blocks.collect() };
             let bytes = serde_json::to_vec(&contents).expect("plain values");
             for path in places {
                 file::replace(&path, &bytes).map_err(|source| SubjectError::File { path, source })?;
@@ -144,15 +157,20 @@ pub fn file_name(list: List) -> &'static str {
 
 /// The entries of a copy, and since when; none if there is no file.
 pub fn read(path: &Path) -> Result<BTreeMap<Block, i64>, SubjectError> {
+    Ok(read_written(path)?.map(|(_, entries)| entries).unwrap_or_default())
+}
+
+/// The same, and when it was written, in milliseconds since 1970: 0 where it does not say.
+pub fn read_written(path: &Path) -> Result<Option<(i64, BTreeMap<Block, i64>)>, SubjectError> {
     let at = |source| SubjectError::File { path: path.to_owned(), source };
-    let Some(bytes) = file::read(path).map_err(at)? else { return Ok(BTreeMap::new()) };
+    let Some(bytes) = file::read(path).map_err(at)? else { return Ok(None) };
     let wrong = |what: String| SubjectError::Format { path: PathBuf::from(path), what };
     let contents: Contents = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
     if contents.version != FILE_VERSION {
         return Err(wrong(format!("version {}", contents.version)));
     }
     let block = |entry: Entry| (Block { site: entry.site, subject: entry.subject.into() }, entry.since);
-    Ok(contents.blocks.into_iter().map(block).collect())
+    Ok(Some((contents.written, contents.blocks.into_iter().map(block).collect())))
 }
 
 /// What is on a list when a person is.

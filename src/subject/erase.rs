@@ -39,7 +39,7 @@ use super::block::blocks;
 use super::{Office, PATIENCE, POLL, Person, SubjectError, blocking};
 use crate::private_file as file;
 use crate::spool::{RefusalTombstone, SETTLE, Subject, Tombstone};
-use crate::store::List;
+use crate::store::{Block, List};
 
 /// An order that has not been carried out.
 const FILE_NAME: &str = "erasing.json";
@@ -94,6 +94,14 @@ struct Counted {
     /// deleted, so that the act says it also after a kill.
     #[serde(default)]
     refusals: u64,
+}
+
+/// What storage has of one person.
+#[derive(Clone, Copy, Default)]
+struct OfOne {
+    rows: u64,
+    /// Those of them that are kept for a claim.
+    held: u64,
 }
 
 /// An order that is written down; no other erasure begins before it ends.
@@ -158,8 +166,12 @@ impl Office {
         self.caught_up(before_ms).await?;
         let people: Vec<&Person> = orders.iter().map(|order| &order.person).collect();
         let (each, rows) = self.rows_before(&people, before_ms).await?;
+        // A browser is shared, and its rows are kept for the claim of somebody else.
+        if let Some((order, of)) = orders.iter().zip(&each).find(|(_, of)| of.held > 0) {
+            return Err(SubjectError::HeldRows { request: order.request.clone(), rows: of.held });
+        }
         let mut counted = Vec::with_capacity(orders.len());
-        for (order, rows) in orders.into_iter().zip(each) {
+        for (order, OfOne { rows, .. }) in orders.into_iter().zip(each) {
             let refused = self.refused(&order, before_ms).await?;
             let refusals = match refused.is_empty() {
                 true => 0,
@@ -172,6 +184,15 @@ impl Office {
         blocking(move || file::replace(&path, &bytes).map_err(|source| SubjectError::File { path, source }))
             .await?;
         Ok(Begun { job, rows, _alone: alone })
+    }
+
+    /// Whether one of these is in an order that is written down: there is no way back from it. Only of
+    /// use while nobody else may begin one ([`alone`]).
+    pub(super) async fn is_being_erased(&self, subjects: &[Block]) -> Result<bool, SubjectError> {
+        let path = self.dir().join(FILE_NAME);
+        let Some(job) = blocking(move || read(path)).await? else { return Ok(false) };
+        let ordered = job.orders.iter().flat_map(|one| blocks(&one.order.person));
+        Ok(ordered.into_iter().any(|one| subjects.contains(&one)))
     }
 
     /// What is kept for a claim is no one's to destroy until the claim is over.
@@ -330,7 +351,11 @@ impl Office {
     }
 
     /// How many rows there are of each, and of all together.
-    async fn rows_before(&self, people: &[&Person], before_ms: i64) -> Result<(Vec<u64>, u64), SubjectError> {
+    async fn rows_before(
+        &self,
+        people: &[&Person],
+        before_ms: i64,
+    ) -> Result<(Vec<OfOne>, u64), SubjectError> {
         let mut whose: HashMap<(&str, Subject), Vec<usize>> = HashMap::new();
         for (place, person) in people.iter().enumerate() {
             for subject in person.subjects() {
@@ -344,11 +369,14 @@ impl Office {
             made_ms: before_ms,
         });
         let counted = self.storage.covered_rows(&queued.collect::<Vec<_>>(), before_ms).await?;
-        let (mut each, mut all) = (vec![0; people.len()], 0);
+        let (mut each, mut all) = (vec![OfOne::default(); people.len()], 0);
         for alike in counted {
             let covering = alike.subjects.iter().filter_map(|subject| whose.get(&(&*alike.site, *subject)));
             let places: BTreeSet<usize> = covering.flatten().copied().collect();
-            places.into_iter().for_each(|place| each[place] += alike.rows);
+            for place in places {
+                each[place].rows += alike.rows;
+                each[place].held += alike.held;
+            }
             all += alike.rows;
         }
         Ok((each, all))

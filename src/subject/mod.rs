@@ -167,6 +167,10 @@ pub enum SubjectError {
     TooManyPeople(usize),
     #[error("{} is held for a claim: release it first", match .0 { Some(number) => format!("the person of request {number}"), None => "the person".to_owned() })]
     Held(Option<String>),
+    #[error("{rows} rows of {} are held for the claim of somebody who shares the browser: release that hold first", match .request { Some(number) => format!("the person of request {number}"), None => "the person".to_owned() })]
+    HeldRows { request: Option<String>, rows: u64 },
+    #[error("an erasure of the person was begun: what is left of them cannot be held any more")]
+    Erasing,
     #[error("storage did not take all that waits within {} s", PATIENCE.as_secs())]
     Waiting,
     #[error("the spool did not let go of its files within {} s: is a backup being made?", PATIENCE.as_secs())]
@@ -204,7 +208,11 @@ pub enum SubjectError {
 impl SubjectError {
     /// Storage is away, and the same may work later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, SubjectError::Storage(error) if error.is_retryable())
+        match self {
+            SubjectError::Waiting => true,
+            SubjectError::Storage(error) => error.is_retryable(),
+            _ => false,
+        }
     }
 
     /// Whether what was asked is at fault.
@@ -226,6 +234,8 @@ impl SubjectError {
                 | TooLong(_)
                 | TooManyBlocks
                 | Held(_)
+                | HeldRows { .. }
+                | Erasing
                 | TooManyChoices
                 | TooManyBrowsers(_)
                 | NoBrowser

@@ -11,6 +11,7 @@ use super::answer::{self, Answer};
 use super::officer::{not_found, of_subject, wrong};
 use super::routes::Asked;
 use super::schema::Described;
+use super::stats;
 use crate::case::trail::CELLS;
 use crate::case::{self, CaseError, Format, MAX_BASIS_BYTES, MAX_CASE_ROWS, MAX_MINUTES, PURPOSES};
 use crate::enrich::client::language;
@@ -26,6 +27,9 @@ pub async fn open(asked: Asked) -> Answer {
         Ok(wanted) => wanted,
         Err(refused) => return *refused,
     };
+    if asked.state.archive().is_none() {
+        return stats::not_ready();
+    }
     let (format, preferred) = (wanted.format, preferred(&asked));
     wanted.language.get_or_insert(preferred);
     match asked.state.running.case(wanted, asked.principal().actor()).await {

@@ -116,6 +116,15 @@ fn a_restored_backup_has_the_holds_of_today() {
     }
     stored(&server, "clinic", 2);
     subject(&here, "hold", &boris);
+    // In a month of its own, in which all is past its term: the engine drops such a part whole whenever
+    // it makes it anew.
+    execute(&server, "SYSTEM STOP TTL MERGES metka.hits");
+    execute(
+        &server,
+        "INSERT INTO metka.hits SELECT * REPLACE (time - toIntervalDay(80) AS time, 30 AS keep_days) \
+         FROM metka.hits WHERE site = 'clinic' AND NOT hold",
+    );
+    assert_eq!(count(&server, "keep_days = 30"), 1);
     let backups = here.data().join("backups");
     let made = here.done(&["backup", "--to", backups.to_str().expect("a plain path")], "");
     subject(&here, "release", &boris);
@@ -129,9 +138,46 @@ fn a_restored_backup_has_the_holds_of_today() {
     there.done(&["keys", "import", file, "--passphrase-stdin"], "five words on a card");
     there.done(&["restore", made["file"].as_str().expect("a file")], "");
     let server = there.serve();
-    stored(&server, "clinic", 2);
     let held = |browser: &Browser| subject(&there, "find", browser)["hold"].as_bool();
     assert_eq!([&anna, &boris].map(held), [Some(true), Some(false)]);
-    assert_eq!(count(&server, "hold"), 1);
+    assert_eq!(count(&server, "hold"), 2, "one of them was past its term when it was restored");
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+/// Mother and daughter read with one browser.
+#[test]
+fn rows_held_for_one_person_outlive_the_erasure_of_another() {
+    let place = place();
+    let server = place.serve();
+    let mut shared = Browser::of("anna-key-1", ADDRESS);
+    for key in ["anna-key-1", "mother-key-1"] {
+        shared.user_key = Some(key);
+        shared.view(&server, "clinic", "/page");
+        shared.view(&server, "clinic", "/prices");
+    }
+    let mut stranger = Browser::of("boris-key-1", ADDRESS);
+    stranger.view(&server, "clinic", "/page");
+    stored(&server, "clinic", 5);
+    let by_key = |job: &str, key: &str| {
+        let asked = ["subject", job, "--site", "clinic", "--purpose", PURPOSE, "--user", key];
+        place.done(&asked, "")
+    };
+    assert_eq!(by_key("hold", "mother-key-1")["rows"], 2);
+    assert_eq!(count(&server, "hold"), 2);
+    let cookie = ["subject", "erase", "--site", "clinic", "--purpose", PURPOSE, "--cookie", "-"];
+    let refused = place.refused(&cookie, shared.value(), 2);
+    assert!(refused.contains("2 rows") && refused.contains("held for the claim"), "{refused}");
+    assert_eq!(count(&server, "site = 'clinic'"), 5, "nothing is done");
+    // Her own key names other rows, which may go.
+    let own = ["subject", "erase", "--site", "clinic", "--purpose", PURPOSE, "--user", "anna-key-1"];
+    assert_eq!(place.done(&own, "")["rows"], 2);
+    // The other way round: the browser is held, and somebody's key is among its rows.
+    subject(&place, "hold", &stranger);
+    let theirs = ["subject", "erase", "--site", "clinic", "--purpose", PURPOSE, "--user", "boris-key-1"];
+    let refused = place.refused(&theirs, "", 2);
+    assert!(refused.contains("held for"), "{refused}");
+    by_key("release", "mother-key-1");
+    assert_eq!(place.done(&cookie, shared.value())["rows"], 2);
+    assert_eq!(count(&server, "site = 'clinic'"), 1);
     assert_eq!(server.terminate().0, Some(0));
 }
