@@ -1,7 +1,7 @@
 /** The security page without its looks: places, forms, what is looked at among addresses, sentences. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ORDERS, type AddressAnswer, type AddressRow, type CaseFile, type CaseHit, type CaseVisit, type Evidence } from '../src/api/security';
+import { latestAlerts, ORDERS, type AddressAnswer, type Alert, type AddressRow, type CaseFile, type CaseHit, type CaseVisit, type Evidence } from '../src/api/security';
 import { csvText } from '../src/model/export';
 import { maySecure } from '../src/model/roles';
 import { FormProblem } from '../src/officer/model/forms';
@@ -141,6 +141,44 @@ test('the visit of a moment, and the addresses of a visit that can be opened', (
   const visit = { trail: [hit(`${hex}-10`), hit(''), hit(`${hex}-10`), hit('203.0.113.7')] } as unknown as CaseVisit;
   assert.deepEqual(addressesOf(visit), [`a1-${hex}0000000a`]);
   assert.equal(told({ time: '', kind: 'event', name: 'paid', ad: '', signed_in: true }, 'name', 'ad', 'signed_in', 'none'), 'paid');
+});
+
+/** Stands for the server, which answers the oldest 500 after a number; what was asked after is returned. */
+function serveAlerts(told: readonly Alert[], restarts: readonly number[] = []): readonly number[] {
+  const asked: number[] = [];
+  globalThis.fetch = async (address) => {
+    const after = Number(new URL(String(address), 'http://127.0.0.1').searchParams.get('after'));
+    asked.push(after);
+    const restarted = restarts.includes(asked.length);
+    const alerts = told.filter(({ number }) => restarted || number > after).slice(0, 500);
+    const next = alerts.length === 500 ? alerts.at(-1)?.number : told.at(-1)?.number;
+    return new Response(JSON.stringify({ alerts, next: next ?? 0, lost: false, restarted }));
+  };
+  return asked;
+}
+
+test('the latest alerts are found, however many came before', async () => {
+  const told = (count: number): readonly Alert[] =>
+    Array.from({ length: count }, (_, at) => ({ number: at + 1, at_ms: at, subject: String(at), score: 90, rules: [] }));
+  const check = async (count: number, expected: readonly number[], rounds: readonly number[]) => {
+    const asked = serveAlerts(told(count));
+    const latest = await latestAlerts('clinic', 3);
+    assert.deepEqual([latest.map(({ number }) => number), asked], [expected, rounds], String(count));
+  };
+  await check(0, [], [0]);
+  await check(2, [1, 2], [0]);
+  await check(499, [497, 498, 499], [0]);
+  await check(500, [498, 499, 500], [0, 500]);
+  await check(1001, [999, 1000, 1001], [0, 500, 1000]);
+  // All that are kept take twenty answers; however fast new ones come, there is an end.
+  for (const count of [10_000, 20_000]) {
+    const asked = serveAlerts(told(count));
+    await latestAlerts('clinic', 3);
+    assert.equal(asked.length, 21, String(count));
+  }
+  // Nobody is there twice who is told of again after a restart.
+  serveAlerts(told(501), [2]);
+  assert.deepEqual((await latestAlerts('clinic', 1000)).map(({ number }) => number), told(501).map(({ number }) => number));
 });
 
 test('the bar shows the threshold apart from its ends, and a score beyond it', () => {

@@ -97,6 +97,12 @@ export interface Alert {
   readonly rules: readonly (readonly [string, number])[];
 }
 
+/** The most alerts in one answer, and the most that the server keeps, of all sites together. */
+const MAX_ALERTS_ANSWERED = 500;
+const MAX_ALERTS_KEPT = 10_000;
+/** As many answers as all that are kept take, and one more to learn that nothing follows. */
+const MAX_ALERT_ROUNDS = MAX_ALERTS_KEPT / MAX_ALERTS_ANSWERED + 1;
+
 export interface Alerts {
   readonly alerts: readonly Alert[];
   readonly next: number;
@@ -247,8 +253,22 @@ export const caseText = (body: NewCase): Promise<string> =>
 
 export const check = (body: NewCheck): Promise<Checked> => request('POST', '/api/v1/fraud/check', { body });
 
-export const alerts = (site: string, signal?: AbortSignal): Promise<Alerts> =>
-  request('GET', `/api/v1/fraud/alerts?site_id=${encodeURIComponent(site)}`, { signal });
+export const alerts = (site: string, after: number, signal?: AbortSignal): Promise<Alerts> =>
+  request('GET', `/api/v1/fraud/alerts?${new URLSearchParams({ site_id: site, after: String(after) })}`, { signal });
+
+/** The latest alerts, at most so many, in their order: the server answers from the oldest on. */
+export async function latestAlerts(site: string, most: number, signal?: AbortSignal): Promise<readonly Alert[]> {
+  let latest: readonly Alert[] = [];
+  let after = 0;
+  for (let round = 0; round < MAX_ALERT_ROUNDS; round += 1) {
+    const answer = await alerts(site, after, signal);
+    // After a restart those of before are told again.
+    latest = [...(answer.restarted ? [] : latest), ...answer.alerts].slice(-most);
+    after = answer.next;
+    if (answer.alerts.length < MAX_ALERTS_ANSWERED) break;
+  }
+  return latest;
+}
 
 export const addresses = (body: AddressQuestion, signal?: AbortSignal): Promise<AddressAnswer> =>
   request('POST', '/api/v1/addresses', { body, signal });

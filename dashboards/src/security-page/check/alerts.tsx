@@ -1,5 +1,5 @@
 /** Who has come over the threshold since the server started; one of them is picked to be checked. */
-import { alerts, type Alert } from '../../api/security';
+import { latestAlerts, type Alert } from '../../api/security';
 import { useLoaded } from '../../officer/parts/load';
 import { Region } from '../../officer/parts/region';
 import { Card } from '../../officer/parts/shown';
@@ -17,7 +17,7 @@ interface Props {
 export function Alerts({ onPick }: Props) {
   const { t } = useSecurity();
   const { site } = useHere();
-  const load = useLoaded(`alerts ${site.id}`, (signal) => alerts(site.id, signal));
+  const load = useLoaded(`alerts ${site.id}`, (signal) => latestAlerts(site.id, SHOWN, signal));
   const again = (
     <button type="button" class="button" data-alerts-again onClick={load.again}>
       {t('alerts.again')}
@@ -26,15 +26,12 @@ export function Alerts({ onPick }: Props) {
   return (
     <Card title={t('alerts.title')} name="alerts" action={again}>
       <p class="office-lead">{t('alerts.lead')}</p>
-      <Region name="alerts" load={load} empty={t('alerts.none')} isEmpty={({ alerts }) => alerts.length === 0}>
-        {({ alerts }) => (
+      <Region name="alerts" load={load} empty={t('alerts.none')} isEmpty={(latest) => latest.length === 0}>
+        {(latest) => (
           <ul class="signals">
-            {alerts
-              .slice(-SHOWN)
-              .reverse()
-              .map((alert) => (
-                <Line key={alert.number} alert={alert} zone={site.timezone} onPick={onPick} />
-              ))}
+            {[...latest].reverse().map((alert) => (
+              <Line key={alert.number} alert={alert} zone={site.timezone} onPick={onPick} />
+            ))}
           </ul>
         )}
       </Region>
