@@ -6,7 +6,7 @@ import { ApiError } from '../src/api/client';
 import { ask, MAX_ROUND } from '../src/api/round';
 import type { Query } from '../src/api/types';
 import { watchWork } from '../src/api/work';
-import { csvOf } from '../src/model/export';
+import { csvOf, csvText } from '../src/model/export';
 import { KEY_GROUPS, shortcutOf } from '../src/model/shortcuts';
 import { shadeOf } from '../src/panels/map';
 
@@ -103,20 +103,36 @@ test('a file cannot make a spreadsheet calculate', () => {
     query: { site_id: 'clinic', metrics: ['visitors'], date_range: 'all' as const, dimensions: ['event:page'] },
     answer: { results: [{ dimensions: [value], metrics: [7] }], meta: {}, query: {} },
   });
-  const check = (value: string, expected: string) =>
-    assert.equal(
-      csvOf([part(value)]),
-      `\ufeffpart,dimension,value,metric,number\r\npages.page,event:page,${expected},visitors,7\r\n`,
-    );
-  check('/ceny', '/ceny');
-  check('=1+1', '"\'=1+1"');
-  check('+7', '"\'+7"');
-  check('-1', '"\'-1"');
-  check('@SUM(A1)', '"\'@SUM(A1)"');
-  check('\t=1', '"\'\t=1"');
-  check('a,b', '"a,b"');
-  check('say "a"', '"say ""a"""');
-  check('two\nlines', '"two\nlines"');
+  assert.equal(
+    csvOf([part('=1+1')]),
+    "\ufeffpart,dimension,value,metric,number\r\npages.page,event:page,'=1+1,visitors,7\r\n",
+  );
+  // The texts of the server's own test, and what any CSV has to keep.
+  for (const [text, expected] of [
+    ['=1+1', "'=1+1"],
+    ['+7 495', "'+7 495"],
+    ['-5', "'-5"],
+    ['@SUM(A1)', "'@SUM(A1)"],
+    ['\t=1', `"'\t'=1"`],
+    ['\r=1', `"'\r'=1"`],
+    ['\n=1', `"'\n'=1"`],
+    ['  =1', `"  '=1"`],
+    ['＝1', "'＝1"],
+    ["a;=cmd|' /C calc'!A0", `"a;'=cmd|' /C calc'!A0"`],
+    ['a","=1', `"a"",""'=1"`],
+    ['a=1', 'a=1'],
+    ['1-2', '1-2'],
+    ['/ceny', '/ceny'],
+    ['a,b', '"a,b"'],
+    ['a;b', '"a;b"'],
+    ['say "a"', '"say ""a"""'],
+    ['two\nlines', '"two\nlines"'],
+    ['a ', '"a "'],
+    ['', ''],
+  ] as const) {
+    assert.equal(csvText([[text]]), `\ufeff${expected}\r\n`, JSON.stringify(text));
+  }
+  assert.equal(csvText([[-5]]), '\ufeff-5\r\n', 'a number stays one');
 });
 
 test('the map has the countries by their letters, each once, within its frame', () => {

@@ -249,7 +249,7 @@ test('a file has the columns of its rows, and no formula of a stranger', () => {
   const lines = linesOf([row({ asn: 64501, asn_name: '=1+1', hits: 3, first: '2026-11-20T08:12:44Z' })], 'asn');
   assert.equal(
     csvText(lines),
-    '\ufeffasn,asn_name,hits,visitors,refused,limited,marked,errors,first,last\r\n64501,"\'=1+1",3,0,0,0,0,0,2026-11-20T08:12:44Z,\r\n',
+    '\ufeffasn,asn_name,hits,visitors,refused,limited,marked,errors,first,last\r\n64501,\'=1+1,3,0,0,0,0,0,2026-11-20T08:12:44Z,\r\n',
   );
   assert.deepEqual(linesOf([], 'address')[0]?.slice(0, 3), ['address', 'network', 'key_destroyed']);
 });

@@ -3,12 +3,18 @@
  * every spreadsheet can filter and pivot, or JSON with the answers as they came.
  *
  * A text that a spreadsheet would take for a formula gets an apostrophe before
- * it: names of pages and campaigns come from strangers.
+ * it: names of pages and campaigns come from strangers. The rule is that of the
+ * server's own tables (`src/export.rs`): a text begins with a sign of a formula,
+ * or has one right after something at which another program may split the line.
  */
 import type { Answer, Query } from '../api/types';
 
-/** A spreadsheet calculates what begins so. */
-const FORMULA = /^[=+\-@\t\r]/;
+/** How formulas begin, also as full-width letters. */
+const FORMULA = '=+-@\t\r\n＝＋－＠';
+/** Where a line may be split, depending on who reads it. */
+const SEPARATORS = ',;\t\r\n';
+/** Between a separator and a formula these do not matter. */
+const SKIPPED = ' "';
 
 export interface Part {
   /** Where on the page it stands: `totals`, `series`, `pages.entry`. */
@@ -40,8 +46,27 @@ export function jsonOf(site: string, parts: readonly Part[]): string {
   return `${JSON.stringify({ site, parts }, null, 2)}\n`;
 }
 
+/** A number stays one, below zero too. */
 function field(value: string | number): string {
-  if (typeof value === 'number') return String(value);
-  const safe = FORMULA.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(safe) || safe !== value ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return typeof value === 'number' ? String(value) : quoted(guarded(value));
+}
+
+/** No formula, whoever reads it. */
+function guarded(text: string): string {
+  let safe = '';
+  let mayBegin = true;
+  for (const character of text) {
+    if (mayBegin && FORMULA.includes(character)) {
+      safe += "'";
+      mayBegin = false;
+    }
+    if (SEPARATORS.includes(character)) mayBegin = true;
+    else if (!SKIPPED.includes(character)) mayBegin = false;
+    safe += character;
+  }
+  return safe;
+}
+
+function quoted(text: string): string {
+  return /[",;\t\r\n]|^ | $/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
