@@ -322,6 +322,16 @@ const EVIDENCE: readonly (readonly [rule: string, evidence: Evidence, english: R
   ],
 ];
 
+test('the first hits of a case file are counted in words that fit any number', () => {
+  const more = (count: number) => plain(RUSSIAN.t('case.more', { count, number: RUSSIAN.format.number(count) })).split(':')[0];
+  assert.deepEqual([21, 22, 25, 1000].map(more), [
+    'Показаны только первые 21 обращение',
+    'Показаны только первые 22 обращения',
+    'Показаны только первые 25 обращений',
+    'Показаны только первые 1 000 обращений',
+  ]);
+});
+
 test('every rule has its sentence in both languages, and none of its evidence is left out', () => {
   assert.deepEqual([...new Set(EVIDENCE.map(([rule]) => rule))], [...RULES]);
   for (const [rule, evidence, english, russian] of EVIDENCE) {
