@@ -10,6 +10,7 @@ import {
   type Clock,
   type Request,
 } from '../src/api/officer';
+import { ApiError } from '../src/api/client';
 import { AUDIT_ACTIONS, AUDIT_PURPOSES } from '../src/officer/model/actions';
 import { byUrgency, clockState, remaining, running, urgencyOf } from '../src/officer/model/due';
 import { DISCLOSED_FIELDS, IDENTIFYING_FIELDS, RECTIFIED_FIELDS, USUAL_FIELDS } from '../src/officer/model/fields';
@@ -29,6 +30,7 @@ import {
   type Typed,
 } from '../src/officer/model/forms';
 import { readPlace, SECTIONS, writePlace } from '../src/officer/model/place';
+import { problemOf } from '../src/officer/parts/deed';
 import { officeWords } from '../src/officer/words';
 import { en } from '../src/officer/words/en';
 import { ru } from '../src/officer/words/ru';
@@ -256,6 +258,50 @@ test('a list of user keys is cleaned and bounded', () => {
   assert.equal(keysOf(many(MAX_KEYS, 8)).length, MAX_KEYS);
   refused(() => keysOf(many(MAX_KEYS + 1, 8)), 'keys', 'form.long');
   refused(() => keysOf(many(MAX_KEYS, 128)), 'keys', 'form.long');
+});
+
+test('what was not done is told in the language of the reader, and the server is quoted where it says more', () => {
+  const check = (status: number, kind: ApiError['kind'], detail: string, english: string, russian: string) => {
+    const error = new ApiError(kind, status, detail);
+    assert.deepEqual([problemOf(EN, error), problemOf(RU, error)], [english, russian], detail);
+  };
+  check(403, 'forbidden', '', 'Your role does not allow this.', 'Ваша роль этого не позволяет.');
+  check(
+    403,
+    'forbidden',
+    'this needs the role officer or owner',
+    'Your role does not allow this. It takes the role officer or owner.',
+    'Ваша роль этого не позволяет. Нужна роль officer или owner.',
+  );
+  check(
+    403,
+    'forbidden',
+    'goals need the role owner',
+    'Your role does not allow this. It takes the role owner.',
+    'Ваша роль этого не позволяет. Нужна роль owner.',
+  );
+  // It is not the role that is wrong.
+  check(403, 'forbidden', 'the current password is wrong', 'The current password is wrong.', 'Текущий пароль указан неверно.');
+  check(
+    403,
+    'forbidden',
+    'the note 7f was made by somebody else',
+    'Somebody else made this: only they and an owner can change it.',
+    'Это сделал другой человек: изменить может только он или владелец.',
+  );
+  check(
+    403,
+    'forbidden',
+    'the request comes from another site',
+    'The server took this for a request of another site.',
+    'Сервер счёл этот запрос чужим: он пришёл не с адреса сервера.',
+  );
+  const unknown = new ApiError('forbidden', 403, 'not on a Sunday');
+  assert.equal(problemOf(RU, unknown, () => 'не в воскресенье'), 'Ваша роль этого не позволяет. Ответ сервера: не в воскресенье');
+  assert.equal(problemOf(RU, unknown), 'Ваша роль этого не позволяет. Ответ сервера: not on a Sunday');
+  check(401, 'signed-out', 'sign in, or send a token', 'You are signed out.', 'Вы вышли из системы.');
+  check(503, 'busy', '', 'The server is busy or still starting. Try again in a moment.', 'Сервер занят или ещё запускается. Попробуйте чуть позже.');
+  check(0, 'offline', '', 'The server cannot be reached. Check the connection.', 'Сервер недоступен. Проверьте соединение.');
 });
 
 test('lengths are counted as the server counts them', () => {

@@ -8,6 +8,14 @@ import { failureOf } from '../../load';
 import { FormProblem } from '../model/forms';
 import type { OfficeWords } from '../words';
 
+/** What the server says with a 403, and what is told in its place. */
+const FORBIDDEN = [
+  [/needs? the role (.+)$/, 'forbidden.role'],
+  [/^the current password is wrong$/, 'forbidden.password'],
+  [/ was made by somebody else$/, 'forbidden.foreign'],
+  [/^the request comes from another site$/, 'forbidden.origin'],
+] as const;
+
 export interface Deed {
   readonly busy: boolean;
   /** Why it was not done, in words; empty if it was, or nothing was tried. */
@@ -56,14 +64,24 @@ export function useDeed(words: OfficeWords, said: (detail: string) => string = a
   return { busy, ...wrong, run, forget };
 }
 
-/** A failure in words; what the server said stands behind them. */
+/** A failure in words; what the server said stands behind them, where they do not say it themselves. */
 export function problemOf(words: OfficeWords, error: unknown, said = asItCame): string {
   if (error instanceof FormProblem) return words.t(error.key);
   const { key } = failureOf(error);
   const detail = error instanceof ApiError ? error.detail : '';
-  if (detail === '') return words.t(key);
-  if (error instanceof ApiError && (error.kind === 'forbidden' || error.kind === 'signed-out')) return detail;
-  return words.t('form.refused', { sentence: words.t(key), detail: said(detail) });
+  // That one is signed out, is all there is to say of it.
+  if (detail === '' || key === 'error.signed-out') return words.t(key);
+  const quoted = words.t('form.refused', { sentence: words.t(key), detail: said(detail) });
+  return (key === 'error.forbidden' && forbidden(words, detail)) || quoted;
+}
+
+/** Why somebody may not, in words of ours; empty if the server says what none of them says. */
+function forbidden({ t }: OfficeWords, detail: string): string {
+  for (const [pattern, key] of FORBIDDEN) {
+    const found = pattern.exec(detail);
+    if (found) return t(key, { roles: (found[1] ?? '').split(' or ').join(t('forbidden.or')) });
+  }
+  return '';
 }
 
 const asItCame = (detail: string): string => detail;

@@ -38,6 +38,11 @@ export const en = {
   'form.steps': 'A funnel has at least two steps.',
   'form.address': 'One of these is not an e-mail address.',
   'form.refused': '{sentence} It says: {detail}',
+  'forbidden.role': 'Your role does not allow this. It takes the role {roles}.',
+  'forbidden.or': ' or ',
+  'forbidden.password': 'The current password is wrong.',
+  'forbidden.foreign': 'Somebody else made this: only they and an owner can change it.',
+  'forbidden.origin': 'The server took this for a request of another site.',
 
   'span.days': { one: '{number} day', other: '{number} days' },
   'span.hours': '{number} h',

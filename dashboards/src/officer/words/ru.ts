@@ -44,6 +44,11 @@ export const ru: Readonly<Record<OfficeKey, Message>> = {
   'form.steps': 'В воронке должно быть не меньше двух шагов.',
   'form.address': 'Среди адресов есть неверный.',
   'form.refused': '{sentence} Ответ сервера: {detail}',
+  'forbidden.role': 'Ваша роль этого не позволяет. Нужна роль {roles}.',
+  'forbidden.or': ' или ',
+  'forbidden.password': 'Текущий пароль указан неверно.',
+  'forbidden.foreign': 'Это сделал другой человек: изменить может только он или владелец.',
+  'forbidden.origin': 'Сервер счёл этот запрос чужим: он пришёл не с адреса сервера.',
 
   'span.days': { one: '{number} день', few: '{number} дня', many: '{number} дней', other: '{number} дня' },
   'span.hours': '{number} ч',
