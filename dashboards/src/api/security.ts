@@ -246,10 +246,11 @@ export interface CaseFile {
 }
 
 /** A case file in JSON; otherwise it is a text to be saved. */
-export const openCase = (body: NewCase): Promise<CaseFile> => request('POST', '/api/v1/case', { body });
+export const openCase = (body: NewCase, signal?: AbortSignal): Promise<CaseFile> =>
+  request('POST', '/api/v1/case', { body, signal });
 
-export const caseText = (body: NewCase): Promise<string> =>
-  request('POST', '/api/v1/case', { body, accept: body.format === 'csv' ? 'text/csv' : 'text/html' });
+export const caseText = (body: NewCase, signal?: AbortSignal): Promise<string> =>
+  request('POST', '/api/v1/case', { body, signal, accept: body.format === 'csv' ? 'text/csv' : 'text/html' });
 
 export const check = (body: NewCheck): Promise<Checked> => request('POST', '/api/v1/fraud/check', { body });
 

@@ -1,6 +1,8 @@
 /**
  * A deed: something that a button or a form does, one at a time, with what came
- * of it or why it was not done.
+ * of it or why it was not done. Whoever leaves is told nothing more: a deed that
+ * only reads takes the signal, and ends with it; one that changes something is
+ * better done to its end.
  */
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../../api/client';
@@ -22,8 +24,8 @@ export interface Deed {
   readonly problem: string;
   /** The name of the field that is wrong, if it is one. */
   readonly field: string;
-  /** Does it, unless one is under way; true if it was done. */
-  readonly run: (deed: () => Promise<void>) => Promise<boolean>;
+  /** Does it, unless one is under way; true if it was done. The signal tells that its place on the page is gone. */
+  readonly run: (deed: (gone: AbortSignal) => Promise<void>) => Promise<boolean>;
   readonly forget: () => void;
 }
 
@@ -32,33 +34,28 @@ export function useDeed(words: OfficeWords, said: (detail: string) => string = a
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState({ problem: '', field: '' });
   const under = useRef(false);
-  const here = useRef(true);
-  useEffect(
-    () => () => {
-      here.current = false;
-    },
-    [],
-  );
+  const [leaving] = useState(() => new AbortController());
+  useEffect(() => () => leaving.abort(), [leaving]);
   const run = useCallback(
-    async (deed: () => Promise<void>): Promise<boolean> => {
+    async (deed: (gone: AbortSignal) => Promise<void>): Promise<boolean> => {
       if (under.current) return false;
       under.current = true;
       setBusy(true);
       setWrong({ problem: '', field: '' });
       try {
-        await deed();
+        await deed(leaving.signal);
         return true;
       } catch (error) {
-        if (here.current) {
+        if (!leaving.signal.aborted) {
           setWrong({ problem: problemOf(words, error, said), field: error instanceof FormProblem ? error.field : '' });
         }
         return false;
       } finally {
         under.current = false;
-        if (here.current) setBusy(false);
+        if (!leaving.signal.aborted) setBusy(false);
       }
     },
-    [words, said],
+    [words, said, leaving],
   );
   const forget = useCallback(() => setWrong({ problem: '', field: '' }), []);
   return { busy, ...wrong, run, forget };

@@ -32,14 +32,17 @@ export function Case() {
   const [saved, setSaved] = useState(false);
 
   const submit = (form: HTMLFormElement) =>
-    void deed.run(async () => {
+    void deed.run(async (gone) => {
       setFile(null);
       setSaved(false);
       const wanted = caseOf(typedOf(form), zone, language);
       if (wanted.format === 'json') {
-        setFile(await openCase(wanted));
+        setFile(await openCase(wanted, gone));
       } else {
-        saveFile(`case-${site.id}-${fileMoment(new Date())}`, wanted.format, await caseText(wanted));
+        const text = await caseText(wanted, gone);
+        // Nothing is saved on the computer of whoever has signed out meanwhile.
+        gone.throwIfAborted();
+        saveFile(`case-${site.id}-${fileMoment(new Date())}`, wanted.format, text);
         setSaved(true);
       }
       forgetSecrets(form);
