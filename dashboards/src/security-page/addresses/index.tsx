@@ -8,6 +8,7 @@ import { addresses, ORDERS, PURPOSES, type AddressAnswer, type Numbers, type Ord
 import { wallClock } from '../../model/calendar';
 import { csvText } from '../../model/export';
 import { daysAt, rangePeriod, type Now } from '../../model/period';
+import { useDeed } from '../../officer/parts/deed';
 import { saveFile } from '../../officer/parts/file';
 import { useLoaded } from '../../officer/parts/load';
 import { Region } from '../../officer/parts/region';
@@ -40,7 +41,7 @@ import {
   type Kind,
   type Look,
 } from '../model/addresses';
-import { useSecurity } from '../words';
+import { useSaid, useSecurity } from '../words';
 import { said } from '../words/said';
 import { OpenDialog } from './open';
 import { AddressTable } from './table';
@@ -293,30 +294,27 @@ function Notes({ answer, language }: { readonly answer: AddressAnswer; readonly 
 
 /** The table as a file, as far as one question answers. */
 function Save({ asking, look }: { readonly asking: Asking; readonly look: Look }) {
-  const { t } = useSecurity();
-  const [failed, setFailed] = useState(false);
-  const save = async () => {
-    setFailed(false);
-    try {
-      const answer = await addresses(tableQuestion(asking, look, MAX_ROWS));
+  const words = useSecurity();
+  const { t } = words;
+  const deed = useDeed(words.office, useSaid());
+  const save = () =>
+    void deed.run(async (gone) => {
+      const answer = await addresses(tableQuestion(asking, look, MAX_ROWS), gone);
+      // Nothing is saved on the computer of whoever has signed out meanwhile.
+      gone.throwIfAborted();
       const days = daysAt(look.period, asking.now);
       const range = days ? `${days.from}-${days.to}` : 'all';
       saveFile(`metka-${asking.site}-${range}-${look.by}`, 'csv', csvText(linesOf(answer.results, look.by)));
-    } catch {
-      setFailed(true);
-    }
-  };
+    });
   return (
     <>
-      <button type="button" class="button" data-save onClick={() => void save()}>
+      <button type="button" class="button" data-save aria-disabled={deed.busy} onClick={save}>
         <Icon name="save" />
-        {t('addresses.save')}
+        {t(deed.busy ? 'form.busy' : 'addresses.save')}
       </button>
-      {failed && (
-        <p class="field-error" role="alert">
-          {t('addresses.save_failed')}
-        </p>
-      )}
+      <p class="form-problem" role="alert" data-save-problem>
+        {deed.problem}
+      </p>
     </>
   );
 }

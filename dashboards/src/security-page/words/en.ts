@@ -280,7 +280,6 @@ export const en = {
   'addresses.unknown_asn': 'Operator not known',
   'addresses.acts': 'Acts',
   'addresses.save': 'Save as CSV',
-  'addresses.save_failed': 'This could not be saved. Try again.',
   'refusal.unknown-site': 'site not known',
   'refusal.foreign-host': 'page of another host',
   'refusal.bad-request': 'unreadable',

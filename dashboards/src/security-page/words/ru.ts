@@ -322,7 +322,6 @@ export const ru: Readonly<Record<SecurityKey, Message>> = {
   'addresses.unknown_asn': 'Оператор неизвестен',
   'addresses.acts': 'Действия',
   'addresses.save': 'Сохранить CSV',
-  'addresses.save_failed': 'Не удалось сохранить. Попробуйте ещё раз.',
   'refusal.unknown-site': 'сайт неизвестен',
   'refusal.foreign-host': 'страница чужого сайта',
   'refusal.bad-request': 'не прочитано',
