@@ -157,6 +157,22 @@ async function fits(page, name) {
   await page.setViewportSize(WIDE);
 }
 
+/** Holds what is asked at an address until it is let go; `ours` picks among it. */
+async function holds(page, address, ours = () => true) {
+  const routes = [];
+  const hold = route => (ours(route.request()) ? void routes.push(route) : route.fallback());
+  await page.route(address, hold);
+  return {
+    requests: () => routes.map(route => route.request()),
+    asked: (times = 1) => until(`${times} at ${address}`, () => routes.length >= times),
+    async release() {
+      await page.unroute(address, hold);
+      // One whose page was left is gone.
+      await Promise.all(routes.map(route => route.continue().catch(() => {})));
+    },
+  };
+}
+
 /** What the browser keeps and shows of where one is. */
 const kept = page => page.evaluate(() => [location.href, document.title, JSON.stringify({ ...localStorage, ...sessionStorage })].join());
 
@@ -411,7 +427,7 @@ for (const [language, words] of Object.entries(WORDS)) {
 
 // Last, since a thief is in the numbers from then on.
 for (const language of Object.keys(WORDS))
-  test(`whoever came over the threshold is told of, and checked with one click (${language})`, async () => {
+  test(`whoever came over the threshold is told of, and picked to be checked (${language})`, async () => {
     const { context, page, faults } = await signedIn(`security-${language}`, language, `${metka.web}/?site=${SITE}`);
     await page.locator('[data-region=headline]').waitFor();
     await page.goto(`${metka.web}/security?site=${SITE}`);
@@ -426,8 +442,25 @@ for (const language of Object.keys(WORDS))
     });
     const latest = alerts.locator('[data-alert]').first();
     const subject = await latest.getAttribute('data-alert');
+    const field = page.locator('[data-form=check] [name=subject]');
     await latest.locator('button').click();
-    assert.equal(await page.locator('[data-form=check] [name=subject]').inputValue(), subject);
+    assert.equal(await field.inputValue(), subject);
+    // Emptied by hand, it is filled by the same one again.
+    await field.fill('');
+    await latest.locator('button').click();
+    await until('the field to be filled again', async () => (await field.inputValue()) === subject);
+
+    // Who is picked while another check is under way, is still there when that one is answered.
+    const held = await holds(page, '**/api/v1/fraud/check');
+    await page.locator('[data-form=check] [data-option=ip]').click();
+    await page.locator('[data-form=check] [name=ip]').fill(IN_RUSSIA);
+    await page.locator('[data-form=check] button[type=submit]').click();
+    await held.asked();
+    await latest.locator('button').click();
+    assert.equal(await field.inputValue(), subject);
+    await held.release();
+    await page.locator('[data-result=check] [data-country=RU]').waitFor();
+    assert.equal(await field.inputValue(), subject);
     const found = await check(page, 'subject', subject);
     assert.equal(await found.getAttribute('data-verdict'), 'review');
     for (const rule of ['speed', 'automation']) assert.equal(await found.locator(`[data-signal=${rule}]`).count(), 1, rule);

@@ -252,7 +252,8 @@ export const openCase = (body: NewCase, signal?: AbortSignal): Promise<CaseFile>
 export const caseText = (body: NewCase, signal?: AbortSignal): Promise<string> =>
   request('POST', '/api/v1/case', { body, signal, accept: body.format === 'csv' ? 'text/csv' : 'text/html' });
 
-export const check = (body: NewCheck): Promise<Checked> => request('POST', '/api/v1/fraud/check', { body });
+export const check = (body: NewCheck, signal?: AbortSignal): Promise<Checked> =>
+  request('POST', '/api/v1/fraud/check', { body, signal });
 
 export const alerts = (site: string, after: number, signal?: AbortSignal): Promise<Alerts> =>
   request('GET', `/api/v1/fraud/alerts?${new URLSearchParams({ site_id: site, after: String(after) })}`, { signal });

@@ -25,7 +25,9 @@ export function Check() {
   const { site } = useHere();
   const deed = useDeed(words.office, useSaid());
   const [way, setWay] = useState<Way>('cookie');
-  const [subject, setSubject] = useState('');
+  // Each pick fills the field anew, also with what was there before.
+  const [picked, setPicked] = useState({ subject: '', time: 0 });
+  const picks = useRef(0);
   const [checked, setChecked] = useState<Checked | null>(null);
 
   const result = useRef<HTMLDivElement>(null);
@@ -35,13 +37,24 @@ export function Check() {
   }, [checked]);
 
   const submit = (form: HTMLFormElement) =>
-    void deed.run(async () => {
+    void deed.run(async (gone) => {
       setChecked(null);
-      const answer = await check(checkOf(typedOf(form)));
-      forgetSecrets(form);
-      setSubject('');
+      const asked = picks.current;
+      const answer = await check(checkOf(typedOf(form)), gone);
       setChecked(answer);
+      // Who was picked meanwhile is still to be checked.
+      if (picks.current !== asked) return;
+      forgetSecrets(form);
+      setPicked((before) => ({ ...before, subject: '' }));
     });
+
+  const pick = (subject: string) => {
+    picks.current += 1;
+    setPicked({ subject, time: picks.current });
+    setWay('subject');
+    deed.forget();
+    document.querySelector<HTMLElement>('[data-form=check] [name=purpose]')?.focus();
+  };
 
   return (
     <div class="office-stack">
@@ -88,11 +101,11 @@ export function Check() {
           )}
           {way === 'subject' && (
             <Text
-              key={`subject ${subject}`}
+              key={`subject ${picked.time}`}
               name="subject"
               label={t('check.subject')}
               hint={t('check.subject_hint')}
-              value={subject}
+              value={picked.subject}
               required
               least={HASH_DIGITS}
               most={HASH_DIGITS}
@@ -120,14 +133,7 @@ export function Check() {
           <CheckResult checked={checked} zone={site.timezone} />
         </div>
       )}
-      <Alerts
-        onPick={(picked) => {
-          setSubject(picked);
-          setWay('subject');
-          deed.forget();
-          document.querySelector<HTMLElement>('[data-form=check] [name=purpose]')?.focus();
-        }}
-      />
+      <Alerts onPick={pick} />
     </div>
   );
 }
