@@ -113,8 +113,8 @@ async function asked(path, body) {
   return (await fetch(metka.web + path, { method: 'POST', headers, body: JSON.stringify(body) })).json();
 }
 
-/** Signs in at an address, in a browser of that language. */
-async function signedIn(login, language, address) {
+/** Signs in at an address, in a browser of that language, which is prepared for what a test is about. */
+async function signedIn(login, language, address, prepare = async () => {}) {
   const context = await browser.newContext({
     locale: language === 'ru' ? 'ru-RU' : 'en-US',
     viewport: WIDE,
@@ -122,6 +122,7 @@ async function signedIn(login, language, address) {
     acceptDownloads: true,
     reducedMotion: 'reduce',
   });
+  await prepare(context);
   const visitor = await Visitor.of(context, metka.collector);
   const { page } = visitor;
   await page.goto(address);
@@ -141,6 +142,18 @@ async function loaded(page) {
     }),
   );
   assert.deepEqual(await page.locator('[data-region][data-state=failed]').evaluateAll(all => all.map(each => each.dataset.region)), []);
+}
+
+/** Somebody who looks at statistics of addresses. */
+async function looking(language, prepare) {
+  const person = await signedIn(`security-${language}`, language, `${metka.web}/?site=${SITE}`, prepare);
+  const { page } = person;
+  await page.locator('[data-region=headline]').waitFor();
+  await page.goto(`${metka.web}/security?site=${SITE}#addresses`);
+  await page.locator('[data-looking-for]').selectOption('support');
+  await page.locator('.security-table').waitFor();
+  await loaded(page);
+  return person;
 }
 
 /** Nothing is wider than a phone, in light and dark; the pictures are for who wants to look. */
@@ -424,6 +437,44 @@ for (const [language, words] of Object.entries(WORDS)) {
       await context.close();
     });
 }
+
+test('whoever works by keyboard stays in the table that they narrow, and hears what comes', async () => {
+  const { context, page, faults } = await looking('ru');
+  const has = selector => page.evaluate(wanted => document.activeElement.matches(wanted), selector);
+  const press = async selector => {
+    await page.locator(selector).first().focus();
+    await page.keyboard.press('Enter');
+  };
+  await press('[data-by=network]');
+  await page.locator('.security-table[data-by=network]').waitFor();
+  await loaded(page);
+  assert.ok(await has('[data-by=network]'));
+
+  const held = await holds(page, '**/api/v1/addresses', request => request.postDataJSON().by === 'address');
+  await press('.security-table [data-narrow]');
+  await held.asked();
+  // The table that was there stays, dimmed, with the focus where it was.
+  const region = page.locator('[data-region=addresses]');
+  assert.deepEqual([await region.getAttribute('aria-busy'), await region.getAttribute('data-state')], ['true', 'loading']);
+  assert.match(await region.locator('[role=status]').textContent(), /\S/);
+  assert.equal(await page.locator('.security-table[data-by=network] tbody tr').count(), 2);
+  assert.ok(await has('.security-table [data-narrow]'));
+  await held.release();
+  await page.locator('.security-table[data-by=address]').waitFor();
+  // Its row is gone: the heading has the focus, and says how many there are.
+  await until('the heading to have the focus', () => has('.security-table h2[aria-live=polite]'));
+  assert.match(await page.locator('.security-table h2').textContent(), /^1 /);
+  await loaded(page);
+
+  await press('[data-only=network] .chip-remove');
+  await page.locator('[data-only=network]').waitFor({ state: 'detached' });
+  await until('the heading to have the focus again', () => has('.security-table h2'));
+  await page.locator('.security-table[data-by=network]').waitFor();
+  await loaded(page);
+  assert.ok(await has('.security-table h2'));
+  assert.deepEqual(faults(), []);
+  await context.close();
+});
 
 // Last, since a thief is in the numbers from then on.
 for (const language of Object.keys(WORDS))

@@ -1,7 +1,12 @@
-/** A part of the page that loads on its own: waiting, failed, empty, or there. */
+/**
+ * A part of the page that loads on its own: waiting, failed, empty, or there. An answer
+ * that is kept while the next one is waited for is shown dimmed.
+ */
 import type { ComponentChildren } from 'preact';
+import { useRef } from 'preact/hooks';
 import { Failure } from '../../parts/failure';
 import { useOffice } from '../words';
+import { headingOf, useKeptFocus } from './focus';
 import type { Loaded } from './load';
 
 interface Props<T> {
@@ -15,13 +20,25 @@ interface Props<T> {
 
 export function Region<T>({ name, load, empty, isEmpty, children }: Props<T>) {
   const { t } = useOffice();
+  const region = useRef<HTMLDivElement>(null);
+  useKeptFocus(region, headingOf);
   const { state, answer } = load;
-  const nothing = state === 'ready' && empty !== undefined && (answer === null || isEmpty?.(answer) === true);
+  const waits = state === 'loading';
+  const bare = waits && answer === null;
+  const nothing = !bare && state !== 'failed' && empty !== undefined && (answer === null || isEmpty?.(answer) === true);
   return (
-    <div class="region" data-region={name} data-state={nothing ? 'empty' : state} aria-busy={state === 'loading'}>
-      {state === 'loading' && (
-        <div class="region-wait" role="status">
-          <span class="visually-hidden">{t('app.loading')}</span>
+    <div
+      class="region"
+      ref={region}
+      data-region={name}
+      data-state={nothing && !waits ? 'empty' : state}
+      aria-busy={waits}
+    >
+      <p class="visually-hidden" role="status">
+        {waits && t('app.loading')}
+      </p>
+      {bare && (
+        <div class="region-wait">
           <span class="bone" />
           <span class="bone" />
           <span class="bone" />
@@ -29,7 +46,7 @@ export function Region<T>({ name, load, empty, isEmpty, children }: Props<T>) {
       )}
       {state === 'failed' && <Failure error={load.error} retry={load.again} />}
       {nothing && <p class="region-empty">{empty}</p>}
-      {state === 'ready' && !nothing && answer !== null && children(answer)}
+      {state !== 'failed' && !nothing && answer !== null && children(answer)}
     </div>
   );
 }

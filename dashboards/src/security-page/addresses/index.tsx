@@ -3,13 +3,23 @@
  * narrowed by a click. What is looked at is kept while the page is open, and in
  * no address.
  */
-import { useEffect, useState } from 'preact/hooks';
-import { addresses, ORDERS, PURPOSES, type AddressAnswer, type Numbers, type Order, type Purpose } from '../../api/security';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import {
+  addresses,
+  ORDERS,
+  PURPOSES,
+  type AddressAnswer,
+  type By,
+  type Numbers,
+  type Order,
+  type Purpose,
+} from '../../api/security';
 import { wallClock } from '../../model/calendar';
 import { csvText } from '../../model/export';
 import { daysAt, rangePeriod, type Now } from '../../model/period';
 import { useDeed } from '../../officer/parts/deed';
 import { saveFile } from '../../officer/parts/file';
+import { headingOf, useKeptFocus } from '../../officer/parts/focus';
 import { useLoaded } from '../../officer/parts/load';
 import { Region } from '../../officer/parts/region';
 import { Card } from '../../officer/parts/shown';
@@ -19,7 +29,6 @@ import { Icon } from '../../parts/icons';
 import { PeriodPicker } from '../../parts/period-picker';
 import { useHere } from '../here';
 import {
-  byTime,
   countryRows,
   FIRST_LOOK,
   isTrouble,
@@ -78,6 +87,19 @@ export function Addresses() {
   );
 }
 
+/** An answer about rows, with what it was asked about: it stays while the next one is waited for. */
+interface Table {
+  readonly asking: Asking;
+  readonly look: Look;
+  readonly answer: AddressAnswer;
+}
+
+interface Timeline {
+  readonly by: By;
+  readonly now: Now;
+  readonly answer: AddressAnswer;
+}
+
 function Statistics({ purpose }: { readonly purpose: Purpose }) {
   const words = useSecurity();
   const { t, language } = words;
@@ -87,29 +109,40 @@ function Statistics({ purpose }: { readonly purpose: Purpose }) {
   const [look, setLook] = useState<Look>(FIRST_LOOK);
   const [names, setNames] = useState<Readonly<Record<string, string>>>({});
   const [opening, setOpening] = useState<string | null>(null);
+  const page = useRef<HTMLDivElement>(null);
+  // A way back that was taken is gone: the table is what it led to.
+  useKeptFocus(page, (part) => headingOf(part.querySelector<HTMLElement>('[data-region=addresses]') ?? part));
 
   const [inTable, inTime, onMap] = [tableQuestion, timeQuestion, mapQuestion].map((question) => question(asking, look)) as
     [ReturnType<typeof tableQuestion>, ReturnType<typeof timeQuestion>, ReturnType<typeof mapQuestion>];
-  const table = useLoaded(JSON.stringify(inTable), (signal) => addresses(inTable, signal));
-  const time = useLoaded(JSON.stringify(inTime), (signal) => addresses(inTime, signal));
-  const map = useLoaded(JSON.stringify(onMap), (signal) => addresses(onMap, signal));
+  const table = useLoaded(
+    JSON.stringify(inTable),
+    async (signal): Promise<Table> => ({ asking, look, answer: await addresses(inTable, signal) }),
+    'table',
+  );
+  const time = useLoaded(
+    JSON.stringify(inTime),
+    async (signal): Promise<Timeline> => ({ by: inTime.by, now, answer: await addresses(inTime, signal) }),
+    'time',
+  );
+  const map = useLoaded(JSON.stringify(onMap), (signal) => addresses(onMap, signal), 'map');
   const what = t(`order.${look.order}`);
   const zoom = (from: string, to: string) => setLook((before) => ({ ...before, period: rangePeriod(from, to), rows: ROWS }));
 
   return (
-    <div class="office-stack" data-look-by={look.by} data-look-order={look.order}>
+    <div class="office-stack" ref={page} data-look-by={look.by} data-look-order={look.order}>
       <Bar look={look} now={now} onLook={setLook} />
       <Narrowings look={look} names={names} onWide={(kind) => setLook((before) => widened(before, kind))} />
       <Card title={t('addresses.timeline', { what })} name="timeline">
         <Region name="timeline" load={time}>
-          {(answer) => (
+          {({ by, now: then, answer }) => (
             <>
               <Totals totals={answer.totals} orders={numbersOf(answer, look)} />
               <Graph
                 metric="events"
                 name={what}
-                interval={byTime(daysAt(look.period, now)) === 'time:hour' ? 'hour' : 'day'}
-                series={seriesOf(answer, inTime.by, look.order, now)}
+                interval={by === 'time:hour' ? 'hour' : 'day'}
+                series={seriesOf(answer, by, look.order, then)}
                 before={null}
                 few={null}
                 flags={[]}
@@ -136,27 +169,33 @@ function Statistics({ purpose }: { readonly purpose: Purpose }) {
           )}
         </Region>
       </Card>
-      <Region name="addresses" load={table} empty={t('addresses.empty')} isEmpty={(answer) => answer.results.length === 0}>
-        {(answer) => (
+      <Region
+        name="addresses"
+        load={table}
+        empty={t('addresses.empty')}
+        isEmpty={({ answer }) => answer.results.length === 0}
+      >
+        {({ answer, asking, look: shown }) => (
           <AddressTable
             answer={answer}
-            look={look}
+            look={shown}
             zone={site.timezone}
-            save={<Save asking={asking} look={look} />}
+            save={<Save asking={asking} look={shown} />}
             onNarrow={(only, name) => {
-              setNames((before) => ({ ...before, [look.by]: name }));
-              setLook((before) => narrowed(before, only));
+              setNames((before) => ({ ...before, [shown.by]: name }));
+              // What was clicked is a row of what is shown, whatever has been chosen since.
+              setLook((before) => narrowed({ ...before, by: shown.by, only: shown.only }, only));
             }}
             onMore={
-              answer.results.length < answer.total_rows && look.rows < MAX_ROWS
-                ? () => setLook((before) => ({ ...before, rows: Math.min(MAX_ROWS, before.rows * 10) }))
+              answer.results.length < answer.total_rows && shown.rows < MAX_ROWS
+                ? () => setLook((before) => ({ ...before, rows: Math.min(MAX_ROWS, shown.rows * 10) }))
                 : null
             }
             onOpen={setOpening}
           />
         )}
       </Region>
-      {table.answer && <Notes answer={table.answer} language={language} />}
+      {table.answer && <Notes answer={table.answer.answer} language={language} />}
       {opening !== null && <OpenDialog site={site} token={opening} onClose={() => setOpening(null)} />}
     </div>
   );

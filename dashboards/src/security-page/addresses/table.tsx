@@ -42,7 +42,10 @@ export function AddressTable({ answer, look, zone, save, onNarrow, onMore, onOpe
   return (
     <section class="card sheet-card security-table" data-by={by} data-total-rows={answer.total_rows}>
       <div class="office-bar security-table-head">
-        <h2>{t('addresses.table', { count: answer.total_rows, number: format.number(answer.total_rows), what: t(`order.${order}`) })}</h2>
+        {/* Whoever chose something is told that its rows are there. */}
+        <h2 aria-live="polite">
+          {t('addresses.table', { count: answer.total_rows, number: format.number(answer.total_rows), what: t(`order.${order}`) })}
+        </h2>
         {save}
       </div>
       <table class="sheet">
