@@ -476,6 +476,26 @@ test('whoever works by keyboard stays in the table that they narrow, and hears w
   await context.close();
 });
 
+test('a page that is left open asks nothing by itself when a day begins', async () => {
+  const { context, page, faults } = await looking('ru', context => context.clock.install());
+  const asked = [];
+  page.on('request', request => new URL(request.url()).pathname === '/api/v1/addresses' && asked.push(request.postDataJSON()));
+  await page.clock.fastForward('24:00:00');
+  const day = await page.locator('[data-new-day]').getAttribute('data-new-day');
+  // What would be asked by itself now, would be asked before what this asks.
+  await page.click('[data-addresses-again]');
+  await page.locator('[data-new-day]').waitFor({ state: 'detached' });
+  await until('the questions', () => asked.length >= 3);
+  await loaded(page);
+  assert.deepEqual(asked.map(({ by, purpose, date_range: [, to] }) => [by, purpose, to]).sort(), [
+    ['address', 'support', day],
+    ['country', 'support', day],
+    ['time:day', 'support', day],
+  ]);
+  assert.deepEqual(faults(), []);
+  await context.close();
+});
+
 // Last, since a thief is in the numbers from then on.
 for (const language of Object.keys(WORDS))
   test(`whoever came over the threshold is told of, and picked to be checked (${language})`, async () => {

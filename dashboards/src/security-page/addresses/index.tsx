@@ -3,12 +3,13 @@
  * narrowed by a click. What is looked at is kept while the page is open, and in
  * no address.
  */
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import {
   addresses,
   ORDERS,
   PURPOSES,
   type AddressAnswer,
+  type AddressQuestion,
   type By,
   type Numbers,
   type Order,
@@ -55,7 +56,7 @@ import { said } from '../words/said';
 import { OpenDialog } from './open';
 import { AddressTable } from './table';
 
-/** How often "now" moves on, in milliseconds: it bounds what is still to come. */
+/** How often the clock moves on, in milliseconds: it says which days can be chosen, and when a new one has begun. */
 const TICK_MS = 60_000;
 
 /** Nothing is asked before it is said what for: each question stands in the audit trail with its purpose. */
@@ -104,34 +105,45 @@ function Statistics({ purpose }: { readonly purpose: Purpose }) {
   const words = useSecurity();
   const { t, language } = words;
   const { site } = useHere();
-  const now = useNow(site.timezone);
-  const asking = { site: site.id, purpose, now };
+  const zone = site.timezone;
+  const clock = useClock(zone);
   const [look, setLook] = useState<Look>(FIRST_LOOK);
   const [names, setNames] = useState<Readonly<Record<string, string>>>({});
   const [opening, setOpening] = useState<string | null>(null);
+  const [turn, setTurn] = useState(0);
+  // Of the moment when somebody chose something: a page that is left open asks nothing by itself when a day begins.
+  const now = useMemo(() => nowIn(zone), [zone, purpose, look, turn]);
+  const isOld = clock.today > now.today;
+  const asking = { site: site.id, purpose, now };
   const page = useRef<HTMLDivElement>(null);
   // A way back that was taken is gone: the table is what it led to.
   useKeptFocus(page, (part) => headingOf(part.querySelector<HTMLElement>('[data-region=addresses]') ?? part));
 
   const [inTable, inTime, onMap] = [tableQuestion, timeQuestion, mapQuestion].map((question) => question(asking, look)) as
     [ReturnType<typeof tableQuestion>, ReturnType<typeof timeQuestion>, ReturnType<typeof mapQuestion>];
+  const keyOf = (question: AddressQuestion) => `${turn} ${JSON.stringify(question)}`;
   const table = useLoaded(
-    JSON.stringify(inTable),
+    keyOf(inTable),
     async (signal): Promise<Table> => ({ asking, look, answer: await addresses(inTable, signal) }),
     'table',
   );
   const time = useLoaded(
-    JSON.stringify(inTime),
+    keyOf(inTime),
     async (signal): Promise<Timeline> => ({ by: inTime.by, now, answer: await addresses(inTime, signal) }),
     'time',
   );
-  const map = useLoaded(JSON.stringify(onMap), (signal) => addresses(onMap, signal), 'map');
+  const map = useLoaded(keyOf(onMap), (signal) => addresses(onMap, signal), 'map');
   const what = t(`order.${look.order}`);
   const zoom = (from: string, to: string) => setLook((before) => ({ ...before, period: rangePeriod(from, to), rows: ROWS }));
 
   return (
     <div class="office-stack" ref={page} data-look-by={look.by} data-look-order={look.order}>
-      <Bar look={look} now={now} onLook={setLook} />
+      <Bar look={look} now={isOld ? clock : now} onLook={setLook} onAgain={() => setTurn((count) => count + 1)} />
+      {isOld && (
+        <p class="office-note" role="status" data-new-day={clock.today}>
+          {t('addresses.new_day', { day: words.day(now.today) })}
+        </p>
+      )}
       <Narrowings look={look} names={names} onWide={(kind) => setLook((before) => widened(before, kind))} />
       <Card title={t('addresses.timeline', { what })} name="timeline">
         <Region name="timeline" load={time}>
@@ -179,7 +191,7 @@ function Statistics({ purpose }: { readonly purpose: Purpose }) {
           <AddressTable
             answer={answer}
             look={shown}
-            zone={site.timezone}
+            zone={zone}
             save={<Save asking={asking} look={shown} />}
             onNarrow={(only, name) => {
               setNames((before) => ({ ...before, [shown.by]: name }));
@@ -205,9 +217,10 @@ interface BarProps {
   readonly look: Look;
   readonly now: Now;
   readonly onLook: (change: (before: Look) => Look) => void;
+  readonly onAgain: () => void;
 }
 
-function Bar({ look, now, onLook }: BarProps) {
+function Bar({ look, now, onLook, onAgain }: BarProps) {
   const { t } = useSecurity();
   const order = (chosen: Order) => onLook((before) => ({ ...before, order: chosen, rows: ROWS }));
   return (
@@ -244,6 +257,9 @@ function Bar({ look, now, onLook }: BarProps) {
             ))}
           </select>
         </label>
+        <button type="button" class="button" data-addresses-again onClick={onAgain}>
+          {t('security.again')}
+        </button>
       </div>
       <div class="office-bar security-bar" role="group" aria-labelledby="security-trouble">
         <p id="security-trouble" class="security-trouble">
@@ -358,12 +374,17 @@ function Save({ asking, look }: { readonly asking: Asking; readonly look: Look }
   );
 }
 
-function useNow(timezone: string): Now {
-  const [at, setAt] = useState(() => new Date());
+/** The site's clock, which goes on while the page is open. */
+function useClock(timezone: string): Now {
+  const [now, setNow] = useState(() => nowIn(timezone));
   useEffect(() => {
-    const timer = setInterval(() => setAt(new Date()), TICK_MS);
+    const timer = setInterval(() => setNow(nowIn(timezone)), TICK_MS);
     return () => clearInterval(timer);
-  }, []);
-  const [today, time] = wallClock(at, timezone);
+  }, [timezone]);
+  return now;
+}
+
+function nowIn(timezone: string): Now {
+  const [today, time] = wallClock(new Date(), timezone);
   return { today, time, timezone };
 }

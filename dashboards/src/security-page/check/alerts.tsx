@@ -20,7 +20,7 @@ export function Alerts({ onPick }: Props) {
   const load = useLoaded(`alerts ${site.id}`, (signal) => latestAlerts(site.id, SHOWN, signal));
   const again = (
     <button type="button" class="button" data-alerts-again onClick={load.again}>
-      {t('alerts.again')}
+      {t('security.again')}
     </button>
   );
   return (

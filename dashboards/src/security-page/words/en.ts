@@ -10,6 +10,7 @@ export const en = {
   'security.purpose_hint': 'Stands in the audit trail before the answer.',
   'security.words': 'In words',
   'security.words_hint': 'Such as the number of a ticket. Without names and addresses.',
+  'security.again': 'Look again',
   'section.check': 'Check a visitor',
   'section.addresses': 'Addresses',
 
@@ -80,7 +81,6 @@ export const en = {
   'alerts.lead':
     'Visitors who came over the threshold since the server started, the latest first: each once a day. Who is blocked or erased is not among them.',
   'alerts.none': 'Nobody has come over the threshold.',
-  'alerts.again': 'Look again',
   'alerts.pick': 'Check',
   'alerts.pick_of': 'Check the visitor of {at}',
 
@@ -236,6 +236,8 @@ export const en = {
   'addresses.purpose': 'Looked at for',
   'addresses.purpose_none': 'Choose a purpose',
   'addresses.purpose_first': 'Say first what you are looking for. The purpose stands in the audit trail with each look until the page is closed.',
+  'addresses.new_day':
+    'What is shown was asked for on {day}, and a new day has begun since. Look again asks anew.',
   'addresses.by': 'Rows are of',
   'by.address': 'Addresses',
   'by.network': 'Networks',

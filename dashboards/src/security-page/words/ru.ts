@@ -11,6 +11,7 @@ export const ru: Readonly<Record<SecurityKey, Message>> = {
   'security.purpose_hint': 'Попадёт в журнал действий раньше, чем придёт ответ.',
   'security.words': 'Пояснение',
   'security.words_hint': 'Например, номер обращения. Без имён и адресов.',
+  'security.again': 'Обновить',
   'section.check': 'Проверка посетителя',
   'section.addresses': 'Адреса',
 
@@ -85,7 +86,6 @@ export const ru: Readonly<Record<SecurityKey, Message>> = {
   'alerts.lead':
     'Кто с запуска сервера набрал баллов не меньше порога. Новые — сверху, каждый не чаще раза в день. Заблокированных и удалённых посетителей здесь нет.',
   'alerts.none': 'Порога никто не достиг.',
-  'alerts.again': 'Обновить',
   'alerts.pick': 'Проверить',
   'alerts.pick_of': 'Проверить посетителя: {at}',
 
@@ -276,6 +276,8 @@ export const ru: Readonly<Record<SecurityKey, Message>> = {
   'addresses.purpose': 'Цель просмотра',
   'addresses.purpose_none': 'Выберите цель',
   'addresses.purpose_first': 'Сначала укажите цель. Пока страница открыта, она записывается в журнал действий с каждым просмотром.',
+  'addresses.new_day':
+    'Наступил новый день, а показано то, что было запрошено {day}. Чтобы запросить заново, нажмите «Обновить».',
   'addresses.by': 'Строки',
   'by.address': 'Адреса',
   'by.network': 'Сети',
