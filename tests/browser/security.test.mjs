@@ -496,6 +496,54 @@ test('a page that is left open asks nothing by itself when a day begins', async 
   await context.close();
 });
 
+test('a file that is under way is not saved once its page is left, and what failed is told', async () => {
+  const { context, page, faults } = await looking('ru');
+  const downloads = [];
+  page.on('download', download => downloads.push(download.suggestedFilename()));
+  const failed = request => page.waitForEvent('requestfailed', each => each === request);
+  const isSaving = request => request.postDataJSON().by === 'address' && request.postDataJSON().limit === 1000;
+
+  const table = await holds(page, '**/api/v1/addresses', isSaving);
+  // It is asked once, however often it is clicked.
+  for (let click = 0; click < 3; click += 1) await page.locator('[data-save]').click({ force: true });
+  await table.asked();
+  assert.equal(await page.locator('[data-save]').getAttribute('aria-disabled'), 'true');
+  const gone = failed(table.requests()[0]);
+  await page.click('[data-section-link=case]');
+  await gone;
+  assert.equal(table.requests().length, 1);
+  await table.release();
+
+  await page.click('[data-section-link=addresses]');
+  await page.locator('.security-table').waitFor();
+  await loaded(page);
+  const refuse = route => (isSaving(route.request()) ? route.fulfill({ status: 503, json: { error: 'storage is away' } }) : route.fallback());
+  await page.route('**/api/v1/addresses', refuse);
+  await page.click('[data-save]');
+  await until('what failed', async () => /Сервер занят.*storage is away/.test(await page.locator('[data-save-problem]').textContent()));
+  await page.screenshot({ path: join(OUTPUT, 'security-not-saved-ru-wide.png'), fullPage: true });
+  await page.unroute('**/api/v1/addresses', refuse);
+
+  // Whoever signs out leaves nothing behind on the computer.
+  await page.click('[data-section-link=case]');
+  const form = page.locator('[data-form=case]');
+  await form.locator('[name=cookie]').fill(cookie);
+  await form.locator('[name=words]').fill(WHY);
+  await form.locator('[data-option=csv]').click();
+  const file = await holds(page, '**/api/v1/case');
+  await form.locator('button[type=submit]').click();
+  await file.asked();
+  const ended = failed(file.requests()[0]);
+  await page.click('.menu .popover-button');
+  await page.getByRole('button', { name: 'Выйти' }).click();
+  await page.locator('[data-form=password]').waitFor();
+  await ended;
+  await file.release();
+  assert.deepEqual(downloads, []);
+  assert.deepEqual(faults().filter(text => !/status of 503/.test(text)), []);
+  await context.close();
+});
+
 // Last, since a thief is in the numbers from then on.
 for (const language of Object.keys(WORDS))
   test(`whoever came over the threshold is told of, and picked to be checked (${language})`, async () => {
