@@ -16,10 +16,7 @@ import {
   type Purpose,
 } from '../../api/security';
 import { wallClock } from '../../model/calendar';
-import { csvText } from '../../model/export';
-import { daysAt, rangePeriod, type Now } from '../../model/period';
-import { useDeed } from '../../officer/parts/deed';
-import { saveFile } from '../../officer/parts/file';
+import { rangePeriod, type Now } from '../../model/period';
 import { headingOf, useKeptFocus } from '../../officer/parts/focus';
 import { useLoaded } from '../../officer/parts/load';
 import { Region } from '../../officer/parts/region';
@@ -34,7 +31,6 @@ import {
   FIRST_LOOK,
   isTrouble,
   KINDS,
-  linesOf,
   mapQuestion,
   MAX_ROWS,
   narrowed,
@@ -51,9 +47,10 @@ import {
   type Kind,
   type Look,
 } from '../model/addresses';
-import { useSaid, useSecurity } from '../words';
+import { useSecurity } from '../words';
 import { said } from '../words/said';
 import { OpenDialog } from './open';
+import { Save } from './save';
 import { AddressTable } from './table';
 
 /** How often the clock moves on, in milliseconds: it says which days can be chosen, and when a new one has begun. */
@@ -63,6 +60,7 @@ const TICK_MS = 60_000;
 export function Addresses() {
   const { t } = useSecurity();
   const { purpose, onPurpose } = useHere();
+  const [turn, setTurn] = useState(0);
   return (
     <div class="office-stack">
       <p class="office-lead">{t('addresses.lead')}</p>
@@ -82,8 +80,17 @@ export function Addresses() {
             ))}
           </select>
         </label>
+        {purpose !== null && (
+          <button type="button" class="button" data-addresses-again onClick={() => setTurn((count) => count + 1)}>
+            {t('security.again')}
+          </button>
+        )}
       </div>
-      {purpose === null ? <p class="office-note">{t('addresses.purpose_first')}</p> : <Statistics purpose={purpose} />}
+      {purpose === null ? (
+        <p class="office-note">{t('addresses.purpose_first')}</p>
+      ) : (
+        <Statistics purpose={purpose} turn={turn} />
+      )}
     </div>
   );
 }
@@ -101,7 +108,13 @@ interface Timeline {
   readonly answer: AddressAnswer;
 }
 
-function Statistics({ purpose }: { readonly purpose: Purpose }) {
+interface StatisticsProps {
+  readonly purpose: Purpose;
+  /** Another one asks all of it again. */
+  readonly turn: number;
+}
+
+function Statistics({ purpose, turn }: StatisticsProps) {
   const words = useSecurity();
   const { t, language } = words;
   const { site } = useHere();
@@ -110,7 +123,6 @@ function Statistics({ purpose }: { readonly purpose: Purpose }) {
   const [look, setLook] = useState<Look>(FIRST_LOOK);
   const [names, setNames] = useState<Readonly<Record<string, string>>>({});
   const [opening, setOpening] = useState<string | null>(null);
-  const [turn, setTurn] = useState(0);
   // Of the moment when somebody chose something: a page that is left open asks nothing by itself when a day begins.
   const now = useMemo(() => nowIn(zone), [zone, purpose, look, turn]);
   const isOld = clock.today > now.today;
@@ -138,7 +150,7 @@ function Statistics({ purpose }: { readonly purpose: Purpose }) {
 
   return (
     <div class="office-stack" ref={page} data-look-by={look.by} data-look-order={look.order}>
-      <Bar look={look} now={isOld ? clock : now} onLook={setLook} onAgain={() => setTurn((count) => count + 1)} />
+      <Bar look={look} now={isOld ? clock : now} onLook={setLook} />
       {isOld && (
         <p class="office-note" role="status" data-new-day={clock.today}>
           {t('addresses.new_day', { day: words.day(now.today) })}
@@ -217,10 +229,9 @@ interface BarProps {
   readonly look: Look;
   readonly now: Now;
   readonly onLook: (change: (before: Look) => Look) => void;
-  readonly onAgain: () => void;
 }
 
-function Bar({ look, now, onLook, onAgain }: BarProps) {
+function Bar({ look, now, onLook }: BarProps) {
   const { t } = useSecurity();
   const order = (chosen: Order) => onLook((before) => ({ ...before, order: chosen, rows: ROWS }));
   return (
@@ -257,9 +268,6 @@ function Bar({ look, now, onLook, onAgain }: BarProps) {
             ))}
           </select>
         </label>
-        <button type="button" class="button" data-addresses-again onClick={onAgain}>
-          {t('security.again')}
-        </button>
       </div>
       <div class="office-bar security-bar" role="group" aria-labelledby="security-trouble">
         <p id="security-trouble" class="security-trouble">
@@ -344,33 +352,6 @@ function Notes({ answer, language }: { readonly answer: AddressAnswer; readonly 
         </p>
       ))}
     </div>
-  );
-}
-
-/** The table as a file, as far as one question answers. */
-function Save({ asking, look }: { readonly asking: Asking; readonly look: Look }) {
-  const words = useSecurity();
-  const { t } = words;
-  const deed = useDeed(words.office, useSaid());
-  const save = () =>
-    void deed.run(async (gone) => {
-      const answer = await addresses(tableQuestion(asking, look, MAX_ROWS), gone);
-      // Nothing is saved on the computer of whoever has signed out meanwhile.
-      gone.throwIfAborted();
-      const days = daysAt(look.period, asking.now);
-      const range = days ? `${days.from}-${days.to}` : 'all';
-      saveFile(`metka-${asking.site}-${range}-${look.by}`, 'csv', csvText(linesOf(answer.results, look.by)));
-    });
-  return (
-    <>
-      <button type="button" class="button" data-save aria-disabled={deed.busy} onClick={save}>
-        <Icon name="save" />
-        {t(deed.busy ? 'form.busy' : 'addresses.save')}
-      </button>
-      <p class="form-problem" role="alert" data-save-problem>
-        {deed.problem}
-      </p>
-    </>
   );
 }
 
