@@ -175,6 +175,37 @@ pub struct Identity {
     pub user_key: u64,
 }
 
+// === impl ConsentState ===
+
+impl ConsentState {
+    pub const ALL: [ConsentState; 4] =
+        [ConsentState::Unstated, ConsentState::Granted, ConsentState::Denied, ConsentState::Marketing];
+
+    /// The name in storage and in `/debug/hit`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ConsentState::Unstated => "unstated",
+            ConsentState::Granted => "granted",
+            ConsentState::Denied => "denied",
+            ConsentState::Marketing => "marketing",
+        }
+    }
+}
+
+// === impl IdentityKind ===
+
+impl IdentityKind {
+    pub const ALL: [IdentityKind; 2] = [IdentityKind::Cookieless, IdentityKind::Cookie];
+
+    /// The name in storage and in `/debug/hit`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            IdentityKind::Cookieless => "cookieless",
+            IdentityKind::Cookie => "cookie",
+        }
+    }
+}
+
 // === impl Kind ===
 
 impl Kind {

@@ -125,10 +125,7 @@ pub fn explain(shared: &Shared, headers: &HeaderMap, peer: IpAddr, now: Timestam
                     Consent::Cookieless => "cookieless",
                 },
                 consent: terms.state,
-                identity: match kind {
-                    IdentityKind::Cookie => "cookie",
-                    IdentityKind::Cookieless => "cookieless",
-                },
+                identity: kind.name(),
                 mints: refused.is_none()
                     && terms.cookie
                     && kind == IdentityKind::Cookieless

@@ -22,6 +22,7 @@ use super::{Around, moment, page};
 use crate::audit::Purpose;
 use crate::export::{self, MARK};
 use crate::policy::Language;
+use crate::subject::note::Note;
 
 /// The cell that goes to a state body or a court only.
 const IDENTIFYING: &str = "address";
@@ -54,7 +55,7 @@ pub struct File {
     pub purpose: Purpose,
     pub words: String,
     pub basis: Option<String>,
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
     pub around: Option<Around>,
     pub span: Span,
     pub part: Part,
@@ -252,12 +253,12 @@ impl File {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::case::trail::Summary;
 
     /// One visit with one hit, whose texts are these.
-    fn file(text: &str) -> File {
+    pub fn file(text: &str) -> File {
         let cells = CELLS.iter().map(|(name, _)| match *name {
             "time" => json!("2026-11-26T10:00:00.000Z"),
             "signed_in" => json!(true),
@@ -274,7 +275,7 @@ mod tests {
             purpose: Purpose::Payments,
             words: text.to_owned(),
             basis: Some(text.to_owned()),
-            notes: vec![text.to_owned()],
+            notes: vec![Note::Other(text.to_owned())],
             around: Some(Around { at: 500, minutes: 0 }),
             span: Span { from: 0, to: 2000 },
             part: Part { offset: 0, limit: 10 },

@@ -20,7 +20,7 @@
 //! - Visits are those of the statistics ([`crate::identify::visit`]), except that marked
 //!   hits are among them, since a case is often about these.
 //! - An address is a token: what is stored, in hex, and the number of its key. Equal tokens
-//!   are equal addresses; nothing here turns one back.
+//!   are equal addresses; nothing here turns one back. A file without tokens does not speak of them.
 //! - What identifies the person (cookie, user key, address) is in no file and no answer.
 //!
 //! It hands nothing to anybody outside: that is a disclosure ([`crate::disclosure`]), which
@@ -33,11 +33,13 @@
 //! - [`visits`]: whose hit it is, and how a person's hits are cut into visits
 //! - [`file`]: the document as JSON, CSV and lines
 //! - `page`: the document as a page to be printed
+//! - `words`: what storage keeps by a name of a closed list, in words
 
 pub mod file;
 mod page;
 pub mod trail;
 pub mod visits;
+mod words;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,7 @@ use crate::policy::Language;
 use crate::privacy::address::ClientIp;
 use crate::query::Visible;
 use crate::rights::numbered::kept;
+use crate::subject::note::Note;
 use crate::subject::{Office, Person, SubjectError, Who, identity, off_thread};
 
 /// The most hits of one page: a long afternoon's reading, and half a megabyte of text.
@@ -286,7 +289,7 @@ impl Office {
             purpose: asked.purpose,
             words: wanted.words,
             basis: wanted.basis,
-            notes: notes(&person, &asked.who, &trail),
+            notes: notes(&person, &asked.who, &trail, true),
             around: wanted.around,
             span: wanted.span,
             part: wanted.part,
@@ -320,18 +323,16 @@ impl Office {
     }
 }
 
-/// What could not be found. Of somebody who is not there nothing tells whether they ever were.
-pub(crate) fn notes(person: &Person, who: &Who, trail: &Trail) -> Vec<String> {
+/// What could not be found, and of tokens where the file has them. Of somebody who is not
+/// there nothing tells whether they ever were.
+pub(crate) fn notes(person: &Person, who: &Who, trail: &Trail, has_addresses: bool) -> Vec<Note> {
     let is_of_rows = matches!(who, Who::User(_) | Who::Request(_));
     if trail.summary.hits == 0 && is_of_rows {
         return Vec::new();
     }
     let mut notes = person.notes.clone();
-    if trail.summary.addresses > 0 {
-        notes.push(
-            "addresses are shown as tokens; one address has another token in each month, whose key is its own"
-                .to_owned(),
-        );
+    if has_addresses && trail.summary.addresses > 0 {
+        notes.push(Note::Tokens);
     }
     notes
 }
@@ -398,6 +399,22 @@ mod tests {
         assert_eq!(all.span.to - all.span.from, days * 86_400_000 + 1);
         let later = wanted(json!({ "to": "2100-01-01T00:00:00Z" })).expect("wanted");
         assert_eq!(later.span, all.span);
+    }
+
+    #[test]
+    fn tokens_are_spoken_of_only_where_the_file_has_them() {
+        let person =
+            Person { site: "clinic".to_owned(), subjects: Vec::new(), notes: vec![Note::WithoutCookie] };
+        let of = |who: &Who, hits: u64, addresses: u64, has_addresses: bool| {
+            let summary = trail::Summary { hits, addresses, ..trail::Summary::default() };
+            let trail = Trail { visits: Vec::new(), hits: Vec::new(), more: false, summary };
+            notes(&person, who, &trail, has_addresses)
+        };
+        let (cookie, user) = (Who::Cookie("value".to_owned()), Who::User("anna-key-1".to_owned()));
+        assert_eq!(of(&cookie, 2, 1, true), [Note::WithoutCookie, Note::Tokens]);
+        assert_eq!(of(&cookie, 2, 1, false), [Note::WithoutCookie], "handed out without them");
+        assert_eq!(of(&cookie, 2, 0, true), [Note::WithoutCookie], "none is stored");
+        assert!(of(&user, 0, 0, true).is_empty(), "as if they never were");
     }
 
     #[test]

@@ -1,12 +1,15 @@
-//! A case file as a page to be printed, in Russian or English. Every text on it that is not
-//! ours is escaped. Moments are in the site's time zone.
+//! A case file as a page to be printed, in Russian or English: what storage keeps by a name of
+//! a closed list stands in words ([`super::words`]), notes are in the page's language too.
+//! Every text on it that is not ours is escaped. Moments are in the site's time zone.
+
+use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::file::File;
-use super::moment;
 use super::trail::CELLS;
+use super::{moment, words};
 use crate::audit::Purpose;
 use crate::html::escape;
 use crate::policy::Language;
@@ -59,7 +62,7 @@ static RUSSIAN: Words = Words {
         "Дней с обращениями",
         "Первое обращение",
         "Последнее обращение",
-        "Разных адресов (в виде меток)",
+        "Разных адресов (в виде условных обозначений)",
         "Страны",
         "Устройства",
         "Момент, о котором спрашивают",
@@ -144,7 +147,7 @@ pub(super) fn html(file: &File) -> String {
     }
     out.push_str("</table>\n");
     for note in &file.notes {
-        out.push_str(&format!("<p lang=\"en\">{}</p>\n", escape(note)));
+        out.push_str(&format!("<p>{}</p>\n", escape(&note.text(file.language))));
     }
     if file.trail.hits.is_empty() {
         out.push_str(&format!("<p>{}</p>\n", words.none));
@@ -180,15 +183,15 @@ pub(super) fn html(file: &File) -> String {
 }
 
 /// In the order of [`Words::about`]; what is empty is left out.
-fn about(file: &File, words: &Words) -> [String; 17] {
+fn about(file: &File, of_page: &Words) -> [String; 17] {
     let summary = &file.trail.summary;
-    let list = |names: &std::collections::BTreeSet<String>| {
-        names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+    let list = |cell: &str, names: &BTreeSet<String>| {
+        names.iter().map(|name| words::cell(cell, name, file.language)).collect::<Vec<_>>().join(", ")
     };
     let optional = |at: Option<i64>| at.map(|at| local(file, at)).unwrap_or_default();
     let around = file.around.map(|around| match file.visit_at() {
-        Some((place, _)) => format!("{}: {} {}", local(file, around.at), words.visit, place + 1),
-        None => format!("{}: {}", local(file, around.at), words.no_visit),
+        Some((place, _)) => format!("{}: {} {}", local(file, around.at), of_page.visit, place + 1),
+        None => format!("{}: {}", local(file, around.at), of_page.no_visit),
     });
     [
         file.site.clone(),
@@ -205,8 +208,8 @@ fn about(file: &File, words: &Words) -> [String; 17] {
         optional(summary.first),
         optional(summary.last),
         if file.has_addresses { summary.addresses.to_string() } else { String::new() },
-        list(&summary.countries),
-        list(&summary.devices),
+        list("country", &summary.countries),
+        list("device", &summary.devices),
         around.unwrap_or_default(),
     ]
 }
@@ -224,7 +227,7 @@ fn row(file: &File, cells: &[Value]) -> String {
         let lines: Vec<String> = lines
             .map(|(name, cell)| match *name {
                 "address" => format!("<span class=\"token\">{}</span>", escape(cell)),
-                _ => escape(cell),
+                name => escape(words::cell(name, cell, file.language)),
             })
             .collect();
         out.push_str(&format!("<td>{}</td>", lines.join("<br>")));
@@ -265,5 +268,67 @@ fn purpose(purpose: Purpose, language: Language) -> &'static str {
         (Language::En, Purpose::StateBody) => "a state body asks (5.3)",
         // Nothing is opened for these.
         (_, other @ (Purpose::Marketing | Purpose::Rights)) => other.name(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::file::tests::file;
+    use super::words::tests::names;
+    use super::*;
+    use crate::subject::note::Note;
+
+    /// The texts of a page, without its markup.
+    fn texts(page: &str) -> Vec<&str> {
+        let after = page.split('<').filter_map(|part| part.split_once('>'));
+        after.map(|(_, text)| text.trim()).filter(|text| !text.is_empty()).collect()
+    }
+
+    /// A page with this in one cell, and where that is a device in its summary too.
+    fn page(cell: &str, stored: &str, language: Language) -> String {
+        let mut file = File { language, notes: Note::all(3).into(), ..file("x") };
+        let place = CELLS.iter().position(|(name, _)| *name == cell).expect("a cell");
+        file.trail.hits[0].1[place] = json!(stored);
+        if cell == "device" {
+            file.trail.summary.devices = [stored.to_owned()].into();
+        }
+        file.text()
+    }
+
+    #[test]
+    fn what_storage_names_stands_on_the_page_in_its_language() {
+        for (cell, name) in names() {
+            for language in [Language::Ru, Language::En] {
+                let page = page(cell, name, language);
+                let (about, hits) = page.split_once("</thead>").expect("a hit");
+                let (about, hits) = (texts(about), texts(hits));
+                let expected = words::cell(cell, name, language);
+                assert!(hits.contains(&expected) && !hits.contains(&name), "{cell} {name}: {hits:?}");
+                if cell == "device" {
+                    assert!(about.contains(&expected) && !about.contains(&name), "{name}: {about:?}");
+                }
+            }
+        }
+        let page = page("mark", "alien", Language::Ru);
+        assert!(texts(&page).contains(&"alien"), "as it is stored: {page}");
+    }
+
+    #[test]
+    fn notes_are_in_the_pages_language_and_in_answers_in_english() {
+        for note in Note::all(3) {
+            let [russian, english] = [Language::Ru, Language::En].map(|language| {
+                let page = page("kind", "pageview", language);
+                let shown = escape(&note.text(language));
+                assert!(texts(&page).contains(&shown.as_str()), "{shown}");
+                assert!(!page.contains("lang=\"en\">") || language == Language::En, "{page}");
+                page
+            });
+            assert!(!russian.contains(&escape(&note.to_string())), "{note}");
+            assert!(!english.contains(&escape(&note.text(Language::Ru))), "{note}");
+            let json = File { notes: vec![note.clone()], ..file("x") }.json();
+            assert_eq!(json["notes"], json!([note.to_string()]));
+        }
     }
 }

@@ -141,7 +141,7 @@ impl Office {
             purpose: wanted.purpose(),
             words: wanted.stated.clone(),
             basis: Some(wanted.basis.clone()),
-            notes: case::notes(&person, &who, &trail),
+            notes: case::notes(&person, &who, &trail, may_identify),
             around: None,
             span,
             part,

@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::SubjectError;
 use super::erase::Order;
+use super::note::Note;
 use crate::config::Config;
 use crate::html::escape;
+use crate::policy::Language;
 use crate::private_file as file;
 use crate::rights::request::Subject;
 
@@ -69,7 +71,7 @@ pub struct Act {
     /// Files that were set aside as damaged, and that nobody can be looked up in.
     pub files_set_aside: usize,
     /// What could not be found.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// The file, as far as it is read again: the log's export follows from the act.
@@ -161,7 +163,11 @@ impl Act {
                 self.files_set_aside
             ));
         }
-        left.extend(self.notes.iter().map(|note| format!("<span lang=\"en\">{}</span>", escape(note))));
+        left.extend(self.notes.iter().map(|note| {
+            let [russian, english] =
+                [Language::Ru, Language::En].map(|language| escape(&note.text(language)));
+            format!("{russian}<br><span lang=\"en\">{english}</span>")
+        }));
         let subject = escape(&self.subject());
         let (reason, system, at) = (escape(&self.reason), escape(&self.system), escape(&self.at));
         let act = [

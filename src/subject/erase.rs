@@ -36,6 +36,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::act::Act;
 use super::block::blocks;
+use super::note::Note;
 use super::{Office, PATIENCE, POLL, Person, SubjectError, blocking};
 use crate::private_file as file;
 use crate::spool::{RefusalTombstone, SETTLE, Subject, Tombstone};
@@ -282,8 +283,7 @@ impl Office {
             // More may have come in the hour in which it was begun; fewer are left after a kill.
             let refusals = self.storage.erase_refusals(refused.iter()).await?.max(*refusals);
             if refusals > 0 {
-                let note = format!("{refusals} refused hits of the address are destroyed as well");
-                order.person.notes.push(note);
+                order.person.notes.push(Note::RefusedHits(refusals));
             }
         }
         let outlet = self.outlet.clone();

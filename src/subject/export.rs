@@ -18,6 +18,7 @@ use super::{Office, Person, SubjectError, off_thread};
 use crate::disclosure::Log;
 use crate::disclosure::told::{Told, told};
 use crate::html::escape;
+use crate::policy::Language;
 use crate::privacy::inventory::{self, Place};
 use crate::store::Limits;
 use crate::store::row::COLUMNS;
@@ -132,7 +133,9 @@ impl Export {
             self.rows.len()
         );
         for note in &self.person.notes {
-            out.push_str(&format!("<p lang=\"en\">{}</p>\n", escape(note)));
+            let [russian, english] =
+                [Language::Ru, Language::En].map(|language| escape(&note.text(language)));
+            out.push_str(&format!("<p>{russian}<br><span lang=\"en\">{english}</span></p>\n"));
         }
         out.push_str("<table><tr><th>Поле<br><span lang=\"en\">Field</span></th><th>Значение<br><span lang=\"en\">Meaning</span></th><th>Источник<br><span lang=\"en\">Source</span></th></tr>\n");
         for column in &self.columns {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::block::blocks;
 use super::erase::Used;
+use super::note::Note;
 use super::{Office, Person, SubjectError, Who, blocking, identity};
 use crate::config::{IpStorage, Site};
 use crate::privacy::address::ClientIp;
@@ -15,10 +16,6 @@ use crate::store::{Block, Limits, List, Param};
 /// A row of `hits` that belongs to one of the subjects in `{visitors}` and `{user_keys}`.
 pub(crate) const COVERED: &str = "(visitor IN {visitors:Array(UInt64)} OR minted IN {visitors:Array(UInt64)} \
      OR before IN {visitors:Array(UInt64)} OR user_key IN {user_keys:Array(UInt64)})";
-
-/// What a cookie cannot find.
-const WITHOUT_COOKIE: &str = "hits without this cookie cannot be found by it: the salts that named their visitors \
-     are destroyed after two days";
 
 /// What is held of a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +41,7 @@ impl Office {
         self.caught_up(now.as_millisecond()).await?;
         let (subjects, notes) = match (identity::hash_of(&self.keys, &site.id, who)?, who) {
             (Some(Subject::UserKey(hash)), _) => self.by_user_key(site, hash).await?,
-            (Some(visitor), _) => (vec![visitor], vec![WITHOUT_COOKIE.to_owned()]),
+            (Some(visitor), _) => (vec![visitor], vec![Note::WithoutCookie]),
             (None, Who::Address { ip, from, to }) => self.by_address(site, ip, from, to).await?,
             (None, Who::Request(number)) => (self.by_request(site, number).await?, Vec::new()),
             (None, _) => (Vec::new(), Vec::new()),
@@ -92,7 +89,7 @@ impl Office {
     }
 
     /// The key's own hits, and the browsers in which no other key was seen.
-    async fn by_user_key(&self, site: &Site, hash: u64) -> Result<(Vec<Subject>, Vec<String>), SubjectError> {
+    async fn by_user_key(&self, site: &Site, hash: u64) -> Result<(Vec<Subject>, Vec<Note>), SubjectError> {
         // A browser is its cookie, also where that was only offered yet. The key's own hits say which
         // they are; then only these are looked for.
         let (hits, limits) = (format!("{}.hits", self.storage.database()), Limits::default());
@@ -129,9 +126,7 @@ impl Office {
         }
         let mut notes = Vec::new();
         if shared > 0 {
-            notes.push(format!(
-                "{shared} browsers were used with another user key too: of them only the hits with this one are meant"
-            ));
+            notes.push(Note::SharedBrowsers(shared));
         }
         Ok((subjects, notes))
     }
@@ -155,27 +150,20 @@ impl Office {
         ip: &str,
         from: &str,
         to: &str,
-    ) -> Result<(Vec<Subject>, Vec<String>), SubjectError> {
+    ) -> Result<(Vec<Subject>, Vec<Note>), SubjectError> {
         let address = ClientIp::parse(ip).ok_or(SubjectError::Address)?;
         let (from, to) = range(from, to)?;
         let mut notes = Vec::new();
         match site.ip {
-            IpStorage::None => notes.push("this site stores no addresses".to_owned()),
-            IpStorage::Truncated => {
-                notes.push(
-                    "this site stores networks: everybody of the address's network is meant".to_owned(),
-                );
-            }
+            IpStorage::None => notes.push(Note::NoAddresses),
+            IpStorage::Truncated => notes.push(Note::Networks),
             IpStorage::Encrypted => {}
         }
         let forms = self.keys.forms_of(&address, site.ip);
         if forms.destroyed > 0 {
-            notes.push(format!(
-                "{} keys of addresses are destroyed: addresses of their months cannot be found",
-                forms.destroyed
-            ));
+            notes.push(Note::DestroyedKeys(forms.destroyed as u64));
         }
-        notes.push("an address may have had several users, and ends with its term".to_owned());
+        notes.push(Note::SeveralUsers);
         let sql = format!(
             "SELECT DISTINCT visitor FROM {}.hits WHERE site = {{site:String}} \
              AND time >= fromUnixTimestamp64Milli({{from:Int64}}) AND time < fromUnixTimestamp64Milli({{to:Int64}}) \

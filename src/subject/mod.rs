@@ -33,6 +33,7 @@
 //! - [`job`]: what an office is asked
 //! - [`identity`]: whose hash a cookie or a user key is
 //! - [`find`]: who is meant, and what is held
+//! - [`note`]: what is said of it besides
 //! - [`glance`]: the same in brief, for the person's own page
 //! - `rows`: rows as they are shown to people
 //! - [`export`]: the rows, with their meaning, as JSON, CSV and a page
@@ -54,6 +55,7 @@ pub mod find;
 pub mod glance;
 pub mod identity;
 pub mod job;
+pub mod note;
 pub mod rectify;
 pub(crate) mod rows;
 pub mod stop;
@@ -65,6 +67,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::choices::Choices;
+use self::note::Note;
 use crate::audit::{AuditError, Trail};
 use crate::config::{Config, Site};
 use crate::privacy::keys::{CookieError, KeyRing};
@@ -110,7 +113,7 @@ pub struct Person {
     pub site: String,
     pub subjects: Vec<Subject>,
     /// What could not be found, and why.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// Why something was not done.

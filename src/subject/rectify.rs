@@ -24,6 +24,7 @@ use jiff::Timestamp;
 
 use super::block::blocks;
 use super::erase::alone;
+use super::note::Note;
 use super::stop::Changed;
 use super::{Office, PATIENCE, Person, SubjectError};
 use crate::enrich::source::Channel;
@@ -36,7 +37,7 @@ use crate::store::Change;
 /// A property is named `props.NAME`.
 const PROPERTY: &str = "props.";
 /// The classes of devices, as the user agent's data has them.
-const DEVICES: [&str; 6] = ["desktop", "mobile", "tablet", "tv", "console", "other"];
+pub(crate) const DEVICES: [&str; 6] = ["desktop", "mobile", "tablet", "tv", "console", "other"];
 /// The longest name of a place or network, as of the geo data.
 const MAX_PLACE_BYTES: usize = 96;
 /// The longest name of a source: a host, or what a campaign called itself.
@@ -200,9 +201,7 @@ impl Office {
             .await?;
         let dead = self.outlet.backlog().dead_rows;
         if dead > 0 {
-            person.notes.push(format!(
-                "{dead} rows wait in dead letters, which nobody was looked up in: replay them and ask again"
-            ));
+            person.notes.push(Note::DeadRows(dead));
         }
         self.changed(person, changed).await
     }

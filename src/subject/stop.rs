@@ -20,6 +20,7 @@ use serde::Serialize;
 use super::block::blocks;
 use super::choices::Choice;
 use super::find::params;
+use super::note::Note;
 use super::{Office, Person, SubjectError, blocking};
 use crate::rights::request::SubjectKind;
 use crate::store::{Change, Limits};
@@ -27,9 +28,6 @@ use crate::store::{Change, Limits};
 /// The most cookies that one job is about: an address's visitors who take none are offered
 /// one with each hit.
 const MAX_BROWSERS: usize = 10_000;
-/// Said of a user key: the browsers that are meant are those of the past.
-const OTHER_BROWSERS: &str = "hits to come with this user key in browsers in which it was not seen yet, or with \
-     another key too, are not covered: what the visitor said there counts";
 
 /// What a change did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -61,7 +59,7 @@ impl Office {
         self.caught_up(until).await?;
         let changed = self.storage.correct(&blocks(&person), (0, until), &Change::NoMarketing).await?;
         if person.subjects.iter().any(|subject| subject.kind == SubjectKind::UserKey) {
-            person.notes.push(OTHER_BROWSERS.to_owned());
+            person.notes.push(Note::OtherBrowsers);
         }
         self.changed(person, changed).await
     }

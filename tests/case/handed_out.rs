@@ -45,6 +45,9 @@ fn a_case_file_that_is_handed_out_is_the_one_in_the_log() {
         (&json!("Банк «Пример»"), &json!("оспоренный платёж"))
     );
     assert!(all.iter().all(|hit| hit.get("address").is_none()), "not to anybody: {document}");
+    assert!(document["summary"]["addresses"].is_null(), "{document}");
+    let notes = document["notes"].to_string();
+    assert!(notes.contains("without this cookie") && !notes.contains("token"), "of what it has: {notes}");
     assert!(!record["fields"].as_array().expect("fields").contains(&json!("ip")), "{record}");
     let scope = &record["scope"]["case"];
     assert_eq!(scope["subjects"].as_array().map(Vec::len), Some(1), "{record}");
@@ -63,6 +66,7 @@ fn a_case_file_that_is_handed_out_is_the_one_in_the_log() {
     let (record, document) = disclosed("processor", "html", &range, "");
     assert_eq!(record["rows"], 3, "of the range: {record}");
     assert!(document.contains("Банк «Пример»") && !document.contains("журнал передач"), "{document}");
+    assert!(!document.contains("обозначени"), "of tokens nothing is said where there are none: {document}");
 
     // Over the web address: an officer's, as all disclosures are.
     let body = json!({
@@ -94,7 +98,8 @@ fn a_case_file_that_is_handed_out_is_the_one_in_the_log() {
     );
     let refused = officer.post("/api/v1/disclosures", &body, "en");
     assert!(refused.status == 400 && text(&refused).contains("blocked"), "{}", text(&refused));
-    let (record, _) = disclosed("court", "json", &cookie, anna.value());
+    let (record, document) = disclosed("court", "json", &cookie, anna.value());
+    assert!(document.contains("addresses are shown as tokens"), "{document}");
     assert_eq!(record["rows"], 6);
     let listed = place.done(&["disclose", "list", "--site", "clinic"], "");
     assert_eq!(listed["disclosures"].as_array().map(Vec::len), Some(5), "{listed}");

@@ -8,6 +8,7 @@ mod handed_out;
 mod http;
 mod index;
 mod logged;
+mod page;
 #[path = "../support/place.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared place")]
 mod place;

@@ -72,6 +72,8 @@ fn an_erased_person_is_in_no_file_and_comes_back_as_somebody_new() {
         "Выгрузка из журнала",
         "Клиника «Пример»",
         "И. Иванова",
+        "обращения без этой cookie по ней не найти",
+        "hits without this cookie cannot be found by it",
         hash,
     ] {
         assert!(page.contains(text), "{text}");

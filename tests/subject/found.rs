@@ -90,6 +90,10 @@ fn a_person_is_found_by_cookie_by_user_key_and_by_address_and_gets_a_copy() {
     }
     let page = export("html");
     assert!(page.contains("/anna/4") && page.contains(ADDRESS) && !page.contains("/boris"), "{page}");
+    assert!(
+        page.contains("обращения без этой cookie") && page.contains("hits without this cookie"),
+        "{page}"
+    );
     assert_eq!(export("csv").lines().filter(|line| line.contains("/anna/")).count(), 5);
 
     // Nothing that identifies her is written anywhere by that.

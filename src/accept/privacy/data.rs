@@ -250,11 +250,11 @@ impl Told<'_> {
             words.kept.hits, words.kept.hits_intro
         ));
         for hit in &self.kept.glance.hits {
-            let kind = words.kept.hit_kinds.iter().find(|(name, _)| *name == hit.get("kind"));
+            let kind = words.hit_kind(hit.get("kind"));
             html.push_str(&format!(
                 "<li><p><span class=\"soft\">{}</span> · {}</p>\n<p class=\"page\">{}{}</p>\n<p class=\"soft\">{}</p></li>\n",
                 moment(words, hit.at, &self.site.timezone),
-                kind.map_or("", |(_, name)| name),
+                kind.unwrap_or_default(),
                 escape(hit.get("host")),
                 escape(hit.get("path")),
                 escape(&about(words, hit))

@@ -53,6 +53,7 @@ use crate::visitor::{Browser, Refusal, VisitorDesk};
 pub use form::MAX_FORM_BYTES;
 use form::Params;
 use markup::View;
+pub(crate) use words::hit_kind;
 
 pub const PRIVACY_PATH: &str = "/privacy";
 pub const STYLE_PATH: &str = "/privacy/style.css";

@@ -8,6 +8,7 @@ mod russian;
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 
+use crate::policy;
 use crate::rights::request::State;
 use crate::rights::terms::{Kind, Term};
 use crate::visitor::Refusal;
@@ -181,6 +182,15 @@ pub struct Refused {
     pub failed: Titled,
 }
 
+/// A kind of hit by its name in storage, for other pages of ours; none if there is no such.
+pub(crate) fn hit_kind(language: policy::Language, name: &str) -> Option<&'static str> {
+    let language = match language {
+        policy::Language::Ru => Language::Russian,
+        policy::Language::En => Language::English,
+    };
+    language.words().hit_kind(name)
+}
+
 // === impl Language ===
 
 impl Language {
@@ -209,6 +219,11 @@ impl Language {
 // === impl Words ===
 
 impl Words {
+    /// A kind of hit by its name in storage.
+    pub fn hit_kind(&self, name: &str) -> Option<&'static str> {
+        self.kept.hit_kinds.iter().find(|(known, _)| *known == name).map(|(_, words)| *words)
+    }
+
     /// A number with its word.
     pub fn count(&self, number: u64, forms: Forms) -> String {
         let form = match (self.language, number % 10, number % 100) {
@@ -290,7 +305,10 @@ fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+    use crate::event;
 
     #[test]
     fn numbers_dates_and_terms_read_as_people_write_them() {
@@ -312,6 +330,18 @@ mod tests {
         assert_eq!(term(russian, "10 working days and 5 working days"), "10 рабочих дней + 5 рабочих дней");
         assert_eq!(term(russian, "at once"), "сразу");
         assert_eq!(term(english, "1 month"), "1 month");
+    }
+
+    #[test]
+    fn every_kind_of_hit_has_words_of_its_own_in_both_languages() {
+        for language in [policy::Language::Ru, policy::Language::En] {
+            let words: HashSet<_> = event::Kind::ALL
+                .iter()
+                .map(|kind| hit_kind(language, kind.name()).expect("it has words"))
+                .collect();
+            assert_eq!(words.len(), event::Kind::ALL.len());
+            assert_eq!(hit_kind(language, "telepathy"), None);
+        }
     }
 
     #[test]
