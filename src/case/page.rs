@@ -304,7 +304,8 @@ mod tests {
                 let page = page(cell, name, language);
                 let (about, hits) = page.split_once("</thead>").expect("a hit");
                 let (about, hits) = (texts(about), texts(hits));
-                let expected = words::cell(cell, name, language);
+                let expected = escape(words::cell(cell, name, language));
+                let expected = expected.as_str();
                 assert!(hits.contains(&expected) && !hits.contains(&name), "{cell} {name}: {hits:?}");
                 if cell == "device" {
                     assert!(about.contains(&expected) && !about.contains(&name), "{name}: {about:?}");
