@@ -13,10 +13,12 @@
 //! - `settings`, `staff`: what a site keeps beside its numbers; people and tokens
 //! - `failures`: wrong sign-ins, as few entries of the audit trail as will do
 //! - `stats`, `refusals`, `addresses`, `account`, `second_factor`, `pages`, `debug`, `metrics`: the handlers
+//! - `unread`: an end for connections whose answers nobody reads
 //! - `running`: the rest of the server, as two traits
 //!
 //! Bounds: [`MAX_CONNECTIONS`], header bytes and time, body bytes and time
-//! (`routes`), questions at once (`stats`), password checks at once
+//! (`routes`), how long an answer waits for whoever asked ([`UNREAD_TIMEOUT`], over
+//! HTTP/2 [`PATIENCE`]), questions at once (`stats`), password checks at once
 //! (`password`). It holds no numbers of its own and knows no SQL.
 
 pub mod access;
@@ -47,6 +49,7 @@ pub mod share;
 mod staff;
 mod stats;
 pub mod totp;
+mod unread;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -72,6 +75,7 @@ use crate::tls::http2::{self, Patience, Progress};
 use crate::tls::{Accepted, Terminator};
 pub use metrics::text as metrics_text;
 use running::{Archive, Running};
+use unread::Unread;
 
 /// How many connections are served at once; further ones wait in the kernel.
 pub const MAX_CONNECTIONS: usize = 512;
@@ -79,6 +83,8 @@ pub const MAX_CONNECTIONS: usize = 512;
 const MAX_HEAD_BYTES: usize = 32 << 10;
 /// How long a head may take to arrive, and a kept-alive connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an answer waits for a peer that takes nothing of it, as the collect address does.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long HTTP/2 connections live on: as those of HTTP/1.1, and when they are to
 /// end as long as a question may take, body and turn included.
 const PATIENCE: Patience = Patience { idle: HEAD_TIMEOUT, parting: Duration::from_secs(90) };
@@ -290,7 +296,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Unread::new(stream, UNREAD_TIMEOUT)), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,

@@ -20,6 +20,7 @@ mod frames;
 mod many;
 mod odd;
 mod slow;
+mod unread;
 
 use server::Server;
 

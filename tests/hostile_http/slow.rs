@@ -60,7 +60,7 @@ fn raise_descriptor_limit() -> u64 {
 }
 
 /// Descriptors that the server's process has open.
-fn descriptors(server: &Server) -> usize {
+pub fn descriptors(server: &Server) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", server.child.id())).expect("the server runs").count()
 }
 
