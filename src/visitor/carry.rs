@@ -4,7 +4,8 @@
 //! Disputed data is blocked from the moment of the appeal (law 152-FZ, article 21(1)), a
 //! consent to marketing ends when it is withdrawn (15(2)). The request is in the register
 //! before anything is done; what was not done, because storage was away or the process
-//! ended, is tried again until it is: whom it is about stands in the request.
+//! ended, is tried again until it is: whom it is about stands in the request. Each try reads
+//! the request anew: what an officer has decided meanwhile stays so.
 //!
 //! A block stays open for the officer, who checks what is disputed. The others are answered
 //! when they are done.
@@ -107,7 +108,7 @@ impl Visitors {
             let tried = {
                 // One at a time: a start may find many.
                 let _hand = self.hand().await;
-                self.try_to_carry_out(&request).await
+                self.try_to_carry_out(&request.number).await
             };
             let Err(error) = tried else { return };
             if !is_worth_another_try(&error) {
@@ -120,8 +121,17 @@ impl Visitors {
         }
     }
 
-    async fn try_to_carry_out(&self, request: &Request) -> Result<(), SubjectError> {
+    async fn try_to_carry_out(&self, number: &str) -> Result<(), SubjectError> {
+        let (desk, named) = (self.clone(), number.to_owned());
+        let read = tokio::task::spawn_blocking(move || desk.register().get(&named)).await;
+        let request = &read.map_err(|error| SubjectError::Thread(error.to_string()))??;
         let Some((job, _)) = job_of(request.kind) else { return Ok(()) };
+        // A block stays open: what an officer has done of it, or ended, is in its history.
+        let is_taken_up = request.kind == Kind::Block && standing(request) != Some(Standing::Pending);
+        if !request.is_open() || is_taken_up {
+            tracing::info!(number, "an officer has decided about a visitor's request: nothing more is done");
+            return Ok(());
+        }
         let office = self.office();
         let asked = Asked {
             job,

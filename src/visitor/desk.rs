@@ -1,5 +1,6 @@
 //! The desk itself: each question is a task of the main runtime, bounded in time, and
-//! looks are bounded in number.
+//! looks are bounded in number. A request is waited for within its time and finished
+//! however long it takes: it is registered and carried out, or neither.
 //!
 //! What reads or writes the disk (trail, register) runs on the runtime's blocking threads.
 
@@ -100,10 +101,37 @@ impl Visitors {
         work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
     ) -> Asking<T> {
         let Ok(place) = self.0.questions.clone().try_acquire_owned() else { return refused(Refusal::Busy) };
+        self.waited_for(within, async move {
+            let _place = place;
+            work.await
+        })
+    }
+
+    /// Has the main runtime finish it, however long that takes; for the answer it is waited
+    /// for within this time. Its place is free when it is done.
+    fn have_finished<T: Send + 'static>(
+        &self,
+        within: Duration,
+        work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+    ) -> Asking<T> {
+        let Ok(place) = self.0.questions.clone().try_acquire_owned() else { return refused(Refusal::Busy) };
         let task = self.0.runtime.spawn(async move {
             let _place = place;
-            tokio::time::timeout(within, work).await.unwrap_or(Err(Refusal::Away))
+            work.await
         });
+        self.waited_for(within, async move { task.await.unwrap_or(Err(Refusal::Failed)) })
+    }
+
+    /// Waits for it on the main runtime, within this time.
+    fn waited_for<T: Send + 'static>(
+        &self,
+        within: Duration,
+        work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+    ) -> Asking<T> {
+        let task = self
+            .0
+            .runtime
+            .spawn(async move { tokio::time::timeout(within, work).await.unwrap_or(Err(Refusal::Away)) });
         // A panic in it has been reported.
         Box::pin(async move { task.await.unwrap_or(Err(Refusal::Failed)) })
     }
@@ -196,6 +224,8 @@ impl Visitors {
         Ok(Registered { request, was_open: false })
     }
 
+    /// Registers a wish and carries out what takes effect at once. To be let finish: what is
+    /// registered and not carried out would wait for the next start.
     async fn asked(self, browser: Browser, wish: Wish) -> Result<Registered, Refusal> {
         let desk = self.clone();
         let mut registered = self.blocking(move || desk.registered(&browser, &wish)).await?;
@@ -266,7 +296,7 @@ impl VisitorDesk for Visitors {
 
     fn ask(&self, browser: Browser, wish: Wish) -> Asking<Registered> {
         let desk = self.clone();
-        self.have_done(LOOK_TIME + EFFECT_TIME, async move { desk.asked(browser, wish).await })
+        self.have_finished(LOOK_TIME + EFFECT_TIME, async move { desk.asked(browser, wish).await })
     }
 
     fn overview(&self, browser: Browser) -> Asking<Overview> {
