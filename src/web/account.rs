@@ -208,12 +208,8 @@ pub async fn change(asked: Asked) -> Answer {
 /// Refuses whoever does not know the password of the account that is signed in. Wrong
 /// ones count like wrong sign-ins.
 pub(super) async fn check_password(asked: &Asked, password: &str) -> Result<(), Box<Answer>> {
+    may_try(asked).await?;
     let (state, name) = (&asked.state, &asked.principal().name);
-    let source = source(state, asked.peer, &asked.headers);
-    if let Some(wait) = state.attempts.wait(name, &source) {
-        failed(state, name, &source).await;
-        return Err(Box::new(too_many(wait)));
-    }
     match by_password(state, name, password).await {
         Ok(Some(_)) => Ok(()),
         Ok(None) => {
@@ -221,6 +217,20 @@ pub(super) async fn check_password(asked: &Asked, password: &str) -> Result<(), 
             Err(Box::new(answer::error(StatusCode::FORBIDDEN, "the current password is wrong")))
         }
         Err(trouble) => Err(Box::new(trouble.answer())),
+    }
+}
+
+/// Refuses whoever has given too many wrong passwords or codes of the account that is
+/// signed in.
+pub(super) async fn may_try(asked: &Asked) -> Result<(), Box<Answer>> {
+    let (state, name) = (&asked.state, &asked.principal().name);
+    let source = source(state, asked.peer, &asked.headers);
+    match state.attempts.wait(name, &source) {
+        None => Ok(()),
+        Some(wait) => {
+            failed(state, name, &source).await;
+            Err(Box::new(too_many(wait)))
+        }
     }
 }
 
@@ -237,7 +247,11 @@ pub(super) async fn take_code(state: &Arc<State>, login: &str, code: String) -> 
     let (login, now) = (login.to_owned(), state.now());
     let taken =
         on_disk(state, move |state| state.people.change(|roster| roster.take_code(&login, &code, now)));
-    taken.await?.map_err(Trouble::People)
+    match taken.await? {
+        Ok(()) => Ok(true),
+        Err(PeopleError::Code) => Ok(false),
+        Err(error) => Err(Trouble::People(error)),
+    }
 }
 
 fn needs_totp(text: &str) -> Answer {

@@ -105,6 +105,9 @@ pub enum PeopleError {
     SecondFactor(String),
     #[error("{0:?} has no second factor")]
     NoSecondFactor(String),
+    /// Of the second factor; nothing was changed.
+    #[error("the code is wrong or was used")]
+    Code,
     #[error("there is no token {0:?}")]
     NoToken(String),
     #[error("{0:?} names several tokens, use the id from token list")]
@@ -277,16 +280,21 @@ impl Roster {
         Ok(person.totp.insert(SecondFactor::generate()).clone())
     }
 
-    /// Takes a code of an account's second factor; whether it was right.
-    pub fn take_code(&mut self, login: &str, code: &str, now: i64) -> Result<bool, PeopleError> {
+    /// Takes a code of an account's second factor, once. One that is wrong is an error, so
+    /// that nothing is written for it.
+    pub fn take_code(&mut self, login: &str, code: &str, now: i64) -> Result<(), PeopleError> {
         let factor = self.person_mut(login)?.totp.as_mut();
-        Ok(factor.is_some_and(|factor| factor.take(code, now)))
+        match factor.is_some_and(|factor| factor.take(code, now)) {
+            true => Ok(()),
+            false => Err(PeopleError::Code),
+        }
     }
 
     /// From now on it is asked for. Ends the account's sessions.
     pub fn confirm_second_factor(&mut self, login: &str) -> Result<&Person, PeopleError> {
         let person = self.person_mut(login)?;
         match &mut person.totp {
+            Some(factor) if factor.confirmed => return Err(PeopleError::SecondFactor(login.to_owned())),
             Some(factor) => factor.confirmed = true,
             None => return Err(PeopleError::NoSecondFactor(login.to_owned())),
         }

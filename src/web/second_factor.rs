@@ -5,13 +5,17 @@
 //! `{"current","code"}` ends it. Confirming and removing end the account's other
 //! sessions, and stand in the audit trail before they happen.
 //!
+//! A wrong code counts as a wrong password does, on either route, and changes nothing on
+//! the disk. One that is in force is not confirmed again: its codes are for signing in and
+//! for removing it.
+//!
 //! Who has lost it asks whoever has a shell on the machine: `metka user totp-remove`.
 
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::account::{Trouble, begin, check_password, on_disk, take_code, wrong_secret};
+use super::account::{Trouble, begin, check_password, may_try, on_disk, take_code, wrong_secret};
 use super::answer::{self, Answer};
 use super::people::{PeopleError, Person, Roster};
 use super::routes::Asked;
@@ -60,9 +64,20 @@ pub async fn confirm(asked: Asked) -> Answer {
     let Ok(Confirm { code }) = serde_json::from_value(asked.body.clone()) else {
         return answer::error(StatusCode::BAD_REQUEST, "expected {\"code\"}");
     };
-    match take_code(&asked.state, &asked.principal().name, code).await {
+    let name = &asked.principal().name;
+    match asked.state.people.read() {
+        Ok(people) if people.person(name).is_some_and(Person::has_second_factor) => {
+            return Trouble::People(PeopleError::SecondFactor(name.clone())).answer();
+        }
+        Ok(_) => {}
+        Err(error) => return Trouble::People(error).answer(),
+    }
+    if let Err(refused) = may_try(&asked).await {
+        return *refused;
+    }
+    match take_code(&asked.state, name, code).await {
         Ok(true) => change(&asked, Action::SecondFactorSet, Roster::confirm_second_factor).await,
-        Ok(false) => answer::error(StatusCode::BAD_REQUEST, "the code is wrong or was used"),
+        Ok(false) => wrong_code(&asked).await,
         Err(trouble) => trouble.answer(),
     }
 }
@@ -76,12 +91,14 @@ pub async fn remove(asked: Asked) -> Answer {
     }
     match take_code(&asked.state, &asked.principal().name, code).await {
         Ok(true) => change(&asked, Action::SecondFactorRemoved, Roster::remove_second_factor).await,
-        Ok(false) => {
-            wrong_secret(&asked).await;
-            answer::error(StatusCode::BAD_REQUEST, "the code is wrong or was used")
-        }
+        Ok(false) => wrong_code(&asked).await,
         Err(trouble) => trouble.answer(),
     }
+}
+
+async fn wrong_code(asked: &Asked) -> Answer {
+    wrong_secret(asked).await;
+    answer::error(StatusCode::BAD_REQUEST, PeopleError::Code)
 }
 
 /// Changes the account, and begins a session anew: the old ones end.

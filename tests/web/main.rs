@@ -6,6 +6,8 @@ mod control;
 mod protection;
 mod server;
 
+use std::os::unix::fs::MetadataExt;
+
 use http::{Method, StatusCode};
 use metka::web::role::Role;
 use metka::web::routes::{Needs, ROUTES, Route};
@@ -172,6 +174,51 @@ async fn codes_are_guessed_no_faster_than_passwords() {
             break;
         }
         assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{}", reply.text());
+    }
+    assert!(waited, "guesses were never stopped");
+}
+
+#[tokio::test]
+async fn a_second_factor_is_set_once_and_with_codes_that_are_guessed_no_faster_than_passwords() {
+    let server = Server::start().await;
+    for login in ["olga", "ivan"] {
+        server.add(login, Role::Officer);
+    }
+    let (olga, ivan) = (server.sign_in("olga").await, server.sign_in("ivan").await);
+    let offered =
+        server.post("/api/v1/account/totp", &[("cookie", &olga)], &json!({ "current": PASSWORD })).await;
+    let secret = offered.json()["secret"].as_str().expect("a secret").to_owned();
+    let code = |steps: i64| code_at(&secret, server.state.now() + 30_000 * steps);
+    let confirm = async |cookie: &str, code: String| {
+        let body = json!({ "code": code });
+        server.post("/api/v1/account/totp/confirm", &[("cookie", cookie)], &body).await
+    };
+    // A file that is replaced is another one.
+    let file = || std::fs::metadata(server.data.path().join("people.json")).expect("people").ino();
+    let before = file();
+    assert_eq!(confirm(&olga, "000000".to_owned()).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(file(), before, "nothing is written for a wrong code");
+    let confirmed = confirm(&olga, code(-1)).await;
+    assert_eq!(confirmed.status, StatusCode::OK, "{}", confirmed.text());
+
+    // One in force is no way to try codes, nor to use them up.
+    let (cookie, present) = (confirmed.cookie(), code(0));
+    let again = confirm(&cookie, present.clone()).await;
+    assert_eq!(again.status, StatusCode::BAD_REQUEST);
+    assert!(again.text().contains("has a second factor already"), "{}", again.text());
+    assert_eq!(server.get("/api/v1/session", &[("cookie", &cookie)]).await.status, StatusCode::OK);
+    let sign_in = json!({ "login": "olga", "password": PASSWORD, "totp": present });
+    assert_eq!(server.post("/api/v1/session", &[], &sign_in).await.status, StatusCode::OK);
+
+    server.post("/api/v1/account/totp", &[("cookie", &ivan)], &json!({ "current": PASSWORD })).await;
+    let mut waited = false;
+    for number in 0..=attempts::ACCOUNT_BURST + 1 {
+        let reply = confirm(&ivan, format!("{number:06}")).await;
+        waited = reply.status == StatusCode::TOO_MANY_REQUESTS;
+        if waited {
+            break;
+        }
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{}", reply.text());
     }
     assert!(waited, "guesses were never stopped");
 }
