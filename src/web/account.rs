@@ -26,6 +26,7 @@ use serde_json::json;
 use super::State;
 use super::access::{self, Credential};
 use super::answer::{self, Answer};
+use super::attempts::Attempt;
 use super::failures::{Due, Which};
 use super::first::FIRST_LOGIN;
 use super::password::PasswordError;
@@ -96,10 +97,13 @@ pub async fn sign_in(asked: Asked) -> Answer {
         SignIn::Code(_) => CODE_LOGIN,
         SignIn::Password(by) => by.login.as_str(),
     };
-    if let Some(wait) = state.attempts.wait(login, &source) {
-        failed(state, login, &source).await;
-        return too_many(wait);
-    }
+    let attempt = match state.attempts.begin(login, &source) {
+        Ok(attempt) => attempt,
+        Err(wait) => {
+            failed(state, login, &source).await;
+            return too_many(wait);
+        }
+    };
     let found = match &sign_in {
         SignIn::Code(by) => {
             let code = by.code.clone();
@@ -118,32 +122,36 @@ pub async fn sign_in(asked: Asked) -> Answer {
     let person = match found {
         Ok(Some(person)) => person,
         Ok(None) => {
-            // Others may have used up the quota while this one was being checked.
-            let wait = state.attempts.wait(login, &source);
-            state.attempts.failed(login, &source);
             failed(state, login, &source).await;
             tracing::info!(by_code = matches!(sign_in, SignIn::Code(_)), "a sign-in was refused");
             let text = if matches!(sign_in, SignIn::Code(_)) { WRONG_CODE } else { WRONG };
-            return wait.map_or_else(|| answer::error(StatusCode::UNAUTHORIZED, text), too_many);
+            return answer::error(StatusCode::UNAUTHORIZED, text);
         }
-        Err(trouble) => return trouble.answer(),
+        Err(trouble) => {
+            state.attempts.take_back(attempt);
+            return trouble.answer();
+        }
     };
     if let SignIn::Password(by) = &sign_in
         && person.has_second_factor()
     {
         let Some(code) = by.totp.clone().filter(|code| !code.is_empty()) else {
+            state.attempts.take_back(attempt);
             return needs_totp(NO_TOTP);
         };
         match take_code(state, &person.login, code).await {
             Ok(true) => {}
             Ok(false) => {
-                state.attempts.failed(login, &source);
                 failed(state, login, &source).await;
                 return needs_totp(WRONG_TOTP);
             }
-            Err(trouble) => return trouble.answer(),
+            Err(trouble) => {
+                state.attempts.take_back(attempt);
+                return trouble.answer();
+            }
         }
     }
+    state.attempts.take_back(attempt);
     let by = Actor::Person(person.login.clone());
     let entry = Entry::new(state.timestamp(), by, Action::SignIn);
     let entry = if person.password.is_none() { entry.detail("by the first sign-in code") } else { entry };
@@ -180,8 +188,9 @@ pub async fn change(asked: Asked) -> Answer {
     let principal = asked.principal();
     if matches!(principal.by, Credential::Session { complete: true, .. }) {
         let current = change.current.as_deref().unwrap_or_default();
-        if let Err(refused) = check_password(&asked, current).await {
-            return *refused;
+        match check_password(&asked, current).await {
+            Ok(attempt) => state.attempts.take_back(attempt),
+            Err(refused) => return *refused,
         }
     }
     let hashed = match state.passwords.hash(change.password.clone()).await {
@@ -205,40 +214,41 @@ pub async fn change(asked: Asked) -> Answer {
     }
 }
 
-/// Refuses whoever does not know the password of the account that is signed in. Wrong
-/// ones count like wrong sign-ins.
-pub(super) async fn check_password(asked: &Asked, password: &str) -> Result<(), Box<Answer>> {
-    may_try(asked).await?;
+/// Refuses whoever does not know the password of the account that is signed in. The
+/// attempt still counts: whoever has nothing more to compare takes it back.
+pub(super) async fn check_password(asked: &Asked, password: &str) -> Result<Attempt, Box<Answer>> {
+    let attempt = begin_attempt(asked).await?;
     let (state, name) = (&asked.state, &asked.principal().name);
     match by_password(state, name, password).await {
-        Ok(Some(_)) => Ok(()),
+        Ok(Some(_)) => Ok(attempt),
         Ok(None) => {
-            wrong_secret(asked).await;
+            note_wrong(asked).await;
             Err(Box::new(answer::error(StatusCode::FORBIDDEN, "the current password is wrong")))
         }
-        Err(trouble) => Err(Box::new(trouble.answer())),
+        Err(trouble) => {
+            state.attempts.take_back(attempt);
+            Err(Box::new(trouble.answer()))
+        }
     }
 }
 
-/// Refuses whoever has given too many wrong passwords or codes of the account that is
-/// signed in.
-pub(super) async fn may_try(asked: &Asked) -> Result<(), Box<Answer>> {
-    let (state, name) = (&asked.state, &asked.principal().name);
-    let source = source(state, asked.peer, &asked.headers);
-    match state.attempts.wait(name, &source) {
-        None => Ok(()),
-        Some(wait) => {
-            failed(state, name, &source).await;
+/// Counts an attempt at the password or a code of the account that is signed in, like a
+/// sign-in; refuses whoever has made too many wrong ones.
+pub(super) async fn begin_attempt(asked: &Asked) -> Result<Attempt, Box<Answer>> {
+    let source = source(&asked.state, asked.peer, &asked.headers);
+    match asked.state.attempts.begin(&asked.principal().name, &source) {
+        Ok(attempt) => Ok(attempt),
+        Err(wait) => {
+            note_wrong(asked).await;
             Err(Box::new(too_many(wait)))
         }
     }
 }
 
-/// Counts a wrong password or code of the account that is signed in.
-pub(super) async fn wrong_secret(asked: &Asked) {
+/// Has the trail tell of a wrong password or code of the account that is signed in.
+pub(super) async fn note_wrong(asked: &Asked) {
     let (state, name) = (&asked.state, &asked.principal().name);
     let source = source(state, asked.peer, &asked.headers);
-    state.attempts.failed(name, &source);
     failed(state, name, &source).await;
 }
 
@@ -265,7 +275,7 @@ async fn by_password(state: &State, login: &str, password: &str) -> Result<Optio
     Ok(person.filter(|_| fits))
 }
 
-/// Counts a wrong sign-in, and writes it into the audit trail if it is time. An
+/// Counts a wrong sign-in for the audit trail, and writes it there if it is time. An
 /// attempt that is refused anyway needs no entry to be refused.
 async fn failed(state: &Arc<State>, login: &str, source: &[u8]) {
     let is_known = state.people.read().is_ok_and(|people| people.person(login).is_some());

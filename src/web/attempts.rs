@@ -1,8 +1,9 @@
 //! Brute force: how many wrong sign-ins one account and one source may make.
 //!
-//! Only failures count, so that people who sign in rightly are never stopped.
-//! After more than [`ACCOUNT_BURST`] failures for a login, or [`SOURCE_BURST`]
-//! from a source, the next attempts wait until the quota has grown again. Logins that
+//! An attempt counts from its beginning, and is taken back when it was right, so that
+//! only failures are left and many at once are no way around: what is being compared
+//! has been counted. After [`ACCOUNT_BURST`] failures for a login, or [`SOURCE_BURST`]
+//! from a source, the next attempt waits until the quota has grown again. Logins that
 //! do not exist are counted alike, so that the answer tells nothing.
 //!
 //! Wrong secrets of shared links are counted apart, by source alone: a link that has
@@ -13,12 +14,8 @@
 //! two strangers share a quota.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
-use std::sync::Mutex;
-use std::time::Duration;
-
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 /// Failures in a row for one login before it has to wait.
 pub const ACCOUNT_BURST: u32 = 10;
@@ -28,7 +25,7 @@ pub const SOURCE_BURST: u32 = 30;
 /// whose link has ended.
 pub const LINK_BURST: u32 = 60;
 /// One more attempt is allowed each so many seconds: 1440 guesses a day
-/// against one account.
+/// against one account, after the first ones in a row.
 const ACCOUNT_PERIOD: Duration = Duration::from_secs(60);
 const SOURCE_PERIOD: Duration = Duration::from_secs(20);
 /// 30 a minute against secrets of 128 bits.
@@ -42,11 +39,24 @@ pub struct Attempts {
     links: Table,
 }
 
-struct Table {
-    failures: DefaultKeyedRateLimiter<u16>,
-    blocked: Mutex<HashMap<u16, <DefaultClock as Clock>::Instant>>,
-    clock: DefaultClock,
+/// One that has begun. It counts as wrong unless it is [taken back](Attempts::take_back):
+/// also when whoever made it does not wait for the answer.
+#[must_use]
+#[derive(Debug)]
+pub struct Attempt {
+    account: u16,
+    source: u16,
 }
+
+/// How much of its quota each key has used.
+struct Table {
+    burst: u32,
+    period: Duration,
+    used: Mutex<Used>,
+}
+
+/// When each key will have its whole quota again.
+type Used = HashMap<u16, Instant>;
 
 // === impl Attempts ===
 
@@ -64,27 +74,41 @@ impl Default for Attempts {
 }
 
 impl Attempts {
-    /// How long this login or source has to wait; `None` if it may try.
-    pub fn wait(&self, login: &str, source: &[u8]) -> Option<Duration> {
-        let account = self.accounts.wait(self.cut(b'a', login.as_bytes()));
-        let source = self.sources.wait(self.cut(b's', source));
-        account.max(source)
+    /// Begins an attempt to sign in, unless the login or the source has to wait so long.
+    pub fn begin(&self, login: &str, source: &[u8]) -> Result<Attempt, Duration> {
+        self.begin_at(login, source, Instant::now())
     }
 
-    /// The attempt was wrong.
-    pub fn failed(&self, login: &str, source: &[u8]) {
-        self.accounts.failed(self.cut(b'a', login.as_bytes()));
-        self.sources.failed(self.cut(b's', source));
+    fn begin_at(&self, login: &str, source: &[u8], now: Instant) -> Result<Attempt, Duration> {
+        let account = self.cut(b'a', login.as_bytes());
+        let source = self.cut(b's', source);
+        // Both are held: of many at once none passes between looking and counting.
+        let (mut by_account, mut by_source) = (self.accounts.used(), self.sources.used());
+        let wait =
+            self.accounts.wait(&by_account, account, now).max(self.sources.wait(&by_source, source, now));
+        if let Some(wait) = wait {
+            return Err(wait);
+        }
+        self.accounts.count(&mut by_account, account, now);
+        self.sources.count(&mut by_source, source, now);
+        Ok(Attempt { account, source })
+    }
+
+    /// The attempt was right, or nothing was compared.
+    pub fn take_back(&self, attempt: Attempt) {
+        let now = Instant::now();
+        self.accounts.take_back(attempt.account, now);
+        self.sources.take_back(attempt.source, now);
     }
 
     /// How long this source has to wait before it shows another link.
     pub fn wait_for_link(&self, source: &[u8]) -> Option<Duration> {
-        self.links.wait(self.cut(b'l', source))
+        self.links.wait(&self.links.used(), self.cut(b'l', source), Instant::now())
     }
 
     /// The secret of a link was wrong.
     pub fn link_failed(&self, source: &[u8]) {
-        self.links.failed(self.cut(b'l', source));
+        self.links.count(&mut self.links.used(), self.cut(b'l', source), Instant::now());
     }
 
     /// Tells one source from another for as long as this process runs, and nothing more.
@@ -104,30 +128,32 @@ impl Attempts {
 
 impl Table {
     fn new(burst: u32, period: Duration) -> Table {
-        let burst = NonZeroU32::new(burst).expect("the constants above are not zero");
-        let quota = Quota::with_period(period).expect("the constants above are not zero").allow_burst(burst);
-        Table {
-            failures: RateLimiter::keyed(quota),
-            blocked: Mutex::default(),
-            clock: DefaultClock::default(),
-        }
+        Table { burst, period, used: Mutex::default() }
     }
 
-    fn wait(&self, key: u16) -> Option<Duration> {
-        let mut blocked = self.blocked.lock().expect("no panic holds this lock");
-        let until = *blocked.get(&key)?;
-        let now = self.clock.now();
-        if until <= now {
-            blocked.remove(&key);
-            return None;
-        }
-        Some(until.duration_since(now))
+    fn used(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().expect("no panic holds this lock")
     }
 
-    fn failed(&self, key: u16) {
-        if let Err(refused) = self.failures.check_key(&key) {
-            let until = refused.earliest_possible();
-            self.blocked.lock().expect("no panic holds this lock").insert(key, until);
+    /// How long the key has to wait before it may use one more.
+    fn wait(&self, used: &Used, key: u16, now: Instant) -> Option<Duration> {
+        let until_whole = used.get(&key)?.saturating_duration_since(now);
+        let wait = until_whole.saturating_sub(self.period * (self.burst - 1));
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    fn count(&self, used: &mut Used, key: u16, now: Instant) {
+        let whole = used.entry(key).or_insert(now);
+        *whole = (*whole).max(now) + self.period;
+    }
+
+    fn take_back(&self, key: u16, now: Instant) {
+        let mut used = self.used();
+        if let Some(whole) = used.get_mut(&key) {
+            match whole.checked_sub(self.period).filter(|whole| *whole > now) {
+                Some(earlier) => *whole = earlier,
+                None => drop(used.remove(&key)),
+            }
         }
     }
 }
@@ -139,35 +165,65 @@ mod tests {
     #[test]
     fn an_account_waits_after_its_failures_and_others_do_not() {
         let attempts = Attempts::default();
-        for number in 0..=ACCOUNT_BURST {
-            assert!(attempts.wait("olga", b"source").is_none(), "attempt {number}");
-            attempts.failed("olga", b"source");
+        for number in 0..ACCOUNT_BURST {
+            assert!(attempts.begin("olga", b"source").is_ok(), "attempt {number}");
         }
-        let wait = attempts.wait("olga", b"another source").expect("the account waits");
+        let wait = attempts.begin("olga", b"another source").expect_err("the account waits");
         assert!(wait <= ACCOUNT_PERIOD);
-        assert!(attempts.wait("ivan", b"source").is_none());
+        assert!(attempts.begin("ivan", b"source").is_ok());
     }
 
     #[test]
     fn a_source_that_tries_many_accounts_waits() {
         let attempts = Attempts::default();
-        for number in 0..=SOURCE_BURST {
-            attempts.failed(&format!("login {number}"), b"source");
+        for number in 0..SOURCE_BURST {
+            assert!(attempts.begin(&format!("login {number}"), b"source").is_ok(), "attempt {number}");
         }
-        assert!(attempts.wait("olga", b"source").is_some());
-        assert!(attempts.wait("olga", b"another source").is_none());
+        assert!(attempts.begin("olga", b"source").is_err());
+        assert!(attempts.begin("olga", b"another source").is_ok());
+    }
+
+    #[test]
+    fn what_is_right_is_counted_while_it_is_compared_and_not_after() {
+        let attempts = Attempts::default();
+        for _ in 0..10 * ACCOUNT_BURST {
+            attempts.take_back(attempts.begin("olga", b"source").expect("none of them was wrong"));
+        }
+        let at_once: Vec<_> = (0..ACCOUNT_BURST).map(|_| attempts.begin("olga", b"source")).collect();
+        assert!(attempts.begin("olga", b"source").is_err(), "as many as may be are being compared");
+        at_once.into_iter().flatten().for_each(|attempt| attempts.take_back(attempt));
+        assert!(attempts.begin("olga", b"source").is_ok());
+    }
+
+    #[test]
+    fn whoever_guesses_all_day_has_the_guesses_of_a_day() {
+        const DAY: Duration = Duration::from_secs(86_400);
+        let (attempts, begin) = (Attempts::default(), Instant::now());
+        let (mut now, mut guesses) = (begin, 0);
+        while now < begin + DAY {
+            // As many as come at once, from a new source each.
+            let wait = loop {
+                match attempts.begin_at("olga", &u64::to_le_bytes(guesses), now) {
+                    Ok(_) => guesses += 1,
+                    Err(wait) => break wait,
+                }
+            };
+            now += wait;
+        }
+        let (a_day, in_a_row) = (DAY.as_secs() / ACCOUNT_PERIOD.as_secs(), u64::from(ACCOUNT_BURST));
+        assert_eq!((a_day, guesses), (1440, a_day - 1 + in_a_row));
     }
 
     #[test]
     fn a_source_of_wrong_links_waits_and_may_sign_in() {
         let attempts = Attempts::default();
-        for number in 0..=LINK_BURST {
+        for number in 0..LINK_BURST {
             assert!(attempts.wait_for_link(b"source").is_none(), "attempt {number}");
             attempts.link_failed(b"source");
         }
         let wait = attempts.wait_for_link(b"source").expect("the source waits");
         assert!(wait <= LINK_PERIOD);
-        assert!(attempts.wait("olga", b"source").is_none());
+        assert!(attempts.begin("olga", b"source").is_ok());
         assert!(attempts.wait_for_link(b"another source").is_none());
     }
 }

@@ -15,8 +15,9 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::account::{Trouble, begin, check_password, may_try, on_disk, take_code, wrong_secret};
+use super::account::{Trouble, begin, begin_attempt, check_password, note_wrong, on_disk, take_code};
 use super::answer::{self, Answer};
+use super::attempts::Attempt;
 use super::people::{PeopleError, Person, Roster};
 use super::routes::Asked;
 use crate::audit::{Action, Actor, Entry};
@@ -44,8 +45,9 @@ pub async fn offer(asked: Asked) -> Answer {
     let Ok(Offer { current }) = serde_json::from_value(asked.body.clone()) else {
         return answer::error(StatusCode::BAD_REQUEST, "expected {\"current\"}");
     };
-    if let Err(refused) = check_password(&asked, &current).await {
-        return *refused;
+    match check_password(&asked, &current).await {
+        Ok(attempt) => asked.state.attempts.take_back(attempt),
+        Err(refused) => return *refused,
     }
     let login = asked.principal().name.clone();
     let named = login.clone();
@@ -72,13 +74,13 @@ pub async fn confirm(asked: Asked) -> Answer {
         Ok(_) => {}
         Err(error) => return Trouble::People(error).answer(),
     }
-    if let Err(refused) = may_try(&asked).await {
-        return *refused;
-    }
-    match take_code(&asked.state, name, code).await {
-        Ok(true) => change(&asked, Action::SecondFactorSet, Roster::confirm_second_factor).await,
-        Ok(false) => wrong_code(&asked).await,
-        Err(trouble) => trouble.answer(),
+    let attempt = match begin_attempt(&asked).await {
+        Ok(attempt) => attempt,
+        Err(refused) => return *refused,
+    };
+    match right_code(&asked, attempt, code).await {
+        Ok(()) => change(&asked, Action::SecondFactorSet, Roster::confirm_second_factor).await,
+        Err(refused) => *refused,
     }
 }
 
@@ -86,19 +88,25 @@ pub async fn remove(asked: Asked) -> Answer {
     let Ok(Remove { current, code }) = serde_json::from_value(asked.body.clone()) else {
         return answer::error(StatusCode::BAD_REQUEST, "expected {\"current\", \"code\"}");
     };
-    if let Err(refused) = check_password(&asked, &current).await {
-        return *refused;
-    }
-    match take_code(&asked.state, &asked.principal().name, code).await {
-        Ok(true) => change(&asked, Action::SecondFactorRemoved, Roster::remove_second_factor).await,
-        Ok(false) => wrong_code(&asked).await,
-        Err(trouble) => trouble.answer(),
+    let attempt = match check_password(&asked, &current).await {
+        Ok(attempt) => attempt,
+        Err(refused) => return *refused,
+    };
+    match right_code(&asked, attempt, code).await {
+        Ok(()) => change(&asked, Action::SecondFactorRemoved, Roster::remove_second_factor).await,
+        Err(refused) => *refused,
     }
 }
 
-async fn wrong_code(asked: &Asked) -> Answer {
-    wrong_secret(asked).await;
-    answer::error(StatusCode::BAD_REQUEST, PeopleError::Code)
+/// Takes a code, with which the attempt ends.
+async fn right_code(asked: &Asked, attempt: Attempt, code: String) -> Result<(), Box<Answer>> {
+    let taken = take_code(&asked.state, &asked.principal().name, code).await;
+    if let Ok(false) = taken {
+        note_wrong(asked).await;
+        return Err(Box::new(answer::error(StatusCode::BAD_REQUEST, PeopleError::Code)));
+    }
+    asked.state.attempts.take_back(attempt);
+    taken.map(drop).map_err(|trouble| Box::new(trouble.answer()))
 }
 
 /// Changes the account, and begins a session anew: the old ones end.

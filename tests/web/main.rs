@@ -179,6 +179,31 @@ async fn codes_are_guessed_no_faster_than_passwords() {
 }
 
 #[tokio::test]
+async fn of_many_guesses_at_once_no_more_are_compared_than_of_so_many_in_a_row() {
+    let server = std::sync::Arc::new(Server::start().await);
+    server.add("olga", Role::Officer);
+    server.people(|roster| {
+        roster.offer_second_factor("olga")?;
+        roster.confirm_second_factor("olga").map(drop)
+    });
+    let mut guesses = tokio::task::JoinSet::new();
+    for number in 0..3 * attempts::ACCOUNT_BURST {
+        let server = server.clone();
+        guesses.spawn(async move {
+            let source = format!("192.0.2.{number}");
+            let body = json!({ "login": "olga", "password": PASSWORD, "totp": format!("{number:06}") });
+            let reply = server.post("/api/v1/session", &[("x-forwarded-for", &source)], &body).await;
+            (reply.status, reply.text())
+        });
+    }
+    let answers = guesses.join_all().await;
+    let count = |status| answers.iter().filter(|(got, _)| *got == status).count();
+    let (compared, refused) = (count(StatusCode::UNAUTHORIZED), count(StatusCode::TOO_MANY_REQUESTS));
+    assert_eq!(compared, attempts::ACCOUNT_BURST as usize, "{answers:?}");
+    assert_eq!(compared + refused, answers.len(), "{answers:?}");
+}
+
+#[tokio::test]
 async fn a_second_factor_is_set_once_and_with_codes_that_are_guessed_no_faster_than_passwords() {
     let server = Server::start().await;
     for login in ["olga", "ivan"] {
