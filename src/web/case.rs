@@ -8,7 +8,7 @@ use http::header::ACCEPT_LANGUAGE;
 use serde_json::{Value, json};
 
 use super::answer::{self, Answer};
-use super::officer::{not_found, of_subject, wrong};
+use super::officer::{of_subject, wrong};
 use super::routes::Asked;
 use super::schema::Described;
 use super::stats;
@@ -16,7 +16,6 @@ use crate::case::trail::CELLS;
 use crate::case::{self, CaseError, Format, MAX_BASIS_BYTES, MAX_CASE_ROWS, MAX_MINUTES, PURPOSES};
 use crate::enrich::client::language;
 use crate::policy::Language;
-use crate::subject::SubjectError;
 
 pub async fn open(asked: Asked) -> Answer {
     let read = asked.read::<case::Asked>().and_then(|wanted| {
@@ -38,10 +37,6 @@ pub async fn open(asked: Asked) -> Answer {
             Format::Csv => answer::csv(file.text()),
             Format::Html => answer::paper(file.text()),
         },
-        // Of which site a request is, is that site's matter.
-        Err(CaseError::Subject(SubjectError::OtherSite { number, .. })) => {
-            *not_found(format_args!("there is no request {number:?}"))
-        }
         Err(CaseError::Subject(error)) => *of_subject(error),
         Err(error) => *wrong(error),
     }

@@ -268,6 +268,39 @@ fn a_token_of_one_site_is_shown_nothing_of_another() {
     let (missing, theirs) =
         (bound.get("/api/v1/requests/2026-9999"), bound.get(&format!("/api/v1/requests/{number}")));
     assert_eq!(text(&missing).replace("2026-9999", number), text(&theirs), "no difference can be seen");
+    // The same wherever a request can be named.
+    let named = |number: &str| {
+        let (cookie, request) = (json!({ "cookie": browser.value() }), json!({ "request": number }));
+        let find = |who: &Value| json!({ "job": "find", "site": "clinic", "who": who, "purpose": PURPOSE });
+        let with_request = |mut body: Value| {
+            body["request"] = json!(number);
+            body
+        };
+        let of = |scope: Value| {
+            let mut body = disclosure();
+            body["scope"] = scope;
+            body
+        };
+        let words = "a payment is contested";
+        [
+            ("/api/v1/subjects", find(&request)),
+            ("/api/v1/subjects", with_request(find(&cookie))),
+            ("/api/v1/requests", json!({ "site": "clinic", "kind": "access", "who": request })),
+            (
+                "/api/v1/case",
+                json!({ "site": "clinic", "who": request, "purpose": "payments", "words": words }),
+            ),
+            ("/api/v1/disclosures", with_request(disclosure())),
+            ("/api/v1/disclosures", of(json!({ "person": request }))),
+            ("/api/v1/disclosures", of(json!({ "case": { "who": request } }))),
+        ]
+    };
+    let asker = Asker::new(&server, "owner", Some("clinic"));
+    for ((target, missing), (_, theirs)) in named("2026-9999").into_iter().zip(named(number)) {
+        let [missing, theirs] = [missing, theirs].map(|body| asker.post(target, &body));
+        assert_eq!((missing.status, theirs.status), (404, 404), "{target}: {}", text(&theirs));
+        assert_eq!(text(&missing).replace("2026-9999", number), text(&theirs), "{target}");
+    }
     let trail = bound.seen("/api/v1/audit?last=1000");
     let sites: Vec<&Value> =
         trail["entries"].as_array().into_iter().flatten().map(|entry| &entry["site"]).collect();

@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::{failed, not_found, of_subject, panicked, wrong};
+use crate::case::CaseError;
 use crate::disclosure::{self, DisclosureError, Log};
 use crate::rights::numbered::NumberedError;
 use crate::web::answer::{self, Answer};
@@ -38,7 +39,9 @@ pub async fn make(asked: Asked) -> Answer {
     };
     match asked.state.running.disclose(wanted, asked.principal().actor()).await {
         Ok(made) => answer::json(StatusCode::OK, &made),
-        Err(DisclosureError::Subject(error)) => *of_subject(error),
+        Err(DisclosureError::Subject(error) | DisclosureError::Case(CaseError::Subject(error))) => {
+            *of_subject(error)
+        }
         Err(DisclosureError::Log(error @ NumberedError::NoNumber(_))) => *not_found(error),
         Err(DisclosureError::Log(error)) => *failed(LOG, error),
         Err(error) => *wrong(error),

@@ -104,6 +104,8 @@ fn of_desk(error: DeskError) -> Box<Answer> {
 pub(in crate::web) fn of_subject(error: SubjectError) -> Box<Answer> {
     match error {
         SubjectError::Register(error) => of_register(error),
+        // Of which site a request is, is that site's matter.
+        SubjectError::OtherSite { number, .. } => not_found(RegisterError::NoRequest(number)),
         SubjectError::Cookie(_) | SubjectError::CookieKey { .. } => wrong(error),
         error if error.is_of_the_question() => wrong(error),
         error if error.is_retryable() => {
