@@ -1,6 +1,8 @@
 //! Who sees what, and what is noted of it.
 
 use jiff::civil::date;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
 use metka::config::Keys;
 use metka::privacy::keys::KeyRing;
 
@@ -92,6 +94,17 @@ fn whoever_shows_no_genuine_cookie_sees_nothing_registers_nothing_and_is_in_no_t
     parts[3] = &other_id;
     let altered = parts.join(".");
     let cut = &anna.value()[..anna.value().len() - 1];
+    // Hers, as this very server would have signed it so long ago.
+    let ring = KeyRing::open(&Keys::in_dir(&place.data().join("keys"))).expect("the server's ring");
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let id: [u8; 16] = data_encoding::HEXLOWER
+        .decode(anna.value().split('.').nth(3).expect("an id").as_bytes())
+        .expect("hex")
+        .try_into()
+        .expect("128 bits");
+    let aged = |months: i32| {
+        format!("metka={}", ring.sign_cookie(id, today.saturating_sub(Span::new().months(months))))
+    };
     let mut refused = 0;
     for (what, value) in [
         ("missing", String::new()),
@@ -100,6 +113,7 @@ fn whoever_shows_no_genuine_cookie_sees_nothing_registers_nothing_and_is_in_no_t
         ("altered", format!("metka={altered}")),
         ("cut", format!("metka={cut}")),
         ("foreign", format!("metka={}", elsewhere.sign_cookie([7; 16], date(2026, 11, 1)))),
+        ("too old", aged(14)),
         ("of another name", format!("__Host-metka={}", anna.value())),
         ("nonsense", "metka=v1.1.20261126.%00.я".to_owned()),
     ] {
@@ -125,6 +139,9 @@ fn whoever_shows_no_genuine_cookie_sees_nothing_registers_nothing_and_is_in_no_t
     println!(
         "{refused} questions without a genuine cookie refused, nothing registered, nothing in the trail"
     );
+    let of_age = Browser { cookie: aged(12), ..Browser::new(ADDRESS) };
+    let reply = of_age.get(&server, "/privacy/data?s=clinic&lang=en");
+    assert!(reply.status == 200 && text(&reply).contains("/anna"), "{}", text(&reply));
     // Of several sites, one has to be meant.
     assert_eq!(anna.get(&server, "/privacy/data").status, 403);
     assert_eq!(anna.post(&server, "/privacy/request", "kind=block").status, 403);

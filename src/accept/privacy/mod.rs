@@ -39,6 +39,8 @@ use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN, S
 use http::request::Parts;
 use http::{Method, StatusCode};
 use hyper::body::Body;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::answer::{self, Answer};
 use super::limits::{RETRY_LIMITED_SECONDS, RETRY_UNAVAILABLE_SECONDS};
@@ -47,8 +49,6 @@ use super::{Settings, Shared};
 use crate::event::Client;
 use crate::identify::consent::{OptOut, forget_visitor, opt_out_cookie};
 use crate::parse;
-use crate::spool::Subject;
-use crate::subject::{Who, identity};
 use crate::visitor::{Browser, Refusal, VisitorDesk};
 pub use form::MAX_FORM_BYTES;
 use form::Params;
@@ -171,18 +171,20 @@ fn client<'a>(context: &Context<'_>, settings: &Settings, headers: &'a HeaderMap
     parse::client::client(context.peer, headers, &settings.config.collect)
 }
 
-/// Whose browser it is on the site of the page.
+/// Whose browser it is on the site of the page. A cookie that is too old is refused here: that
+/// an officer may still look for whoever had it ([`crate::subject`]) is another matter.
 fn known(shared: &Shared, client: &Client, view: &View) -> Known {
     let (Some(site), Some(cookie)) = (&view.site, client.cookie) else { return Known::Nobody };
     let id = &site.site.id;
-    match identity::hash_of(&shared.keys, id, &Who::Cookie(cookie.to_owned())) {
-        Ok(Some(Subject::Visitor(hash))) => Known::Browser(Browser {
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    match shared.keys.read_cookie(cookie, today) {
+        Ok(read) => Known::Browser(Browser {
             site: id.clone(),
-            hash,
+            hash: shared.keys.cookie_visitor(id, &read.id),
             cookie: cookie.to_owned(),
             address: shared.keys.limiter_key(&[b"visitor's page", &client.ip.prefix()]),
         }),
-        _ => {
+        Err(_) => {
             shared.cookie_refused();
             Known::Refused
         }
