@@ -7,7 +7,8 @@
 //! the old password where there is one. After a sign-in by code, `login` is null
 //! and `needs_password` true until that is done.
 //!
-//! An unknown login and a wrong password get the same text after the same work.
+//! An unknown login and a wrong password get the same text after the same work: what the
+//! trail is to tell of them is written beside the answer, not before it.
 //!
 //! A sign-in and a change of a password are written into the audit trail before they
 //! happen, and do not happen without. A sign-out happens all the same: it only takes
@@ -100,7 +101,7 @@ pub async fn sign_in(asked: Asked) -> Answer {
     let attempt = match state.attempts.begin(login, &source) {
         Ok(attempt) => attempt,
         Err(wait) => {
-            failed(state, login, &source).await;
+            failed(state, login, &source);
             return too_many(wait);
         }
     };
@@ -122,7 +123,7 @@ pub async fn sign_in(asked: Asked) -> Answer {
     let person = match found {
         Ok(Some(person)) => person,
         Ok(None) => {
-            failed(state, login, &source).await;
+            failed(state, login, &source);
             tracing::info!(by_code = matches!(sign_in, SignIn::Code(_)), "a sign-in was refused");
             let text = if matches!(sign_in, SignIn::Code(_)) { WRONG_CODE } else { WRONG };
             return answer::error(StatusCode::UNAUTHORIZED, text);
@@ -142,7 +143,7 @@ pub async fn sign_in(asked: Asked) -> Answer {
         match take_code(state, &person.login, code).await {
             Ok(true) => {}
             Ok(false) => {
-                failed(state, login, &source).await;
+                failed(state, login, &source);
                 return needs_totp(WRONG_TOTP);
             }
             Err(trouble) => {
@@ -222,7 +223,7 @@ pub(super) async fn check_password(asked: &Asked, password: &str) -> Result<Atte
     match by_password(state, name, password).await {
         Ok(Some(_)) => Ok(attempt),
         Ok(None) => {
-            note_wrong(asked).await;
+            note_wrong(asked);
             Err(Box::new(answer::error(StatusCode::FORBIDDEN, "the current password is wrong")))
         }
         Err(trouble) => {
@@ -239,17 +240,17 @@ pub(super) async fn begin_attempt(asked: &Asked) -> Result<Attempt, Box<Answer>>
     match asked.state.attempts.begin(&asked.principal().name, &source) {
         Ok(attempt) => Ok(attempt),
         Err(wait) => {
-            note_wrong(asked).await;
+            note_wrong(asked);
             Err(Box::new(too_many(wait)))
         }
     }
 }
 
 /// Has the trail tell of a wrong password or code of the account that is signed in.
-pub(super) async fn note_wrong(asked: &Asked) {
+pub(super) fn note_wrong(asked: &Asked) {
     let (state, name) = (&asked.state, &asked.principal().name);
     let source = source(state, asked.peer, &asked.headers);
-    failed(state, name, &source).await;
+    failed(state, name, &source);
 }
 
 /// Takes a code of an account's second factor, once.
@@ -277,7 +278,7 @@ async fn by_password(state: &State, login: &str, password: &str) -> Result<Optio
 
 /// Counts a wrong sign-in for the audit trail, and writes it there if it is time. An
 /// attempt that is refused anyway needs no entry to be refused.
-async fn failed(state: &Arc<State>, login: &str, source: &[u8]) {
+fn failed(state: &Arc<State>, login: &str, source: &[u8]) {
     let is_known = state.people.read().is_ok_and(|people| people.person(login).is_some());
     let account = match (login, is_known) {
         (CODE_LOGIN, _) => CODE_ACCOUNT.to_owned(),
@@ -285,9 +286,11 @@ async fn failed(state: &Arc<State>, login: &str, source: &[u8]) {
         (_, false) => "a login that does not exist".to_owned(),
     };
     let due = state.failures.failed(state.attempts.mark(source), account, state.now());
-    let state = state.clone();
-    // A panic in it has been reported.
-    drop(tokio::task::spawn_blocking(move || due.map(|due| write(&state, due))).await);
+    if let Some(due) = due {
+        let state = state.clone();
+        // Nobody waits for it: how long an answer takes must not tell which logins there are.
+        drop(tokio::task::spawn_blocking(move || write(&state, due)));
+    }
 }
 
 /// Writes what was counted of wrong sign-ins and not written yet.

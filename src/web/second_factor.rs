@@ -102,7 +102,7 @@ pub async fn remove(asked: Asked) -> Answer {
 async fn right_code(asked: &Asked, attempt: Attempt, code: String) -> Result<(), Box<Answer>> {
     let taken = take_code(&asked.state, &asked.principal().name, code).await;
     if let Ok(false) = taken {
-        note_wrong(asked).await;
+        note_wrong(asked);
         return Err(Box::new(answer::error(StatusCode::BAD_REQUEST, PeopleError::Code)));
     }
     asked.state.attempts.take_back(attempt);

@@ -331,6 +331,34 @@ async fn an_unknown_login_and_a_wrong_password_get_the_same_answer_and_then_wait
 }
 
 #[tokio::test]
+async fn a_wrong_password_is_answered_before_the_trail_tells_of_it() {
+    /// Longer than any answer takes.
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+    let server = Server::start().await;
+    server.add("olga", Role::Owner);
+    server.sign_in("olga").await;
+    // Nothing can be written there meanwhile.
+    let lock = std::fs::File::open(server.data.path().join("audit/lock")).expect("the trail's lock");
+    lock.lock().expect("nobody else holds it for long");
+    for login in ["olga", "nobody"] {
+        let body = json!({ "login": login, "password": "not this one" });
+        let asking = server.post("/api/v1/session", &[], &body);
+        let reply = tokio::time::timeout(PATIENCE, asking).await;
+        let reply = reply.unwrap_or_else(|_| panic!("the answer to {login} waits for the trail"));
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    }
+    let failures = |server: &Server| server.actions().iter().filter(|one| *one == "sign_in_failed").count();
+    drop(lock);
+    tokio::time::timeout(PATIENCE, async {
+        while failures(&server) < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the trail tells of both");
+}
+
+#[tokio::test]
 async fn requests_from_other_sites_change_nothing() {
     let server = Server::start().await;
     server.add("olga", Role::Owner);
