@@ -149,7 +149,8 @@ fn cookie_value(state: &State, id: &str, max_age_seconds: i64) -> HeaderValue {
     .expect("names and hex digits fit in a header")
 }
 
-fn cookie_name(state: &State) -> &'static str {
+/// The name of the cookie that holds the session.
+pub fn cookie_name(state: &State) -> &'static str {
     if is_https(state) { HOST_COOKIE } else { COOKIE }
 }
 

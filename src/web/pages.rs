@@ -8,6 +8,7 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
+use super::access;
 use super::answer::{self, Answer};
 use super::routes::{Asked, Needs, ROUTES};
 use super::schema;
@@ -96,8 +97,8 @@ pub async fn gpc(asked: Asked) -> Answer {
 }
 
 /// What exists, from the route table itself.
-pub async fn openapi(_: Asked) -> Answer {
-    answer::json(StatusCode::OK, &description())
+pub async fn openapi(asked: Asked) -> Answer {
+    answer::json(StatusCode::OK, &description(access::cookie_name(&asked.state)))
 }
 
 fn file(asset: &'static Asset, headers: &HeaderMap, caching: &'static str) -> Answer {
@@ -133,9 +134,10 @@ fn nothing() -> Answer {
     answer::error(StatusCode::NOT_FOUND, "there is nothing at this path")
 }
 
-fn description() -> Value {
+/// The description of a server whose sessions are in the cookie of this name.
+fn description(cookie: &str) -> Value {
     let mut paths = serde_json::Map::new();
-    for route in ROUTES.iter().filter(|route| !route.path.ends_with('*')) {
+    for route in ROUTES {
         let (summary, content, parameter) = described(route.path, route.method.as_str());
         let mut operation = json!({
             "summary": summary,
@@ -169,6 +171,11 @@ fn description() -> Value {
             operation["parameters"] =
                 json!([{ "name": name, "in": "query", "schema": { "type": "string" } }]);
         }
+        let (path, rest) = templated(route.path);
+        if let Some(name) = rest {
+            operation["parameters"] =
+                json!([{ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }]);
+        }
         if route.method == http::Method::POST {
             operation["requestBody"] = json!({ "required": true, "content": { "application/json": {
                 "schema": { "type": "object" } } } });
@@ -176,7 +183,7 @@ fn description() -> Value {
         if let Some(schemas) = schema::of(route.path) {
             describe(&mut operation, schemas);
         }
-        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        let path = paths.entry(path).or_insert_with(|| json!({}));
         path[route.method.as_str().to_lowercase()] = operation;
     }
     let mut schemas = schema::components();
@@ -189,11 +196,21 @@ fn description() -> Value {
         "components": {
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer" },
-                "session": { "type": "apiKey", "in": "cookie", "name": "metka_session" },
+                "session": { "type": "apiKey", "in": "cookie", "name": cookie },
             },
             "schemas": schemas,
         },
     })
+}
+
+/// A route's path as OpenAPI writes it, and what it calls what stands in the place of the `*`.
+fn templated(path: &str) -> (String, Option<&'static str>) {
+    let Some(beginning) = path.strip_suffix('*') else { return (path.to_owned(), None) };
+    let name = match path {
+        "/api/v1/requests/*" | "/api/v1/incidents/*" => "number",
+        _ => "name",
+    };
+    (format!("{beginning}{{{name}}}"), Some(name))
 }
 
 /// What any route that needs somebody may answer.
@@ -264,6 +281,11 @@ fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'
             ("Requests of people, with their terms, and what needs attention", json, Some("site_id"))
         }
         (_, "/api/v1/requests") => ("Registers a request", json, None),
+        ("GET", "/api/v1/requests/*") => ("A request with its history", json, None),
+        (_, "/api/v1/requests/*") => {
+            ("Extends or closes a request, or notes that the processing has stopped", json, None)
+        }
+        (_, "/api/v1/acts/*") => ("An act of destruction, to be printed", "text/html", None),
         (_, "/api/v1/fraud/alerts") => {
             ("Visitors over the threshold, as they come: ask after the last number", json, Some("site_id"))
         }
@@ -278,6 +300,8 @@ fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'
         (_, "/api/v1/disclosures") => ("Makes a disclosure and records it", json, None),
         ("GET", "/api/v1/incidents") => ("Incidents with their clocks", json, Some("site_id")),
         (_, "/api/v1/incidents") => ("Registers an incident", json, None),
+        ("GET", "/api/v1/incidents/*") => ("An incident with its clocks", json, None),
+        (_, "/api/v1/incidents/*") => ("Changes an incident, or compares user keys with it", json, None),
         (_, "/api/v1/policy") => ("The policy's clauses with live evidence", json, Some("site_id")),
         ("GET", "/api/v1/session") => ("Who is signed in", json, None),
         ("POST", "/api/v1/session") => {
@@ -287,6 +311,7 @@ fn described(path: &str, method: &str) -> (&'static str, &'static str, Option<&'
         (_, "/api/v1/account/totp") => ("Offers the own account a second factor", json, None),
         (_, "/api/v1/account/totp/confirm") => ("Puts the second factor into force", json, None),
         (_, "/api/v1/account/totp/remove") => ("Ends the second factor", json, None),
+        (_, "/share/*") => ("The dashboard under a shared link", "text/html", None),
         (_, "/officer") => ("The officer's page", "text/html", None),
         (_, "/security") => ("The security page", "text/html", None),
         (_, "/settings") => ("The settings of a site", "text/html", None),
@@ -302,10 +327,24 @@ mod tests {
 
     #[test]
     fn the_description_names_every_route_and_its_role() {
-        let description = description();
-        for route in ROUTES.iter().filter(|route| !route.path.ends_with('*')) {
-            let operation = &description["paths"][route.path][route.method.as_str().to_lowercase()];
-            assert!(operation.is_object(), "{} {}", route.method, route.path);
+        let description = description("a_session");
+        assert_eq!(description["components"]["securitySchemes"]["session"]["name"], "a_session");
+        for route in ROUTES {
+            let (path, rest) = templated(route.path);
+            assert!(!path.contains('*'), "{path}");
+            let operation = &description["paths"][&path][route.method.as_str().to_lowercase()];
+            assert!(operation.is_object(), "{} {path}", route.method);
+            // What the path leaves open is a parameter of it, and nothing else is.
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let in_path: Vec<&Value> = parameters.filter(|one| one["in"] == "path").collect();
+            match rest {
+                None => assert!(in_path.is_empty() && !path.contains('{'), "{path}"),
+                Some(name) => {
+                    assert!(path.ends_with(&format!("/{{{name}}}")), "{path}");
+                    assert_eq!(in_path.len(), 1, "{path}");
+                    assert_eq!((&in_path[0]["name"], &in_path[0]["required"]), (&json!(name), &json!(true)));
+                }
+            }
             if let Needs::Role(role) = route.needs {
                 assert_eq!(operation["x-role"], role.name(), "{}", route.path);
             }

@@ -665,6 +665,27 @@ async fn the_description_has_the_schemas_of_the_stats_routes() {
 }
 
 #[tokio::test]
+async fn the_description_names_every_route_and_the_cookie_that_sessions_are_in() {
+    for (settings, cookie) in
+        [("", "metka_session"), ("web.public_url = \"https://stats.example\"", "__Host-metka_session")]
+    {
+        let server = Server::with(tempfile::tempdir().expect("a directory"), settings).await;
+        let described = server.get("/openapi.json", &[]).await.json();
+        let session = &described["components"]["securitySchemes"]["session"];
+        assert_eq!((&session["in"], &session["name"]), (&json!("cookie"), &json!(cookie)));
+        let one = &described["paths"]["/api/v1/requests/{number}"];
+        assert_eq!(
+            one["get"]["parameters"],
+            json!([{ "name": "number", "in": "path", "required": true, "schema": { "type": "string" } }])
+        );
+        assert_eq!(one["post"]["x-role"], "officer");
+        let operations = described["paths"].as_object().expect("paths").values();
+        let operations: usize = operations.map(|path| path.as_object().expect("methods").len()).sum();
+        assert_eq!(operations, ROUTES.len());
+    }
+}
+
+#[tokio::test]
 async fn marked_hits_are_shown_to_security_and_owner_and_nobody_else() {
     let server = Server::start().await;
     for (role, expected) in
