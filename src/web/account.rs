@@ -98,7 +98,11 @@ pub async fn sign_in(asked: Asked) -> Answer {
         SignIn::Code(_) => CODE_LOGIN,
         SignIn::Password(by) => by.login.as_str(),
     };
-    let attempt = match state.attempts.begin(login, &source) {
+    let begun = match &sign_in {
+        SignIn::Code(_) => state.attempts.begin_by_code(&source),
+        SignIn::Password(_) => state.attempts.begin(login, &source),
+    };
+    let attempt = match begun {
         Ok(attempt) => attempt,
         Err(wait) => {
             failed(state, login, &source);

@@ -6,6 +6,11 @@
 //! from a source, the next attempt waits until the quota has grown again. Logins that
 //! do not exist are counted alike, so that the answer tells nothing.
 //!
+//! The price: whoever knows a login can keep its owner from signing in for as long as
+//! they go on guessing, for which a guess a minute is enough. Sessions that were begun
+//! before, and tokens, go on. The first sign-in code is of no login and is limited by
+//! source alone: nobody guesses 80 bits, and nobody keeps the first owner out.
+//!
 //! Wrong secrets of shared links are counted apart, by source alone: a link that has
 //! expired must keep nobody from signing in.
 //!
@@ -44,7 +49,8 @@ pub struct Attempts {
 #[must_use]
 #[derive(Debug)]
 pub struct Attempt {
-    account: u16,
+    /// None where the secret needs no limit but that of its source.
+    account: Option<u16>,
     source: u16,
 }
 
@@ -76,20 +82,26 @@ impl Default for Attempts {
 impl Attempts {
     /// Begins an attempt to sign in, unless the login or the source has to wait so long.
     pub fn begin(&self, login: &str, source: &[u8]) -> Result<Attempt, Duration> {
-        self.begin_at(login, source, Instant::now())
+        self.begin_at(Some(login), source, Instant::now())
     }
 
-    fn begin_at(&self, login: &str, source: &[u8], now: Instant) -> Result<Attempt, Duration> {
-        let account = self.cut(b'a', login.as_bytes());
+    /// The same with the first sign-in code, which is of no login.
+    pub fn begin_by_code(&self, source: &[u8]) -> Result<Attempt, Duration> {
+        self.begin_at(None, source, Instant::now())
+    }
+
+    fn begin_at(&self, login: Option<&str>, source: &[u8], now: Instant) -> Result<Attempt, Duration> {
+        let account = login.map(|login| self.cut(b'a', login.as_bytes()));
         let source = self.cut(b's', source);
         // Both are held: of many at once none passes between looking and counting.
         let (mut by_account, mut by_source) = (self.accounts.used(), self.sources.used());
-        let wait =
-            self.accounts.wait(&by_account, account, now).max(self.sources.wait(&by_source, source, now));
-        if let Some(wait) = wait {
+        let wait = account.and_then(|account| self.accounts.wait(&by_account, account, now));
+        if let Some(wait) = wait.max(self.sources.wait(&by_source, source, now)) {
             return Err(wait);
         }
-        self.accounts.count(&mut by_account, account, now);
+        if let Some(account) = account {
+            self.accounts.count(&mut by_account, account, now);
+        }
         self.sources.count(&mut by_source, source, now);
         Ok(Attempt { account, source })
     }
@@ -97,7 +109,9 @@ impl Attempts {
     /// The attempt was right, or nothing was compared.
     pub fn take_back(&self, attempt: Attempt) {
         let now = Instant::now();
-        self.accounts.take_back(attempt.account, now);
+        if let Some(account) = attempt.account {
+            self.accounts.take_back(account, now);
+        }
         self.sources.take_back(attempt.source, now);
     }
 
@@ -196,6 +210,16 @@ mod tests {
     }
 
     #[test]
+    fn whoever_guesses_the_first_code_keeps_nobody_else_from_giving_it() {
+        let attempts = Attempts::default();
+        for number in 0..SOURCE_BURST {
+            assert!(attempts.begin_by_code(b"source").is_ok(), "attempt {number}");
+        }
+        assert!(attempts.begin_by_code(b"source").is_err());
+        assert!(attempts.begin_by_code(b"another source").is_ok());
+    }
+
+    #[test]
     fn whoever_guesses_all_day_has_the_guesses_of_a_day() {
         const DAY: Duration = Duration::from_secs(86_400);
         let (attempts, begin) = (Attempts::default(), Instant::now());
@@ -203,7 +227,7 @@ mod tests {
         while now < begin + DAY {
             // As many as come at once, from a new source each.
             let wait = loop {
-                match attempts.begin_at("olga", &u64::to_le_bytes(guesses), now) {
+                match attempts.begin_at(Some("olga"), &u64::to_le_bytes(guesses), now) {
                     Ok(_) => guesses += 1,
                     Err(wait) => break wait,
                 }
