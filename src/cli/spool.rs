@@ -145,11 +145,13 @@ async fn replay_offline(config: &Config, only: Option<u64>, context: &Context) -
 
 fn dead_letters(dead: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let rows: Vec<[String; 3]> = dead
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|letter| [text(&letter["id"]), letter["rows"].to_string(), text(&letter["reason"])])
-        .collect();
-    if rows.is_empty() { Vec::new() } else { table(["DEAD LETTER", "ROWS", "REASON"], rows) }
+    let damage = |letter: &Value| match letter["is_damaged"] == true {
+        true => format!("{} or more rows lost", letter["lost_rows"]),
+        false => "-".to_owned(),
+    };
+    let row = |letter: &Value| {
+        [text(&letter["id"]), letter["rows"].to_string(), damage(letter), text(&letter["reason"])]
+    };
+    let rows: Vec<[String; 4]> = dead.as_array().into_iter().flatten().map(row).collect();
+    if rows.is_empty() { Vec::new() } else { table(["DEAD LETTER", "ROWS", "DAMAGE", "REASON"], rows) }
 }

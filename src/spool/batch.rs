@@ -76,10 +76,15 @@ impl Lease {
         let mut body = Vec::new();
         let mut ends = Vec::with_capacity(meta.rows as usize);
         let mut damaged = false;
-        if let Some(path) = &meta.dead_letter {
-            let rows = super::walk::dead_letter_payloads(path, &mut body, &mut ends);
-            rows.map_err(SpoolError::io("read", path))?;
-            damaged = ends.len() < meta.rows as usize;
+        if meta.dead_letter.is_some() {
+            let letter = self.shared.letter(meta.id, |payload| {
+                body.extend_from_slice(payload);
+                ends.push(body.len() as u32);
+            })?;
+            // What it has lost since it was asked for is told and counted there.
+            if letter.is_none() {
+                return Err(SpoolError::NoDeadLetter(meta.id));
+            }
         }
         for extent in &meta.extents {
             let path = self.segment_path(extent);
@@ -105,7 +110,7 @@ impl Lease {
             self.shared.damaged_rows.fetch_add(lost, Relaxed);
             tracing::error!(batch = meta.id, lost_rows = lost, rows, "a sealed batch is damaged on the disk");
         }
-        let sites = damaged.then(|| sites_of(&body, &ends));
+        let sites = (ends.len() != meta.rows as usize).then(|| sites_of(&body, &ends));
         let left_out = self.leave_out(&mut body, &mut ends);
         Ok(Batch {
             id: meta.id,

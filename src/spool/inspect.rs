@@ -10,8 +10,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::checkpoint::{Checkpoint, Mark, Read};
+use super::letter::{self, DEAD_LETTERS, letter_files};
 use super::shared::spool_name;
-use super::walk::{Damage, dead_letter_reason, dead_letter_rows, spool_dirs, walk};
+use super::walk::{Damage, spool_dirs, walk};
 use super::{DeadLetter, SpoolError, record};
 use crate::count::{Counters, SiteCounts};
 
@@ -52,9 +53,10 @@ pub struct Verdict {
     /// No damage. A torn tail is none: nobody was told that it was kept.
     pub ok: bool,
     pub stat: SpoolStat,
-    /// Per spool, what could not be read back.
+    /// Per spool, and as `dead` for the dead letters, what could not be read back.
     pub damage: BTreeMap<String, Vec<Damage>>,
-    /// Rows that are missing from waiting batches.
+    /// Rows that are missing from waiting batches and dead letters, as far as what is left
+    /// tells of them.
     pub lost_rows: u64,
     pub torn_bytes: u64,
     pub checkpoint: &'static str,
@@ -122,18 +124,25 @@ pub fn verify(dir: &Path) -> Result<Verdict, SpoolError> {
     for (site, rows) in &verdict.stat.waiting {
         verdict.stat.sites.entry(site.clone()).or_default().waiting += rows;
     }
-    for path in files(&dir.join("dead")) {
-        let id = path.file_stem().and_then(|stem| u64::from_str_radix(stem.to_str()?, 16).ok());
-        if id.is_none_or(|id| checkpoint.replayed.contains(&id)) {
-            continue;
+    for (id, path) in letter_files(dir)? {
+        let read = letter::Read::of(&path, &counters, |_| {})?;
+        let Some(listed) = read.listed(id) else { continue };
+        if !read.damage().is_empty() {
+            verdict.damage.entry(DEAD_LETTERS.to_owned()).or_default().extend_from_slice(read.damage());
         }
-        verdict.stat.dead_letters += 1;
-        for (site, rows) in dead_letter_rows(&path).map_err(SpoolError::io("read", &path))? {
-            verdict.stat.dead_rows += rows;
-            verdict.stat.sites.entry(site).or_default().waiting += rows;
+        // Of a letter that was replayed storage has the rows.
+        if !checkpoint.replayed.contains(&id) {
+            verdict.stat.dead_letters += 1;
+            verdict.stat.dead_rows += listed.rows;
+            verdict.lost_rows += listed.lost_rows;
+            if let letter::Read::Letter(letter) = &read {
+                for (site, rows) in letter.sites() {
+                    verdict.stat.sites.entry(site.to_owned()).or_default().waiting += rows;
+                }
+            }
         }
+        verdict.stat.dead.push(listed);
     }
-    verdict.stat.dead = dead_letters(dir)?;
     for counts in verdict.stat.sites.values_mut() {
         counts.received = counts.stored + counts.waiting + counts.refused.values().sum::<u64>();
     }
@@ -143,19 +152,11 @@ pub fn verify(dir: &Path) -> Result<Verdict, SpoolError> {
 }
 
 /// The dead letters below a spool's directory, oldest id first.
-pub(super) fn dead_letters(dir: &Path) -> Result<Vec<DeadLetter>, SpoolError> {
+pub(super) fn dead_letters(dir: &Path, counters: &Counters) -> Result<Vec<DeadLetter>, SpoolError> {
     let mut found = Vec::new();
-    for path in
-        files(&dir.join("dead")).into_iter().filter(|path| path.extension().is_some_and(|e| e == "dead"))
-    {
-        let read = |error| SpoolError::io("read", &path)(error);
-        found.push(DeadLetter {
-            id: path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
-            rows: dead_letter_rows(&path).map_err(read)?.values().sum(),
-            reason: dead_letter_reason(&path).map_err(read)?,
-        });
+    for (id, path) in letter_files(dir)? {
+        found.extend(letter::Read::of(&path, counters, |_| {})?.listed(id));
     }
-    found.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(found)
 }
 

@@ -51,6 +51,8 @@
 //! - Recovery cuts a torn tail, durably, and says how long it was; damage before
 //!   it is reported, its segment copied to `quarantine/`, and what is valid
 //!   behind it is delivered. A sealed batch keeps its token, come what may.
+//! - The same goes for a dead letter, whenever it is read; one of which nothing can be
+//!   read goes to `quarantine/` itself, so that it holds up no erasure and no replay.
 //!
 //! It knows nothing of ClickHouse and of rows, but for the site at a row's
 //! beginning, which recovery needs to count.
@@ -61,6 +63,7 @@ pub mod disk;
 mod helper;
 mod inspect;
 mod keeper;
+mod letter;
 mod log;
 mod outlet;
 mod purge;

@@ -29,8 +29,9 @@ use serde::Serialize;
 use super::SpoolError;
 use super::batch::{Batch, Lease};
 use super::disk::replace;
+use super::letter::letter_path;
 use super::record;
-use super::shared::{BatchMeta, Held, Shared, Stage, locked, spool_of};
+use super::shared::{BatchMeta, Buried, Held, Shared, Stage, locked, spool_of};
 use super::tombstone::{MAX_TOMBSTONES, RefusalTombstone, Tombstone, Tombstones};
 use super::writer::Core;
 
@@ -84,6 +85,10 @@ pub struct DeadLetter {
     pub rows: u64,
     /// What storage said.
     pub reason: String,
+    /// Not all of it can be read.
+    pub is_damaged: bool,
+    /// Rows that cannot be read, as far as what is left tells of them.
+    pub lost_rows: u64,
 }
 
 /// While it lives no segment is released: the spool's files can be copied.
@@ -131,7 +136,7 @@ impl Outlet {
     /// Storage will never take the batch: its rows go to `dead/`, where they wait
     /// for a replay, and stay counted as waiting. Writes to the disk.
     pub fn dead_letter(&self, batch: &Batch, reason: &str) -> Result<(), SpoolError> {
-        let path = dead_letter_path(&self.shared.dir, batch.id);
+        let path = letter_path(&self.shared.dir, batch.id);
         let disk = &*self.shared.disk;
         replace(disk, &path, &batch.dead_letter(&self.shared, reason)?)
             .map_err(SpoolError::io("write", path))?;
@@ -288,7 +293,7 @@ impl Outlet {
     /// the oldest backup was, and older than all that the spool still has. Says how
     /// many.
     pub fn forget_erased(&self, before_ms: i64) -> Result<usize, SpoolError> {
-        if self.shared.dead_rows.load(Relaxed) > 0 {
+        if self.shared.dead_rows() > 0 {
             // A dead letter may be replayed at any time, however old it is.
             return Ok(0);
         }
@@ -322,7 +327,7 @@ impl Outlet {
             .filter(|held| held.counted)
             .map(|held| format!("{:016x}", held.meta.id))
             .collect();
-        let mut letters = super::inspect::dead_letters(&self.shared.dir)?;
+        let mut letters = super::inspect::dead_letters(&self.shared.dir, &self.shared.counters)?;
         letters.retain(|letter| !counted.contains(&letter.id));
         Ok(letters)
     }
@@ -348,7 +353,8 @@ impl Outlet {
     }
 
     /// Sends a dead letter again, or all: they come out of [`Outlet::next`]. Says
-    /// how many. Reads from the disk.
+    /// how many. Of a damaged one what is left is sent; one that cannot be read is set
+    /// aside. Reads from the disk.
     pub fn replay(&self, only: Option<u64>) -> Result<u64, SpoolError> {
         let mut replayed = 0;
         for letter in self.dead_letters()? {
@@ -357,8 +363,9 @@ impl Outlet {
             if sent || only.is_some_and(|only| only != id) {
                 continue;
             }
-            let path = dead_letter_path(&self.shared.dir, id);
-            let meta = super::walk::dead_letter(&path, &self.shared.counters)?;
+            // One of which nothing can be read does not keep the others.
+            let Some(letter) = self.shared.letter(id, |_| {})? else { continue };
+            let meta = letter.batch(&self.shared.node);
             let held = Held { suspect: true, ..Held::fresh(meta) };
             locked(&self.shared.replays).insert(id, held);
             replayed += 1;
@@ -375,7 +382,7 @@ impl Outlet {
         let shared = &self.shared;
         let mut backlog = Backlog {
             bytes: shared.used.load(Relaxed),
-            dead_rows: shared.dead_rows.load(Relaxed),
+            dead_rows: shared.dead_rows(),
             damaged_rows: shared.damaged_rows.load(Relaxed),
             ..Backlog::default()
         };
@@ -444,10 +451,12 @@ impl Outlet {
             held.attempt = batch.attempt;
             held.counted = !dead;
         });
-        let dead_before = if is_replay && !counted { sum(&batch.sites()) } else { 0 };
-        let dead_after = if dead { u64::from(batch.rows) } else { 0 };
-        shared.dead_rows.fetch_add(dead_after, Relaxed);
-        shared.dead_rows.fetch_sub(dead_before, Relaxed);
+        if dead {
+            let buried = Buried { rows: batch.rows.into(), ..Buried::default() };
+            locked(&shared.dead).insert(batch.id, buried);
+        } else if let Some(buried) = locked(&shared.dead).get_mut(&batch.id) {
+            buried.rows = 0;
+        }
         if is_replay && dead {
             locked(&shared.replays).remove(&batch.id);
         }
@@ -513,14 +522,6 @@ fn with(
         *total = total.saturating_sub(*rows);
     }
     after
-}
-
-fn sum(sites: &[(String, u64)]) -> u64 {
-    sites.iter().map(|(_, rows)| rows).sum()
-}
-
-pub(super) fn dead_letter_path(dir: &Path, id: u64) -> PathBuf {
-    dir.join("dead").join(format!("{id:016x}.dead"))
 }
 
 pub(super) fn tombstones_path(dir: &Path) -> PathBuf {

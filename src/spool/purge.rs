@@ -13,17 +13,17 @@
 //!
 //! Dead letters are files of their own: [`Outlet::purge_dead_letters`] writes
 //! them again without the rows that a tombstone covers. What lies in `quarantine/`
-//! could not be read when it was set aside, so nothing can be taken out of it:
+//! could not be read (whole) when it was set aside, so nothing is taken out of it:
 //! [`Outlet::quarantined`] says how much there is.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Instant;
 
+use super::SpoolError;
 use super::batch::Lease;
-use super::outlet::{Outlet, dead_letter_path};
-use super::shared::{BatchMeta, Held, Stage, locked};
-use super::{SpoolError, walk};
+use super::outlet::Outlet;
+use super::shared::{Held, Stage, locked};
 
 /// The segments that were there when they were closed: by spool the number of the
 /// last one.
@@ -88,14 +88,17 @@ impl Outlet {
     }
 
     /// Writes each dead letter again that holds rows which a tombstone covers, without
-    /// them; says how many rows went. One that is being sent again leaves them out
-    /// by itself. Reads and writes the disk.
+    /// them; says how many rows went. A damaged one is written again in any case, since
+    /// nobody knows whose the rest is: a copy of it is in `quarantine/`. One that is being
+    /// sent again leaves them out by itself. Reads and writes the disk.
     pub fn purge_dead_letters(&self) -> Result<u64, SpoolError> {
         let mut gone = 0;
         for letter in self.dead_letters()? {
             let Ok(id) = u64::from_str_radix(&letter.id, 16) else { continue };
-            let path = dead_letter_path(&self.shared.dir, id);
-            let meta: BatchMeta = walk::dead_letter(&path, &self.shared.counters)?;
+            // One of which nothing can be read is set aside, where the act counts it.
+            let Some(read) = self.shared.letter(id, |_| {})? else { continue };
+            let damaged = read.is_damaged();
+            let meta = read.batch(&self.shared.node);
             let held = Held { suspect: true, leased: true, ..Held::fresh(meta) };
             let lease = Lease::of(&self.shared, &held);
             {
@@ -113,7 +116,7 @@ impl Outlet {
                 }
             };
             let rows: u64 = batch.left_out.iter().map(|(_, rows)| rows).sum();
-            if rows == 0 {
+            if rows == 0 && !damaged {
                 // Before the lease ends, which would offer it to the shipper.
                 locked(&self.shared.replays).remove(&id);
             } else if batch.rows > 0 {

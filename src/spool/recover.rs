@@ -20,15 +20,15 @@ use tokio::sync::Notify;
 use super::checkpoint::{Checkpoint, Mark, Node, Read};
 use super::disk::{Disk, FailStop, copy, datasync, write_zeros};
 use super::keeper;
+use super::letter::{self, DEAD_LETTERS, letter_files, letters_dir};
 use super::log::{Current, Log, LogError};
 use super::outlet::tombstones_path;
 use super::record::{BatchSeal, GROUP_START, SEGMENT_HEADER_BYTES, stamp};
 use super::shared::{
-    BatchMeta, Book, BookState, Failure, Held, Segment, Shared, Stage, now_ms, spool_name, token,
+    BatchMeta, Book, BookState, Buried, Failure, Held, Segment, Shared, Stage, now_ms, spool_name, spool_of,
+    token,
 };
-use super::walk::{
-    Damage, NO_HEADER, Noted, Walked, WalkedSegment, dead_letter, dead_letter_rows, spool_dirs, walk,
-};
+use super::walk::{Damage, NO_HEADER, Noted, Walked, WalkedSegment, spool_dirs, walk};
 use super::writer::Writer;
 use super::{
     COLUMNS_VERSION, MAX_SPOOLS, MIN_SEGMENT_BYTES, Opened, Options, Outlet, SEGMENT_BYTES, Seen, SpoolError,
@@ -76,6 +76,29 @@ struct Ready {
     current: Option<Current>,
     /// Seals to be written, of batches that were open.
     seals: Vec<BatchSeal>,
+}
+
+/// The dead letters that are there.
+#[derive(Default)]
+struct Letters {
+    dead: BTreeMap<u64, Buried>,
+    /// Those that storage has and whose files are to go.
+    replays: BTreeMap<u64, Held>,
+    /// Rows of the others, per site.
+    waiting: BTreeMap<String, u64>,
+}
+
+// === impl RecoveryReport ===
+
+impl RecoveryReport {
+    /// Tells and counts what of a file cannot be read.
+    fn note(&mut self, place: &str, damage: &[Damage]) {
+        tell(place, damage);
+        self.damaged_places += damage.len() as u64;
+        self.damaged_records += damage.iter().map(|damage| damage.records).sum::<u64>();
+        let room = MAX_LISTED_DAMAGE.saturating_sub(self.damage.len());
+        self.damage.extend(damage.iter().take(room).cloned());
+    }
 }
 
 pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) -> Result<Opened, SpoolError> {
@@ -157,16 +180,15 @@ pub(super) fn open(options: Options, tuning: Tuning, counters: Arc<Counters>) ->
         }
         ready.push(recovered.ready);
     }
-    let mut replays = BTreeMap::new();
-    let dead = dead_letters(&dir, &ready, &checkpoint.replayed, &counters, &mut replays, &*disk)?;
-    for (site, rows) in dead {
+    let letters = dead_letters(&dir, &ready, &checkpoint.replayed, &node, &counters, &*disk, &mut report)?;
+    for (site, rows) in &letters.waiting {
         report.dead_rows += rows;
-        *waiting.entry(site).or_default() += rows;
+        *waiting.entry(site.clone()).or_default() += rows;
     }
     for (site, rows) in &waiting {
         counters.site(site).recovered(*rows);
     }
-    start(options, tuning, counters, lock, node, seen, tombstones, ready, replays, totals, waiting, report)
+    start(options, tuning, counters, lock, node, seen, tombstones, ready, letters, totals, waiting, report)
 }
 
 #[expect(
@@ -182,7 +204,7 @@ fn start(
     seen: Seen,
     tombstones: Tombstones,
     mut ready: Vec<Ready>,
-    replays: BTreeMap<u64, Held>,
+    letters: Letters,
     totals: BTreeMap<String, u64>,
     counts_waiting: BTreeMap<String, u64>,
     report: RecoveryReport,
@@ -222,7 +244,7 @@ fn start(
         max_bytes: options.max_bytes,
         segment_bytes,
         used: AtomicU64::new(used),
-        dead_rows: AtomicU64::new(report.dead_rows),
+        dead: Mutex::new(letters.dead),
         damaged_rows: AtomicU64::new(report.lost_rows),
         books,
         sealed: Notify::new(),
@@ -234,7 +256,7 @@ fn start(
         disk_full: AtomicBool::new(false),
         holds: AtomicU32::new(0),
         tombstones: RwLock::new(Arc::new(tombstones)),
-        replays: Mutex::new(replays),
+        replays: Mutex::new(letters.replays),
         written: Mutex::default(),
         _lock: lock,
     });
@@ -327,26 +349,10 @@ fn settle(
 ) -> Result<Settled, SpoolError> {
     let spool_dir = dir.join(spool_name(spool));
     for (_, damage) in &walked.damage {
-        report.damaged_places += 1;
-        report.damaged_records += damage.records;
-        tracing::error!(
-            spool,
-            file = damage.file,
-            from = damage.from,
-            to = damage.to,
-            records = damage.records,
-            "{} damaged",
-            damage.what
-        );
-        if report.damage.len() < MAX_LISTED_DAMAGE {
-            report.damage.push(damage.clone());
-        }
+        report.note(&spool_name(spool), std::slice::from_ref(damage));
         let path = spool_dir.join(&damage.file);
         if damage.what == NO_HEADER {
-            // It cannot be read, now or later: it is only kept.
-            let target = quarantined(dir, spool, &path);
-            disk.rename(&path, &target).map_err(SpoolError::io("move", path))?;
-            disk.sync_dir(&spool_dir).map_err(SpoolError::io("sync", &spool_dir))?;
+            set_aside(&**disk, dir, spool, &path)?;
         } else {
             quarantine(&**disk, dir, spool, &path);
         }
@@ -461,18 +467,13 @@ fn dead_letters(
     dir: &Path,
     ready: &[Ready],
     replayed: &BTreeSet<u64>,
+    node: &Node,
     counters: &Counters,
-    replays: &mut BTreeMap<u64, Held>,
     disk: &dyn Disk,
-) -> Result<BTreeMap<String, u64>, SpoolError> {
-    let mut rows = BTreeMap::new();
-    let dead = dir.join("dead");
-    for entry in std::fs::read_dir(&dead).map_err(SpoolError::io("list", &dead))?.flatten() {
-        let path = entry.path();
-        let id = path.file_stem().and_then(|stem| u64::from_str_radix(stem.to_str()?, 16).ok());
-        let (Some(id), Some(true)) = (id, path.extension().map(|extension| extension == "dead")) else {
-            continue;
-        };
+    report: &mut RecoveryReport,
+) -> Result<Letters, SpoolError> {
+    let mut found = Letters::default();
+    for (id, path) in letter_files(dir)? {
         let waits = ready
             .iter()
             .flat_map(|ready| ready.book.batches.values())
@@ -480,20 +481,38 @@ fn dead_letters(
         if waits {
             // Durably, before the batch can be shipped: come back after a loss of
             // power, the letter would count its rows a second time.
-            disk.remove(&path).and_then(|()| disk.sync_dir(&dead)).map_err(SpoolError::io("remove", path))?;
+            disk.remove(&path)
+                .and_then(|()| disk.sync_dir(&letters_dir(dir)))
+                .map_err(SpoolError::io("remove", path))?;
             continue;
+        }
+        let read = letter::Read::of(&path, counters, |_| {})?;
+        report.note(DEAD_LETTERS, read.damage());
+        let letter = match read {
+            letter::Read::Gone => continue,
+            letter::Read::Unreadable(_) => {
+                set_aside(disk, dir, spool_of(id), &path)?;
+                continue;
+            }
+            letter::Read::Letter(letter) => letter,
+        };
+        if letter.is_damaged() {
+            quarantine(disk, dir, spool_of(id), &path);
         }
         if replayed.contains(&id) {
-            let meta = dead_letter(&path, counters)?;
+            let meta = letter.batch(node);
             let stage = Stage::Acknowledged { at: Instant::now(), rows: meta.rows };
-            replays.insert(id, Held { stage, counted: true, ..Held::fresh(meta) });
+            found.replays.insert(id, Held { stage, counted: true, ..Held::fresh(meta) });
             continue;
         }
-        for (site, count) in dead_letter_rows(&path).map_err(SpoolError::io("read", &path))? {
-            *rows.entry(site).or_default() += count;
+        for (site, rows) in letter.sites() {
+            *found.waiting.entry(site.to_owned()).or_default() += rows;
         }
+        report.lost_rows += letter.lost_rows;
+        let rows = letter.sites().map(|(_, rows)| rows).sum();
+        found.dead.insert(id, Buried { rows, lost: letter.lost_rows, places: letter.damage.len() });
     }
-    Ok(rows)
+    Ok(found)
 }
 
 fn newer(path: PathBuf, found: u16) -> SpoolError {
@@ -571,6 +590,27 @@ pub(super) fn quarantine(disk: &dyn Disk, dir: &Path, spool: u16, path: &Path) {
         && let Err(error) = copy(disk, path, &target)
     {
         tracing::error!(path = %path.display(), %error, "a damaged file could not be copied to quarantine");
+    }
+}
+
+/// Moves a file to quarantine of which nothing can be read, now or later: it is only
+/// kept. A copy that was made of it when more could be read stays.
+pub(super) fn set_aside(disk: &dyn Disk, dir: &Path, spool: u16, path: &Path) -> Result<(), SpoolError> {
+    let mut target = quarantined(dir, spool, path);
+    if target.exists() {
+        target.as_mut_os_string().push(format!("-{}", now_ms()));
+    }
+    disk.rename(path, &target).map_err(SpoolError::io("move", path))?;
+    for dir in [target.parent(), path.parent()].into_iter().flatten() {
+        disk.sync_dir(dir).map_err(SpoolError::io("sync", dir))?;
+    }
+    Ok(())
+}
+
+/// Says what of a file in this directory of the spool cannot be read.
+pub(super) fn tell(place: &str, damage: &[Damage]) {
+    for Damage { file, from, to, records, what } in damage {
+        tracing::error!(place, file, from, to, records, "{what} damaged");
     }
 }
 

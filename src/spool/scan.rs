@@ -70,13 +70,31 @@ pub(super) fn read_header(file: &File) -> io::Result<Result<SegmentHeader, super
 }
 
 /// Reads the records of a segment in order.
-pub(super) fn scan(file: &File, header: &SegmentHeader, mut visit: impl FnMut(Found<'_>)) -> io::Result<End> {
+pub(super) fn scan(file: &File, header: &SegmentHeader, visit: impl FnMut(Found<'_>)) -> io::Result<End> {
+    scan_from(file, header, 0, visit)
+}
+
+/// [`scan`] of a file that was synced before anybody could read it: every hole in it is
+/// damage, whether a group begins behind it or not.
+pub(super) fn scan_whole(
+    file: &File,
+    header: &SegmentHeader,
+    visit: impl FnMut(Found<'_>),
+) -> io::Result<End> {
+    scan_from(file, header, u64::MAX, visit)
+}
+
+/// A group is known to begin at `group_known_at` or behind it, so all before it was synced.
+fn scan_from(
+    file: &File,
+    header: &SegmentHeader,
+    mut group_known_at: u64,
+    mut visit: impl FnMut(Found<'_>),
+) -> io::Result<End> {
     let seed = header.seed();
     let mut window = Window::new(file)?;
     let mut offset = SEGMENT_HEADER_BYTES as u64;
     let mut lsn = header.first_lsn;
-    // A group is known to begin here or behind, so all before it was synced.
-    let mut group_known_at = 0;
     loop {
         if let Some(record) = window.record(offset, seed)?
             && record.lsn == lsn
@@ -92,7 +110,7 @@ pub(super) fn scan(file: &File, header: &SegmentHeader, mut visit: impl FnMut(Fo
                 visit(Found::Damage(Hole { from: offset, to: at, records: next - lsn }));
                 offset = at;
                 lsn = next;
-                group_known_at = group_at;
+                group_known_at = group_known_at.max(group_at);
             }
             Search::Nothing { dirty_until } => {
                 return Ok(End { offset, next_lsn: lsn, dirty_until: dirty_until.max(offset) });

@@ -2,7 +2,7 @@
 //! segments, the batches that wait, what is done with), the bytes in use, and
 //! the checkpoint made of the books.
 //!
-//! Lock order: `totals`, then one book's `state` or `replays`. Hit threads take none.
+//! Lock order: `totals`, then one book's `state` or `replays`, then `dead`. Hit threads take none.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,7 +16,9 @@ use tokio::sync::{Notify, watch};
 use super::checkpoint::{Checkpoint, Mark, Node, SiteTotals};
 use super::disk::{Disk, datasync, is_no_space, write_zeros};
 use super::keeper::Job;
+use super::letter::{self, DEAD_LETTERS, Letter, letter_path, letters_dir};
 use super::record::{BatchOpen, BatchSeal, SegmentHeader};
+use super::recover::{quarantine, set_aside, tell};
 use super::{Durability, Seen, SpoolError, Tombstones};
 use crate::count::{Counters, SiteCounters};
 
@@ -37,8 +39,8 @@ pub(super) struct Shared {
     pub segment_bytes: u64,
     /// Bytes of records in segments that are not released.
     pub used: AtomicU64,
-    /// Rows in dead letters.
-    pub dead_rows: AtomicU64,
+    /// The dead letters, by batch id.
+    pub dead: Mutex<BTreeMap<u64, Buried>>,
     /// Rows found damaged, by recovery and since.
     pub damaged_rows: AtomicU64,
     pub books: BTreeMap<u16, Book>,
@@ -148,6 +150,16 @@ pub(super) struct Spare {
     pub file: File,
     pub path: PathBuf,
     pub length: u64,
+}
+
+/// What is known of a dead letter's rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Buried {
+    /// That wait in it: none once storage has them.
+    pub rows: u64,
+    /// Rows of it that were told to be damaged, and the places in which it is.
+    pub lost: u64,
+    pub places: usize,
 }
 
 /// A batch, as it lies in its spool, or in a dead letter.
@@ -434,9 +446,52 @@ impl Shared {
         self.books.get(&spool_of(id))?.state().batches.get_mut(&number_of(id)).map(with)
     }
 
+    /// Reads a dead letter; `row` gets each of its rows. What cannot be read is told and
+    /// counted once, and the file copied aside. One of which nothing can be read goes to
+    /// quarantine itself: `None`, as for one that is not there (any more).
+    pub fn letter(&self, id: u64, row: impl FnMut(&[u8])) -> Result<Option<Letter>, SpoolError> {
+        let path = letter_path(&self.dir, id);
+        let letter = match letter::Read::of(&path, &self.counters, row)? {
+            letter::Read::Gone => return Ok(None),
+            letter::Read::Unreadable(damage) => {
+                tell(DEAD_LETTERS, std::slice::from_ref(&damage));
+                set_aside(&*self.disk, &self.dir, spool_of(id), &path)?;
+                let lost = locked(&self.dead).remove(&id).map_or(0, |buried| buried.rows);
+                locked(&self.replays).remove(&id);
+                self.damaged_rows.fetch_add(lost, Relaxed);
+                tracing::error!(
+                    batch = id,
+                    lost_rows = lost,
+                    "a dead letter is set aside: it cannot be read"
+                );
+                return Ok(None);
+            }
+            letter::Read::Letter(letter) => letter,
+        };
+        let mut dead = locked(&self.dead);
+        let known = dead.get(&id).copied().unwrap_or_default();
+        let lost = letter.lost_rows.saturating_sub(known.lost);
+        if lost > 0 || letter.damage.len() > known.places {
+            let rows = known.rows.saturating_sub(lost);
+            dead.insert(id, Buried { rows, lost: letter.lost_rows, places: letter.damage.len() });
+            drop(dead);
+            tell(DEAD_LETTERS, &letter.damage);
+            quarantine(&*self.disk, &self.dir, spool_of(id), &path);
+            self.damaged_rows.fetch_add(lost, Relaxed);
+            tracing::error!(batch = id, lost_rows = lost, "a dead letter is damaged on the disk");
+        }
+        Ok(Some(*letter))
+    }
+
+    /// Rows that wait in dead letters.
+    pub fn dead_rows(&self) -> u64 {
+        locked(&self.dead).values().map(|buried| buried.rows).sum()
+    }
+
     fn remove_dead_letter(&self, id: u64) -> std::io::Result<()> {
-        let removed = self.disk.remove(&super::outlet::dead_letter_path(&self.dir, id));
-        let synced = removed.and_then(|()| self.disk.sync_dir(&self.dir.join("dead")));
+        let removed = self.disk.remove(&letter_path(&self.dir, id));
+        let synced = removed.and_then(|()| self.disk.sync_dir(&letters_dir(&self.dir)));
+        locked(&self.dead).remove(&id);
         synced
             .inspect_err(|error| tracing::warn!(%error, batch = id, "a replayed dead letter stays as a file"))
     }

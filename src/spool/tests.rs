@@ -3,6 +3,7 @@
 mod damage;
 mod disks;
 mod faults;
+mod letters;
 mod power;
 mod purge;
 mod recorded;

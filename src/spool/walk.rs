@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -283,75 +282,4 @@ pub(super) fn spool_dirs(dir: &Path) -> Result<Vec<u16>, SpoolError> {
     }
     found.sort();
     Ok(found)
-}
-
-/// Rows per site of one dead letter.
-pub(super) fn dead_letter_rows(path: &Path) -> io::Result<BTreeMap<String, u64>> {
-    let mut rows = BTreeMap::new();
-    scan_dead_letter(path, |record| {
-        if record.is(Kind::Hit) {
-            let site = site_of(record.payload()).unwrap_or(UNKNOWN_SITE);
-            *rows.entry(site.to_owned()).or_default() += 1;
-        }
-    })?;
-    Ok(rows)
-}
-
-/// Why a dead letter is one.
-pub(super) fn dead_letter_reason(path: &Path) -> io::Result<String> {
-    let mut reason = String::new();
-    scan_dead_letter(path, |record| {
-        if record.is(Kind::Reason) {
-            reason = String::from_utf8_lossy(record.body).into_owned();
-        }
-    })?;
-    Ok(reason)
-}
-
-/// Appends the rows of a dead letter, and where each ends.
-pub(super) fn dead_letter_payloads(path: &Path, body: &mut Vec<u8>, ends: &mut Vec<u32>) -> io::Result<()> {
-    scan_dead_letter(path, |record| {
-        if record.is(Kind::Hit) {
-            body.extend_from_slice(record.payload());
-            ends.push(body.len() as u32);
-        }
-    })
-}
-
-/// The batch that a dead letter holds.
-pub(super) fn dead_letter(path: &Path, counters: &Counters) -> Result<BatchMeta, SpoolError> {
-    let mut found: Option<BatchMeta> = None;
-    scan_dead_letter(path, |record| match (record.kind, &mut found) {
-        (Some(Kind::BatchOpen), None) => {
-            found = BatchOpen::decode(record.body).map(|open| BatchMeta::opened(&open, record.lsn));
-        }
-        (Some(Kind::Hit), Some(meta)) => {
-            meta.rows += 1;
-            let site = site_of(record.payload()).unwrap_or(UNKNOWN_SITE);
-            BatchMeta::count(&mut meta.sites, &counters.site(site));
-        }
-        (Some(Kind::BatchSeal), Some(meta)) => {
-            if let Some(seal) = BatchSeal::decode(record.body) {
-                (meta.first_lsn, meta.last_lsn) = (seal.first_lsn, seal.last_lsn);
-                (meta.content, meta.token) = (seal.content, seal.token);
-            }
-        }
-        _ => {}
-    })
-    .map_err(SpoolError::io("read", path))?;
-    let mut meta = found.ok_or_else(|| SpoolError::Damaged(path.to_owned()))?;
-    meta.dead_letter = Some(path.to_owned());
-    Ok(meta)
-}
-
-fn scan_dead_letter(path: &Path, mut visit: impl FnMut(&Record<'_>)) -> io::Result<()> {
-    let file = File::open(path)?;
-    if let Ok(header) = read_header(&file)? {
-        scan(&file, &header, |found| {
-            if let Found::Record { record, .. } = found {
-                visit(&record);
-            }
-        })?;
-    }
-    Ok(())
 }
