@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! close ─► every batch in the closed segments is verified ─► storage's machine writes down ─► flushed ─► released
-//!              (the shipper's work)                              (whoever asks: a sync)
+//!          and every dead letter that is sent again              (whoever asks: a sync)
+//!              (the shipper's work)
 //! ```
 //!
 //! In the usual course a segment is closed when it is full, and its batches stay
@@ -43,19 +44,23 @@ impl Outlet {
         closed
     }
 
-    /// Whether the segments are closed, and all that is in them has been counted in
-    /// storage or lies in a dead letter.
+    /// Whether the segments are closed, all that is in them has been counted in storage or
+    /// lies in a dead letter, and no dead letter is on its way to storage: one that was
+    /// read before could bring rows as they were then.
     pub fn is_settled(&self, closed: &Closed) -> bool {
+        let under_way = |held: &Held| match held.stage {
+            Stage::Waiting | Stage::Acknowledged { .. } => true,
+            Stage::Verified { .. } | Stage::Dead => held.leased,
+        };
+        if locked(&self.shared.replays).values().any(under_way) {
+            return false;
+        }
         closed.0.iter().all(|(spool, last)| {
             let state = self.shared.book(*spool).state();
             let Some((_, segment)) = state.segments.range(..=last).next_back() else { return true };
             let is_open = state.current.is_some_and(|current| current <= *last)
                 && segment.used > super::record::SEGMENT_HEADER_BYTES as u64;
             let open_batch = state.open.is_some_and(|(number, _)| number <= segment.last_batch);
-            let under_way = |held: &Held| match held.stage {
-                Stage::Waiting | Stage::Acknowledged { .. } => true,
-                Stage::Verified { .. } | Stage::Dead => held.leased,
-            };
             !is_open
                 && !open_batch
                 && !state.batches.range(..=segment.last_batch).any(|(_, held)| under_way(held))

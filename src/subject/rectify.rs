@@ -188,6 +188,8 @@ impl Office {
         let these = closed.clone();
         self.wait(PATIENCE, SubjectError::Waiting, move |office| Ok(office.outlet.is_settled(&these)))
             .await?;
+        // One of these that is sent again from now on may come too late to be put right.
+        let dead_before = self.outlet.backlog().dead_rows;
         let time = (from.unwrap_or(0).max(0), to.unwrap_or(now).min(now));
         let changed = self.storage.correct(&blocks(&person), time, &change).await?;
         let patience = match self.sync_storage().await? {
@@ -199,7 +201,7 @@ impl Office {
         };
         self.wait(patience, SubjectError::Spool, move |office| Ok(office.outlet.is_released(&closed)?))
             .await?;
-        let dead = self.outlet.backlog().dead_rows;
+        let dead = self.outlet.backlog().dead_rows.max(dead_before);
         if dead > 0 {
             person.notes.push(Note::DeadRows(dead));
         }

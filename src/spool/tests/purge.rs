@@ -133,3 +133,34 @@ fn dead_letters_are_written_again_without_erased_rows() {
     super::settle(&rig.outlet, again);
     assert_eq!((rig.site.counts().stored, rig.site.counts().waiting), (20, 0));
 }
+
+#[test]
+fn nothing_is_settled_while_a_dead_letter_is_on_its_way_to_storage() {
+    let dir = scratch();
+    let settle_late = Tuning { settle: Duration::from_secs(3600), ..small() };
+    let rig = Rig::open(Options { batch_rows: 5, ..options(dir.path()) }, settle_late);
+    (0..5).for_each(|_| send(&rig, 7, CANARY, 1000));
+    let bad = rig.outlet.try_next().expect("it reads").expect("a batch is sealed");
+    rig.outlet.dead_letter(&bad, "117: INCORRECT_DATA").expect("it is written");
+    drop(bad);
+    let closed = rig.outlet.close_segments();
+    until("what lies in a dead letter is settled", || rig.outlet.is_settled(&closed));
+    assert_eq!(rig.outlet.replay(None).expect("it reads"), 1);
+    assert!(!rig.outlet.is_settled(&closed), "it waits");
+    let sent = rig.outlet.try_next().expect("it reads").expect("it is handed out");
+    // Whoever is erased now is in the batch that is on its way.
+    let tombstone =
+        Tombstone { site: "clinic".to_owned(), subject: Subject::Visitor(7), before_ms: 2000, made_ms: 2000 };
+    rig.outlet.erase(&[tombstone], &[]).expect("it is written");
+    assert_eq!((sent.rows, rig.outlet.is_settled(&closed)), (5, false));
+    rig.outlet.acknowledge(&sent).expect("it is written");
+    let id = sent.id;
+    drop(sent);
+    assert!(!rig.outlet.is_settled(&closed), "its rows are not counted yet");
+    rig.outlet.verified(&[id]);
+    assert!(rig.outlet.is_settled(&closed), "what is in storage can be deleted there");
+    assert_eq!(rig.outlet.dead_letters_leaving(), 1, "its file is there until storage's disk is synced");
+    rig.outlet.flushed(Instant::now());
+    until("it is released", || released(&rig, &closed) && rig.outlet.dead_letters_leaving() == 0);
+    assert_eq!(files_with(dir.path(), CANARY), 0);
+}
