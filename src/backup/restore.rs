@@ -235,6 +235,14 @@ async fn ship_all(config: &Config, storage: &Storage, restored: &mut Restored) -
     let tuning = Tuning { settle: Duration::ZERO, ..Tuning::default() };
     let opened = spool::open_with(options, tuning, counters)?;
     let outlet = opened.outlet.clone();
+    // Storage has the lists of today by now.
+    let mut listed = Vec::new();
+    for list in List::ALL {
+        listed.extend(storage.listed(list).await?);
+    }
+    let kept: Arc<spool::Kept> =
+        Arc::new(listed.into_iter().map(|Block { site, subject }| (site, subject)).collect());
+    outlet.keep(Arc::new(move || Ok(kept.clone())));
     let dead_before = outlet.backlog().dead_rows;
     let metrics = Arc::new(ShipMetrics::default());
     let mut left = u64::MAX;

@@ -13,7 +13,7 @@ use crate::count::Counters;
 use crate::privacy::keys::{KeyError, KeyRing};
 use crate::serve::Inserts;
 use crate::subject::choices::Choices;
-use crate::subject::{Office, SubjectError};
+use crate::subject::{Office, SubjectError, kept};
 use crate::{ship, spool};
 
 /// Does one piece of work, once storage is as a server would have it.
@@ -43,6 +43,7 @@ where
     };
     let counters = Counters::new(config.sites.iter().map(|site| site.id.as_str()));
     let spool = spool::open(options, counters).map_err(Failure::failed)?;
+    spool.outlet.keep(kept::who(&config));
     let opened = storage::open(&config).await?;
     let office = Office {
         choices: Arc::new(choices),

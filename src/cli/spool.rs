@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::control::{dead_letter_id, replayed};
 use crate::count::Counters;
 use crate::serve::Inserts;
+use crate::subject::kept;
 use crate::{ship, spool};
 
 #[derive(clap::Args)]
@@ -125,6 +126,7 @@ async fn replay_offline(config: &Config, only: Option<u64>, context: &Context) -
         return Err(Failure::failed(format!("{}: there is no spool", options.dir.display())));
     }
     let opened = spool::open(options, counters).map_err(Failure::failed)?;
+    opened.outlet.keep(kept::who(config));
     context.note(config, Action::DeadLettersReplayed, replayed(only))?;
     let replayed = opened.outlet.replay(only).map_err(Failure::failed)?;
     let storage = storage::open(config).await?;

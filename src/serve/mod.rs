@@ -45,6 +45,7 @@ use crate::enrich::Enricher;
 use crate::fraud::gaze::Eyes;
 use crate::privacy::keys::{KeyError, KeyRing};
 use crate::search::Search;
+use crate::subject::kept;
 use crate::tls::Terminator;
 use crate::visitor::desk::Visitors;
 use crate::{backup, control, demo, spool, tls, web};
@@ -125,6 +126,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         counters.clone(),
     )?;
     report_recovery(&opened.report);
+    opened.outlet.keep(kept::who(&config));
     // The spool's lock is ours, so no backup is under way.
     backup::tidy(&config)?;
 

@@ -2,7 +2,8 @@
 //! segments or from a dead letter, and the right to deal with it.
 //!
 //! Rows that a tombstone covers, or whose own term has run out, are left out
-//! whenever a batch is read. What cannot be read back is reported and its segment
+//! whenever a batch is read; whoever is kept past their terms is not, and their rows get
+//! the `hold` that storage would have set. What cannot be read back is reported and its segment
 //! copied aside; the rest keeps the batch's token.
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use super::recover::quarantine;
 use super::scan::{Found, read_header, read_range, scan};
 use super::shared::{BatchMeta, Extent, Held, Shared, now_ms, segment_name};
 use super::{Durability, SpoolError};
-use crate::store::row::{Head, site_of};
+use crate::store::row::{Head, set_hold, site_of};
 
 /// Terms are whole days, so rows of a younger batch need not be looked at.
 const SHORTEST_TERM: Duration = Duration::from_secs(24 * 60 * 60);
@@ -111,7 +112,7 @@ impl Lease {
             tracing::error!(batch = meta.id, lost_rows = lost, rows, "a sealed batch is damaged on the disk");
         }
         let sites = (ends.len() != meta.rows as usize).then(|| sites_of(&body, &ends));
-        let left_out = self.leave_out(&mut body, &mut ends);
+        let left_out = self.leave_out(&mut body, &mut ends)?;
         Ok(Batch {
             id: meta.id,
             token: attempt_token(&meta.token, self.attempt),
@@ -130,20 +131,27 @@ impl Lease {
 
     /// Leaves out what must not be delivered (any more); returns how many rows of
     /// which site.
-    fn leave_out(&self, body: &mut Vec<u8>, ends: &mut Vec<u32>) -> Vec<(String, u64)> {
+    fn leave_out(&self, body: &mut Vec<u8>, ends: &mut Vec<u32>) -> Result<Vec<(String, u64)>, SpoolError> {
         let tombstones = self.shared.tombstones();
         let now = now_ms();
         let old = now.saturating_sub(self.meta.opened_ms) >= SHORTEST_TERM.as_millis() as u64;
         if tombstones.list().is_empty() && !old {
-            return Vec::new();
+            return Ok(Vec::new());
         }
+        // Whoever was put on the list or taken off it since is so in the next batch.
+        let who = if old { self.shared.kept()? } else { None };
+        let version = self.meta.columns_version;
         let (mut kept, mut kept_ends) = (Vec::with_capacity(body.len()), Vec::with_capacity(ends.len()));
         let (mut out, mut out_ends) = (Vec::new(), Vec::new());
         let mut from = 0;
         for end in ends.drain(..) {
-            let payload = &body[from..end as usize];
+            let payload = &mut body[from..end as usize];
             from = end as usize;
-            let leave = Head::of(payload, self.meta.columns_version)
+            let hold = who.as_ref().and_then(|who| Some(who.covers(&Head::of(payload, version)?)));
+            if let Some(hold) = hold {
+                set_hold(payload, hold);
+            }
+            let leave = Head::of(payload, version)
                 .is_some_and(|row| tombstones.covers(&row) || (old && row.is_expired(now.cast_signed())));
             let (to, to_ends) = if leave { (&mut out, &mut out_ends) } else { (&mut kept, &mut kept_ends) };
             to.extend_from_slice(payload);
@@ -157,7 +165,7 @@ impl Lease {
                 "erased or expired rows are left out"
             );
         }
-        sites_of(&out, &out_ends)
+        Ok(sites_of(&out, &out_ends))
     }
 
     fn segment_path(&self, extent: &Extent) -> PathBuf {

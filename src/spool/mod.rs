@@ -63,6 +63,7 @@ pub mod disk;
 mod helper;
 mod inspect;
 mod keeper;
+mod kept;
 mod letter;
 mod log;
 mod outlet;
@@ -92,6 +93,7 @@ pub use crate::store::row::{COLUMNS_VERSION, HitId};
 pub use batch::Batch;
 use disk::Disk;
 pub use inspect::{SpoolStat, Verdict, stat, verify};
+pub use kept::{Kept, WhoIsKept};
 pub use outlet::{Backlog, DeadLetter, Hold, Outlet, Unverified};
 pub use purge::Closed;
 pub use record::MAX_KEYS;
@@ -198,6 +200,9 @@ pub enum SpoolError {
     /// A dead letter that is not there, or is being sent again already.
     #[error("spool: no dead letter {0:016x} waits for a replay")]
     NoDeadLetter(u64),
+    /// A batch is older than the shortest term, and whose rows outlive theirs is not known.
+    #[error("spool: who is kept past their terms is not known: {0}")]
+    Kept(String),
     /// A batch that is not, or no longer, in the spool.
     #[error("spool: batch {0:016x} is not waiting")]
     UnknownBatch(u64),

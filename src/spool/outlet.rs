@@ -26,7 +26,6 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::SpoolError;
 use super::batch::{Batch, Lease};
 use super::disk::replace;
 use super::letter::letter_path;
@@ -34,6 +33,7 @@ use super::record;
 use super::shared::{BatchMeta, Buried, Held, Shared, Stage, locked, spool_of};
 use super::tombstone::{MAX_TOMBSTONES, RefusalTombstone, Tombstone, Tombstones};
 use super::writer::Core;
+use super::{SpoolError, WhoIsKept};
 
 /// How long a batch rests when its segment could not be read.
 const READ_RETRY: Duration = Duration::from_secs(1);
@@ -313,6 +313,13 @@ impl Outlet {
             *current = Arc::new(next);
         }
         Ok(forgotten)
+    }
+
+    /// From now on nobody is left out for their term whom this names, and their rows are
+    /// delivered as held once they are older than the shortest term. To be said before
+    /// anything is taken out.
+    pub fn keep(&self, who: Arc<WhoIsKept>) {
+        *locked(&self.shared.kept) = Some(who);
     }
 
     /// The tombstones in force.

@@ -256,6 +256,7 @@ fn start(
         disk_full: AtomicBool::new(false),
         holds: AtomicU32::new(0),
         tombstones: RwLock::new(Arc::new(tombstones)),
+        kept: Mutex::default(),
         replays: Mutex::new(letters.replays),
         written: Mutex::default(),
         _lock: lock,

@@ -19,7 +19,7 @@ use super::keeper::Job;
 use super::letter::{self, DEAD_LETTERS, Letter, letter_path, letters_dir};
 use super::record::{BatchOpen, BatchSeal, SegmentHeader};
 use super::recover::{quarantine, set_aside, tell};
-use super::{Durability, Seen, SpoolError, Tombstones};
+use super::{Durability, Kept, Seen, SpoolError, Tombstones, WhoIsKept};
 use crate::count::{Counters, SiteCounters};
 
 /// Set aside so that a checkpoint can be written, and thereby space be freed, on
@@ -59,6 +59,8 @@ pub(super) struct Shared {
     /// While anybody holds this, no segment is released.
     pub holds: AtomicU32,
     pub tombstones: RwLock<Arc<Tombstones>>,
+    /// Who is kept past their terms; nobody, if nothing is there to ask.
+    pub kept: Mutex<Option<Arc<WhoIsKept>>>,
     /// Dead letters that are sent again, by batch id, until their files are gone.
     pub replays: Mutex<BTreeMap<u64, Held>>,
     /// The checkpoint as it is on the disk, if it was written in this process.
@@ -498,6 +500,12 @@ impl Shared {
 
     pub fn tombstones(&self) -> Arc<Tombstones> {
         self.tombstones.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Who is kept past their terms now; `None` if that is nobody's to say.
+    pub fn kept(&self) -> Result<Option<Arc<Kept>>, SpoolError> {
+        let who = locked(&self.kept).clone();
+        who.map(|who| who()).transpose().map_err(SpoolError::Kept)
     }
 
     /// Sets the reserve aside, if there is room.

@@ -3,6 +3,7 @@
 mod damage;
 mod disks;
 mod faults;
+mod kept;
 mod letters;
 mod power;
 mod purge;

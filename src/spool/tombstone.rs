@@ -210,12 +210,21 @@ impl Tombstones {
     /// Whether a row must not be delivered.
     pub fn covers(&self, row: &Head<'_>) -> bool {
         let Some(subjects) = self.index.get(row.site) else { return false };
-        let hashes = [row.visitor, row.minted, row.before].map(Subject::Visitor);
-        hashes
+        Subject::of(row)
             .iter()
-            .chain([&Subject::UserKey(row.user_key)])
             .filter_map(|subject| subjects.get(subject))
             .any(|at| row.time < self.list[*at].before_ms)
+    }
+}
+
+// === impl Subject ===
+
+impl Subject {
+    /// By whom a row is covered.
+    pub(super) fn of(row: &Head<'_>) -> [Subject; 4] {
+        let Head { visitor, minted, before, user_key, .. } = *row;
+        let [visitor, minted, before] = [visitor, minted, before].map(Subject::Visitor);
+        [visitor, minted, before, Subject::UserKey(user_key)]
     }
 }
 

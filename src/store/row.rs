@@ -76,6 +76,12 @@ pub const COLUMNS_VERSION: u16 = 2;
 /// The first version whose rows have `before`.
 const WITH_BEFORE: u16 = 2;
 
+/// The end of every encoded row: keep_days, four more terms, hold, demo, batch, row (see
+/// [`Row::encode`]).
+const TAIL_BYTES: usize = 5 * 2 + 1 + 1 + 8 + 4;
+/// Where `hold` stands in it.
+const HOLD_AT: usize = 5 * 2;
+
 /// `scroll` when it is not known.
 pub const SCROLL_UNKNOWN: u8 = 255;
 
@@ -304,6 +310,13 @@ pub fn site_of(payload: &[u8]) -> Option<&str> {
     std::str::from_utf8(rest.get(..usize::from(length))?).ok()
 }
 
+/// Has an encoded row, of any version, kept past its terms, or not.
+pub fn set_hold(payload: &mut [u8], hold: bool) {
+    if let Some(at) = payload.len().checked_sub(TAIL_BYTES) {
+        payload[at + HOLD_AT] = u8::from(hold);
+    }
+}
+
 /// Whose an encoded row is, and for how long: what decides whether it may still
 /// be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -326,8 +339,6 @@ impl<'a> Head<'a> {
     pub fn of(payload: &'a [u8], columns_version: u16) -> Option<Head<'a>> {
         let site = site_of(payload)?;
         let head = payload.get(1 + site.len()..)?;
-        // keep_days, four more terms, hold, demo, batch, row: see `Row::encode`.
-        const TAIL_BYTES: usize = 5 * 2 + 1 + 1 + 8 + 4;
         let tail = payload.get(payload.len().checked_sub(TAIL_BYTES)?..)?;
         let u64_at = |at: usize| Some(u64::from_le_bytes(head.get(at..at + 8)?.try_into().ok()?));
         Some(Head {
@@ -339,7 +350,7 @@ impl<'a> Head<'a> {
             user_key: u64_at(26)?,
             before: if columns_version >= WITH_BEFORE { u64_at(34)? } else { 0 },
             keep_days: u16::from_le_bytes([tail[0], tail[1]]),
-            hold: tail[10] != 0,
+            hold: tail[HOLD_AT] != 0,
         })
     }
 
@@ -398,6 +409,12 @@ mod tests {
         assert_eq!([head.is_expired(1000 + 2 * day - 1), head.is_expired(1000 + 2 * day)], [false, true]);
         let held = Head { hold: true, ..head };
         assert!(!held.is_expired(1000 + 3 * day));
+        let mut changed = payload.clone();
+        set_hold(&mut changed, true);
+        assert_eq!(Head::of(&changed, COLUMNS_VERSION), Some(held));
+        let mut encoded = Vec::new();
+        Row { hold: true, ..row }.encode(HitId { batch: 1, row: 2 }, &mut encoded);
+        assert_eq!(changed, encoded, "nothing else has changed");
         for length in 0..40 {
             assert_eq!(Head::of(&payload[..length], COLUMNS_VERSION), None, "{length} bytes");
         }

@@ -38,6 +38,7 @@
 //! - `rows`: rows as they are shown to people
 //! - [`export`]: the rows, with their meaning, as JSON, CSV and a page
 //! - [`block`]: blocks and holds, and their copies outside storage
+//! - [`kept`]: who is kept past their terms, as the spool asks
 //! - [`rectify`]: another value in a field of the rows
 //! - [`stop`]: marketing withdrawn, and browsers opted out
 //! - [`choices`]: what the collector knows of that
@@ -55,6 +56,7 @@ pub mod find;
 pub mod glance;
 pub mod identity;
 pub mod job;
+pub mod kept;
 pub mod note;
 pub mod rectify;
 pub(crate) mod rows;

@@ -1,10 +1,21 @@
 //! Held for a claim: kept past every term, and counted as before.
 
-use serde_json::Value;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use metka::config::Durability;
+use metka::count::Counters;
+use metka::spool;
+use metka::store::row::Row;
+use serde_json::{Value, json};
 
 use crate::place::Place;
 use crate::server::Server;
 use crate::{ADDRESS, Browser, PURPOSE, count, numbers, place, stored};
+
+const DAY_MS: i64 = 86_400_000;
 
 fn subject(place: &Place, job: &str, browser: &Browser) -> Value {
     place.done(&["subject", job, "--site", "clinic", "--purpose", PURPOSE, "--cookie", "-"], browser.value())
@@ -179,5 +190,91 @@ fn rows_held_for_one_person_outlive_the_erasure_of_another() {
     by_key("release", "mother-key-1");
     assert_eq!(place.done(&cookie, shared.value())["rows"], 2);
     assert_eq!(count(&server, "site = 'clinic'"), 1);
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+/// A batch of rows that came forty days ago and wait for storage since.
+fn wait_for_long(dir: &Path, rows: &[Row<'_>]) {
+    let counters = Counters::new(["clinic"]);
+    let options = spool::Options {
+        dir: dir.to_owned(),
+        spools: 1,
+        durability: Durability::Fsync,
+        seal_interval: Duration::from_secs(3600),
+        batch_rows: 1000,
+        max_bytes: 64 << 20,
+    };
+    let opened = spool::open(options, counters.clone()).expect("the spool opens");
+    let writer = opened.writers.into_iter().next().expect("one writer");
+    let (site, came) = (counters.site("clinic"), Timestamp::from_millisecond(rows[0].time));
+    let came = came.expect("a time").to_zoned(TimeZone::UTC);
+    let month = came.year() as u32 * 12 + came.month() as u32;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    for row in rows {
+        site.arrived();
+        let ticket = writer.append(&site, month, |id, out| row.encode(id, out)).expect("there is room");
+        runtime.block_on(ticket).expect("it is durable");
+    }
+    writer.close();
+    drop(opened.outlet);
+    open_earlier(&dir.join("00"), rows[0].time);
+}
+
+/// Writes another time into the last open record of a spool (`docs/spool.md`).
+fn open_earlier(spool: &Path, time: i64) {
+    let segments = std::fs::read_dir(spool).expect("it lists").flatten().map(|entry| entry.path());
+    let path = segments.filter(|path| path.extension().is_some_and(|extension| extension == "seg")).max();
+    let path = path.expect("there is a segment");
+    let mut bytes = std::fs::read(&path).expect("it reads");
+    let seed = crc32c::crc32c(&bytes[24..40]);
+    let (mut at, mut last) = (64, None);
+    while bytes[at + 16] != 0 {
+        let length = u32::from_le_bytes(bytes[at + 4..at + 8].try_into().expect("four bytes")) as usize;
+        let end = at + (20 + length).next_multiple_of(8);
+        if bytes[at + 16] == 2 {
+            last = Some(at..end);
+        }
+        at = end;
+    }
+    let open = &mut bytes[last.expect("there is a batch")];
+    open[36..44].copy_from_slice(&time.to_le_bytes());
+    let sum = crc32c::crc32c_append(seed, &open[4..]);
+    open[..4].copy_from_slice(&sum.to_le_bytes());
+    std::fs::write(&path, bytes).expect("it is written");
+}
+
+#[test]
+fn rows_of_people_who_are_held_or_blocked_wait_for_storage_beyond_their_term() {
+    let place = place();
+    let server = place.serve();
+    let mut browsers = ["/anna", "/boris", "/vera"].map(|path| (path, Browser::new(ADDRESS)));
+    for (path, browser) in &mut browsers {
+        browser.view(&server, "clinic", "/first");
+        browser.view(&server, "clinic", path);
+    }
+    stored(&server, "clinic", 6);
+    let visitors = browsers.each_ref().map(|(path, _)| {
+        let sql = format!("SELECT visitor FROM metka.hits WHERE path = '{path}'");
+        server.rows(&sql)[0][0].as_u64().expect("a hash")
+    });
+    let [anna, _, vera] = &browsers;
+    subject(&place, "hold", &anna.1);
+    subject(&place, "block", &vera.1);
+    assert_eq!(server.terminate().0, Some(0));
+    let time = Timestamp::now().as_millisecond() - 40 * DAY_MS;
+    let rows =
+        visitors.map(|visitor| Row { visitor, path: "/late", keep_days: 30, ..Row::blank("clinic", time) });
+    wait_for_long(&place.data().join("spool"), &rows);
+
+    let server = place.serve();
+    let counts = server.settled("clinic");
+    assert_eq!(counts["stored"], 9, "what is left out counts as stored: {counts}");
+    let late = server.rows("SELECT visitor, hold FROM metka.hits WHERE path = '/late' ORDER BY visitor");
+    let mut expected = [visitors[0], visitors[2]];
+    expected.sort();
+    assert_eq!(late, expected.map(|visitor| [json!(visitor), json!(true)]));
+    println!(
+        "three rows of forty days ago with a term of thirty: those of whoever is held or blocked are stored"
+    );
     assert_eq!(server.terminate().0, Some(0));
 }
