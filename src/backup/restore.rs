@@ -36,14 +36,12 @@ use crate::privacy::keys::KeyRing;
 use crate::serve::Inserts;
 use crate::settings;
 use crate::ship::{self, ShipMetrics};
-use crate::spool::{self, Tombstones, Tuning};
+use crate::spool::{self, Tombstones, Tuning, tombstone};
 use crate::store::{Block, Limits, List, Param, Storage, StorageError};
 use crate::subject::block;
 
 /// The directory of the register, of acts and of the copies of blocks and holds.
 const RIGHTS: &str = "rights";
-/// The name of the file of tombstones, in a spool and beside backups.
-const TOMBSTONES: &str = "tombstones";
 /// Where ClickHouse's files lie meanwhile, below `engine/backups`.
 const PLAIN: &str = "restore";
 
@@ -124,10 +122,10 @@ pub fn unpack(config: &Config, _attempt: &Attempt, file: &Path) -> Result<Unpack
         let grown = OpenOptions::new().write(true).open(&path);
         grown.and_then(|file| file.set_len(entry.bytes + entry.zeros)).map_err(at(&path))?;
     }
-    let own = data_dir.join("spool").join(TOMBSTONES);
+    let own = data_dir.join("spool").join(tombstone::FILE_NAME);
     let mut tombstones = Tombstones::read(&own)?;
     for dir in [file.parent().unwrap_or(Path::new(".")), &config.backup.dir] {
-        tombstones.merge(&Tombstones::read(&dir.join(TOMBSTONES))?);
+        tombstones.merge(&Tombstones::read(&dir.join(tombstone::FILE_NAME))?);
     }
     if !tombstones.is_empty() {
         tombstones.write(&own)?;

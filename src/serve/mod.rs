@@ -333,7 +333,8 @@ async fn maintain(shared: Arc<Shared>, outlet: spool::Outlet) {
                 Err(error) => tracing::error!(%error, "backups past their age could not be destroyed"),
             }
             let oldest_backup = now.as_millisecond() - i64::from(config.backup.max_age_days) * DAY_MS;
-            match outlet.forget_erased(oldest_backup) {
+            let mirror = config.backup.dir.join(spool::tombstone::FILE_NAME);
+            match outlet.forget_erased(oldest_backup, &[mirror]) {
                 Ok(0) => {}
                 Ok(tombstones) => tracing::info!(tombstones, "erasures that nothing can undo are forgotten"),
                 Err(error) => tracing::error!(%error, "old tombstones could not be dropped"),

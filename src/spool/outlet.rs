@@ -31,7 +31,7 @@ use super::disk::replace;
 use super::letter::letter_path;
 use super::record;
 use super::shared::{BatchMeta, Buried, Held, Shared, Stage, locked, spool_of};
-use super::tombstone::{MAX_TOMBSTONES, RefusalTombstone, Tombstone, Tombstones};
+use super::tombstone::{self, MAX_TOMBSTONES, RefusalTombstone, Tombstone, Tombstones};
 use super::writer::Core;
 use super::{SpoolError, WhoIsKept};
 
@@ -276,23 +276,27 @@ impl Outlet {
             next.add(tombstone.clone());
         }
         refusals.iter().for_each(|tombstone| next.add_refusals(tombstone.clone()));
-        if next.len() > MAX_TOMBSTONES {
-            return Err(SpoolError::Tombstones(next.len()));
-        }
-        next.write_with(&*self.shared.disk, &tombstones_path(&self.shared.dir))?;
+        let mut files = vec![(tombstones_path(&self.shared.dir), next.clone())];
         for mirror in mirrors {
             let mut other = Tombstones::read(mirror)?;
             other.merge(&next);
-            other.write_with(&*self.shared.disk, mirror)?;
+            files.push((mirror.clone(), other));
+        }
+        // Before the first is written: an erasure is known in all of them or in none.
+        if let Some((_, all)) = files.iter().find(|(_, all)| all.len() > MAX_TOMBSTONES) {
+            return Err(SpoolError::Tombstones(all.len()));
+        }
+        for (path, all) in files {
+            all.write_with(&*self.shared.disk, &path)?;
         }
         *current = Arc::new(next);
         Ok(())
     }
 
     /// Drops the tombstones that nothing needs any more: made before `before_ms`, when
-    /// the oldest backup was, and older than all that the spool still has. Says how
-    /// many.
-    pub fn forget_erased(&self, before_ms: i64) -> Result<usize, SpoolError> {
+    /// the oldest backup was, and older than all that the spool still has; here and in each
+    /// of `mirrors`. Says how many here.
+    pub fn forget_erased(&self, before_ms: i64, mirrors: &[PathBuf]) -> Result<usize, SpoolError> {
         if self.shared.dead_rows() > 0 {
             // A dead letter may be replayed at any time, however old it is.
             return Ok(0);
@@ -311,6 +315,15 @@ impl Outlet {
         if forgotten > 0 {
             next.write_with(&*self.shared.disk, &tombstones_path(&self.shared.dir))?;
             *current = Arc::new(next);
+        }
+        // Under the lock: an erasure that is being written there is not lost.
+        for mirror in mirrors {
+            let mut other = Tombstones::read(mirror)?;
+            let known = other.len();
+            other.forget(before_ms);
+            if other.len() < known {
+                other.write_with(&*self.shared.disk, mirror)?;
+            }
         }
         Ok(forgotten)
     }
@@ -532,5 +545,5 @@ fn with(
 }
 
 pub(super) fn tombstones_path(dir: &Path) -> PathBuf {
-    dir.join("tombstones")
+    dir.join(tombstone::FILE_NAME)
 }

@@ -15,9 +15,10 @@
 //! with one record of type 6 for each and their number in the header's place for
 //! the segment's, replaced as a whole. It holds no cookie,
 //! address or key, only the hashes that rows hold, and outlives the rows: until
-//! the spool and every backup are younger than it ([`Tombstones::forget`]).
+//! the spool and every backup are younger than it ([`Tombstones::forget`]). So does its
+//! copy beside the backups, which is merged into when somebody is erased.
 //!
-//! Limit: [`MAX_TOMBSTONES`].
+//! Limit: [`MAX_TOMBSTONES`], of each of the two.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -30,6 +31,8 @@ use super::shared::now_ms;
 use super::{COLUMNS_VERSION, SpoolError};
 use crate::store::row::Head;
 
+/// The name of the file, in a spool and beside backups.
+pub const FILE_NAME: &str = "tombstones";
 /// About 100 MB in memory and 60 MB on the disk: far beyond what a clinic is
 /// asked to erase, and small enough to be read at a start.
 pub const MAX_TOMBSTONES: usize = 1 << 20;

@@ -116,10 +116,44 @@ fn rows_under_a_tombstone_are_left_out_now_and_after_a_restart_and_count_as_stor
     // The last ten rows came after the erasure.
     assert_eq!(rows, [5, 5, 10]);
     // It goes when no backup can be as old, and nothing in the spool is.
-    assert_eq!(rig.outlet.forget_erased(20).expect("it reads"), 0);
-    assert_eq!(rig.outlet.forget_erased(21).expect("it is written"), 1);
+    let in_mirror = || Tombstones::read(&mirrors[0]).expect("it reads").len();
+    assert_eq!((rig.outlet.forget_erased(20, &mirrors).expect("it reads"), in_mirror()), (0, 1));
+    assert_eq!((rig.outlet.forget_erased(21, &mirrors).expect("it is written"), in_mirror()), (1, 0));
     assert!(Tombstones::read(&dir.path().join("tombstones")).expect("it reads").is_empty());
     assert_eq!((rig.site.counts().stored, rig.site.counts().waiting), (30, 0));
+}
+
+#[test]
+fn tombstones_beside_the_backups_end_with_their_time_and_have_the_same_bound() {
+    let (dir, backups) = (scratch(), scratch());
+    let mirrors = [backups.path().join("tombstones")];
+    let rig = Rig::open(options(dir.path()), small());
+    let about = |hash, made_ms| Tombstone {
+        site: "clinic".to_owned(),
+        subject: Subject::Visitor(hash),
+        before_ms: made_ms,
+        made_ms,
+    };
+    // What another collector put there, or this one before its disk was lost.
+    let mut others = Tombstones::default();
+    for hash in 0..tombstone::MAX_TOMBSTONES as u64 {
+        assert!(others.add(about(hash, 10)), "it is another");
+    }
+    others.write(&mirrors[0]).expect("it is written");
+    let mine = about(u64::MAX, 30);
+    let refused = rig.outlet.erase(std::slice::from_ref(&mine), &mirrors);
+    assert!(matches!(refused, Err(SpoolError::Tombstones(many)) if many == tombstone::MAX_TOMBSTONES + 1));
+    // Then it is known in neither file, nor in memory.
+    assert!(Tombstones::read(&dir.path().join("tombstones")).expect("it reads").is_empty());
+    assert!(rig.outlet.tombstones().is_empty());
+    let in_mirror = || Tombstones::read(&mirrors[0]).expect("it reads");
+    assert_eq!(in_mirror().len(), tombstone::MAX_TOMBSTONES);
+    // Once no backup is as old, they go there too, though this spool never had them.
+    assert_eq!(rig.outlet.forget_erased(20, &mirrors).expect("it is written"), 0);
+    assert!(in_mirror().is_empty());
+    rig.outlet.erase(std::slice::from_ref(&mine), &mirrors).expect("there is room");
+    assert_eq!(rig.outlet.forget_erased(20, &mirrors).expect("it reads"), 0);
+    assert_eq!((in_mirror().list(), rig.outlet.tombstones().list()), (&[mine.clone()][..], &[mine][..]));
 }
 
 #[test]
