@@ -45,7 +45,7 @@ use crate::enrich::Enricher;
 use crate::fraud::gaze::Eyes;
 use crate::privacy::keys::{KeyError, KeyRing};
 use crate::search::Search;
-use crate::subject::kept;
+use crate::subject::{choices, kept};
 use crate::tls::Terminator;
 use crate::visitor::desk::Visitors;
 use crate::{backup, control, demo, spool, tls, web};
@@ -311,8 +311,8 @@ fn follow_keys(shared: &Shared) -> Result<(), KeyError> {
     shared.keys.maintain(now, |id| Some(now.in_tz(&config.site(id)?.timezone).ok()?.date()))
 }
 
-/// Ends backups that are too old, and forgets erasures that no backup and nothing in the spool is old enough to undo,
-/// and choices of browsers whose cookie cannot live any more.
+/// Ends backups that are too old, and forgets erasures that no backup and nothing in the spool is old enough to undo
+/// once no cookie of an erased browser can live, and choices of browsers whose cookie cannot live any more.
 async fn maintain(shared: Arc<Shared>, outlet: spool::Outlet) {
     let mut due = tokio::time::interval(MAINTENANCE);
     loop {
@@ -334,7 +334,8 @@ async fn maintain(shared: Arc<Shared>, outlet: spool::Outlet) {
             }
             let oldest_backup = now.as_millisecond() - i64::from(config.backup.max_age_days) * DAY_MS;
             let mirror = config.backup.dir.join(spool::tombstone::FILE_NAME);
-            match outlet.forget_erased(oldest_backup, &[mirror]) {
+            let oldest_cookie = now.as_millisecond() - choices::LIFE_MS;
+            match outlet.forget_erased(oldest_backup, oldest_cookie, &[mirror]) {
                 Ok(0) => {}
                 Ok(tombstones) => tracing::info!(tombstones, "erasures that nothing can undo are forgotten"),
                 Err(error) => tracing::error!(%error, "old tombstones could not be dropped"),

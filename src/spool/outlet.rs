@@ -294,9 +294,15 @@ impl Outlet {
     }
 
     /// Drops the tombstones that nothing needs any more: made before `before_ms`, when
-    /// the oldest backup was, and older than all that the spool still has; here and in each
-    /// of `mirrors`. Says how many here.
-    pub fn forget_erased(&self, before_ms: i64, mirrors: &[PathBuf]) -> Result<usize, SpoolError> {
+    /// the oldest backup was, and older than all that the spool still has; of visitors those
+    /// that were also made before `cookies_before_ms`, when the oldest cookie was. Here and in
+    /// each of `mirrors`; says how many here.
+    pub fn forget_erased(
+        &self,
+        before_ms: i64,
+        cookies_before_ms: i64,
+        mirrors: &[PathBuf],
+    ) -> Result<usize, SpoolError> {
         if self.shared.dead_rows() > 0 {
             // A dead letter may be replayed at any time, however old it is.
             return Ok(0);
@@ -310,7 +316,7 @@ impl Outlet {
         }
         let mut current = self.shared.tombstones.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = Tombstones::clone(&current);
-        next.forget(before_ms);
+        next.forget(before_ms, cookies_before_ms);
         let forgotten = current.len() - next.len();
         if forgotten > 0 {
             next.write_with(&*self.shared.disk, &tombstones_path(&self.shared.dir))?;
@@ -320,7 +326,7 @@ impl Outlet {
         for mirror in mirrors {
             let mut other = Tombstones::read(mirror)?;
             let known = other.len();
-            other.forget(before_ms);
+            other.forget(before_ms, cookies_before_ms);
             if other.len() < known {
                 other.write_with(&*self.shared.disk, mirror)?;
             }

@@ -14,9 +14,10 @@
 //! The file `tombstones` is a segment of the spool's own format (`docs/spool.md`)
 //! with one record of type 6 for each and their number in the header's place for
 //! the segment's, replaced as a whole. It holds no cookie,
-//! address or key, only the hashes that rows hold, and outlives the rows: until
-//! the spool and every backup are younger than it ([`Tombstones::forget`]). So does its
-//! copy beside the backups, which is merged into when somebody is erased.
+//! address or key, only the hashes that rows hold, and outlives the rows: a tombstone ends
+//! when the spool and every backup are younger than it, one of a visitor also not before
+//! the cookie has, with which the browser would be known again ([`Tombstones::forget`]). The
+//! same goes for its copy beside the backups, which is merged into when somebody is erased.
 //!
 //! Limit: [`MAX_TOMBSTONES`], of each of the two.
 
@@ -200,11 +201,18 @@ impl Tombstones {
     }
 
     /// Drops those made before a time: nothing that they apply to exists any more,
-    /// neither in the spool nor in a backup.
-    pub fn forget(&mut self, made_before_ms: i64) {
+    /// neither in the spool nor in a backup. Of visitors only what was made before
+    /// `cookies_before_ms` as well: until then their cookie may come back.
+    pub fn forget(&mut self, made_before_ms: i64, cookies_before_ms: i64) {
         let Tombstones { list, mut refusals, .. } = std::mem::take(self);
-        for tombstone in list.into_iter().filter(|kept| kept.made_ms >= made_before_ms) {
-            self.add(tombstone);
+        for tombstone in list {
+            let needed_until = match tombstone.subject {
+                Subject::Visitor(_) => made_before_ms.min(cookies_before_ms),
+                Subject::UserKey(_) => made_before_ms,
+            };
+            if tombstone.made_ms >= needed_until {
+                self.add(tombstone);
+            }
         }
         refusals.retain(|kept| kept.made_ms >= made_before_ms);
         self.refusals = refusals;
@@ -340,9 +348,13 @@ mod tests {
         };
         all.add_refusals(refused(100));
         all.add_refusals(refused(101));
-        all.forget(101);
-        assert!(all.list().is_empty() && !all.covers(&row(7, 0, 0, 1)));
+        // A browser may come back with its cookie when no backup is as old any more.
+        all.forget(101, 100);
+        assert_eq!(all.list(), [about(Subject::Visitor(7), 100)]);
+        assert!(all.is_of("clinic", Subject::Visitor(7)) && !all.is_of("clinic", Subject::UserKey(8)));
         assert!(all.refusals().eq([&refused(101)]));
+        all.forget(101, 101);
+        assert!(all.list().is_empty() && !all.covers(&row(7, 0, 0, 1)));
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub const MAX_CHOICES: usize = 40_000;
 
 const LOCK_NAME: &str = "choices.lock";
 const FILE_VERSION: u32 = 1;
-/// An entry's life: the longest of a cookie, which is counted in days of UTC.
-const LIFE_MS: i64 = (COOKIE_DAYS + 2) * 86_400_000;
+/// An entry's life, in milliseconds: the longest of a cookie, which is counted in days of UTC.
+pub const LIFE_MS: i64 = (COOKIE_DAYS + 2) * 86_400_000;
 
 /// What was noted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

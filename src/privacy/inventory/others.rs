@@ -190,9 +190,12 @@ pub(super) const FIELDS: &[Field] = &[
         Spool,
         "tombstones",
         (Identifies, "6.2.4"),
-        (BackupMaxAge, Computed("the cookie or user key, under a secret key; the encrypted address")),
-        "Keyed hashes of those who were erased, and hashes of encrypted addresses, so that no backup brings them back.",
-        "Хеши с секретным ключом тех, чьи данные удалены, и хеши зашифрованных адресов, чтобы копия их не вернула.",
+        (
+            Fixed("backup.max_age; of a cookie 395 days, as long as it may live"),
+            Computed("the cookie or user key, under a secret key; the encrypted address"),
+        ),
+        "Keyed hashes of those who were erased, and hashes of encrypted addresses, so that neither a backup nor the old cookie brings them back.",
+        "Хеши с секретным ключом тех, чьи данные удалены, и хеши зашифрованных адресов, чтобы их не вернули ни копия, ни прежняя cookie.",
     ),
     at(
         Spool,

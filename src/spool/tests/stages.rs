@@ -117,8 +117,10 @@ fn rows_under_a_tombstone_are_left_out_now_and_after_a_restart_and_count_as_stor
     assert_eq!(rows, [5, 5, 10]);
     // It goes when no backup can be as old, and nothing in the spool is.
     let in_mirror = || Tombstones::read(&mirrors[0]).expect("it reads").len();
-    assert_eq!((rig.outlet.forget_erased(20, &mirrors).expect("it reads"), in_mirror()), (0, 1));
-    assert_eq!((rig.outlet.forget_erased(21, &mirrors).expect("it is written"), in_mirror()), (1, 0));
+    assert_eq!((rig.outlet.forget_erased(20, 20, &mirrors).expect("it reads"), in_mirror()), (0, 1));
+    // Nor before the cookie of whoever was erased has.
+    assert_eq!((rig.outlet.forget_erased(21, 20, &mirrors).expect("it reads"), in_mirror()), (0, 1));
+    assert_eq!((rig.outlet.forget_erased(21, 21, &mirrors).expect("it is written"), in_mirror()), (1, 0));
     assert!(Tombstones::read(&dir.path().join("tombstones")).expect("it reads").is_empty());
     assert_eq!((rig.site.counts().stored, rig.site.counts().waiting), (30, 0));
 }
@@ -149,10 +151,10 @@ fn tombstones_beside_the_backups_end_with_their_time_and_have_the_same_bound() {
     let in_mirror = || Tombstones::read(&mirrors[0]).expect("it reads");
     assert_eq!(in_mirror().len(), tombstone::MAX_TOMBSTONES);
     // Once no backup is as old, they go there too, though this spool never had them.
-    assert_eq!(rig.outlet.forget_erased(20, &mirrors).expect("it is written"), 0);
+    assert_eq!(rig.outlet.forget_erased(20, 20, &mirrors).expect("it is written"), 0);
     assert!(in_mirror().is_empty());
     rig.outlet.erase(std::slice::from_ref(&mine), &mirrors).expect("there is room");
-    assert_eq!(rig.outlet.forget_erased(20, &mirrors).expect("it reads"), 0);
+    assert_eq!(rig.outlet.forget_erased(20, 20, &mirrors).expect("it reads"), 0);
     assert_eq!((in_mirror().list(), rig.outlet.tombstones().list()), (&[mine.clone()][..], &[mine][..]));
 }
 
