@@ -65,7 +65,7 @@ pub async fn remove(storage: &Storage) -> Result<u64, StorageError> {
     let database = storage.database();
     let made_up = format!("demo AND batch >= {}", DEMO_BATCHES.start());
     let count = format!("SELECT count() FROM {database}.hits WHERE {made_up}");
-    let _alone = crate::store::parts::alone().await;
+    let _alone = storage.rewriting().await;
     let before = storage.number(&count, &[]).await?;
     if before > 0 {
         storage.rows_will_change();

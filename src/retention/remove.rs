@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 use super::RetentionError;
 use super::survey::{Count, Line, survey};
 use super::terms::{Kind, Table};
-use crate::store::{Storage, StorageError, parts};
+use crate::store::{Storage, StorageError};
 
 /// How often a table is gone through: again when the engine merged a part that was
 /// to be dropped, or late hits came in that had expired on their way.
@@ -79,7 +79,7 @@ async fn drop_parts(
         if !lines.iter().all(|line| line.of(rows).expired == line.of(rows).present) {
             continue;
         }
-        let _alone = parts::alone().await;
+        let _alone = storage.rewriting().await;
         // The name is the engine's own; it goes through the same check as all that becomes text.
         if !part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
             continue;
@@ -150,7 +150,7 @@ async fn rewrite(
     if kinds.is_empty() {
         return Ok(());
     }
-    let _alone = parts::alone().await;
+    let _alone = storage.rewriting().await;
     let before = by_site(&survey(storage, table, now_ms).await?);
     let has_expired =
         |kind: &&Kind| before.iter().any(|((_, other), count)| other == *kind && count.expired > 0);

@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use super::queue::{Queue, covered, random, subject};
+use super::queue::{Job, QUEUE, Queue, covered, random, subject};
 use super::{Limits, Param, Storage, StorageError};
 use crate::spool::{Subject, Tombstone};
 
@@ -116,22 +116,23 @@ impl Storage {
                 made_ms: 0,
             })
             .collect();
-        let database = self.database();
-        let job = async {
-            let listed =
-                format!("(site, kind, subject) IN (SELECT site, kind, subject FROM {database}.erase_queue)");
+        let (database, job) = (self.database(), Job::new());
+        let work = async {
+            let mine = job.rows();
+            let listed = format!(
+                "(site, kind, subject) IN (SELECT site, kind, subject FROM {database}.{QUEUE} WHERE {mine})"
+            );
             let table = list.table();
             let count = format!("SELECT count() FROM {database}.{table} WHERE {listed}");
             if self.number(&count, &[]).await? > 0 {
                 self.execute(&format!("ALTER TABLE {database}.{table} DELETE WHERE {listed}"), &[]).await?;
             }
-            let freed =
-                format!("hold AND {} AND NOT {}", covered(database, "erase_queue", ""), on_any(database));
+            let freed = format!("hold AND {} AND NOT {}", job.covered(database, ""), on_any(database));
             self.set_hold(false, &freed).await
         };
         if !queued.is_empty() {
             self.rows_will_change();
-            queue.with(&queued.iter().collect::<Vec<_>>(), job).await?;
+            queue.with(job, &queued.iter().collect::<Vec<_>>(), work).await?;
             self.rows_have_changed(false).await?;
             self.wait_for_old_parts().await?;
         }
@@ -141,7 +142,9 @@ impl Storage {
     /// Sets `hold` on every row of whoever is on a list that does not have it, and says how
     /// many.
     pub async fn hold_listed(&self) -> Result<u64, StorageError> {
-        let _queue = Queue::open(self).await;
+        let queue = Queue::open(self).await;
+        // It runs daily: what a crash has left goes then, where nobody has another job done.
+        queue.settle(|_| false).await?;
         let condition = format!("NOT hold AND {}", on_any(self.database()));
         self.set_hold(true, &condition).await
     }

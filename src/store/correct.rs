@@ -5,26 +5,18 @@
 //! the parts that held the old one are gone from the disk.
 //!
 //! A mutation's file keeps the statement's text, so neither subjects nor the value
-//! are in it: subjects go by the table of [`super::queue`], the value by the table
-//! `corrections`, which holds one row while a correction is under way and none
-//! otherwise. A crash leaves the mutation to ClickHouse, which goes on with it at its
-//! next start, and both tables filled, so that it finds the same there; whoever uses
-//! them next waits for its end ([`Storage::settle_corrections`]). A mutation that
-//! finds them empty changes nothing.
+//! are in it: both go by the tables of [`super::queue`], the value by `corrections`, which
+//! holds one row for each correction under way. A crash leaves the mutation to ClickHouse,
+//! which goes on with it at its next start, and the job's rows in both tables, so that it
+//! finds the same there; they go when it has ended ([`Storage::settle_jobs`]). A mutation
+//! that finds nobody changes nothing.
 //!
 //! It does not touch detached parts: nobody can be looked up in them, and to drop
 //! them, as an erasure does, would cost others their rows.
 
-use std::time::Duration;
-
-use super::queue::{Queue, covered, random};
+use super::queue::{CORRECTIONS, Job, Queue};
 use super::{Block, Storage, StorageError};
 use crate::spool::Tombstone;
-
-/// How long a mutation that outlived its process may take, once storage is back.
-const LEFTOVER_TIMEOUT: Duration = Duration::from_secs(120);
-/// How often it is looked whether it has ended.
-const LEFTOVER_POLL: Duration = Duration::from_millis(100);
 
 /// What becomes of a row.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,14 +43,24 @@ struct Texts {
 // === impl Change ===
 
 impl Change {
-    fn texts(&self, database: &str) -> Texts {
+    fn texts(&self, database: &str, job: Job) -> Texts {
+        let mine = job.rows();
+        // Null where the row is gone, so that a mutation which runs on after that changes nothing: an
+        // aggregate would be an empty text.
         let given =
-            |column: &str| format!("assumeNotNull((SELECT any({column}) FROM {database}.corrections))");
-        let (name, value) = (given("name"), given("value"));
+            |column: &str| format!("(SELECT {column} FROM {database}.{CORRECTIONS} WHERE {mine} LIMIT 1)");
+        let value = given("value");
+        let name = format!("assumeNotNull({})", given("name"));
         let (set, differs) = match self {
-            Change::Text { column, .. } => (format!("{column} = {value}"), format!("{column} != {value}")),
+            Change::Text { column, .. } => {
+                (format!("{column} = ifNull({value}, {column})"), format!("{column} != {value}"))
+            }
             Change::Property { .. } => (
-                format!("props = mapUpdate(props, map({name}, {value}))"),
+                // No property has an empty name.
+                format!(
+                    "props = if(isNull({value}), props, mapUpdate(props, mapFilter((known, _) -> known != '', \
+                     map({name}, assumeNotNull({value})))))"
+                ),
                 format!("mapContains(props, {name}) AND props[{name}] != {value}"),
             ),
             Change::NoProperty { .. } => (
@@ -105,26 +107,22 @@ impl Storage {
                 made_ms: before_ms,
             })
             .collect();
-        let database = self.database();
-        let Texts { set, differs } = change.texts(database);
+        let (database, job) = (self.database(), Job::new());
+        let Texts { set, differs } = change.texts(database, job);
         let at = |ms: i64| format!("fromUnixTimestamp64Milli(toInt64({ms}), 'UTC')");
         let condition = format!(
             "time >= {} AND time < {} AND ({differs}) AND {}",
             at(from_ms),
             at(before_ms),
-            covered(database, "erase_queue", "")
+            job.covered(database, "")
         );
         let queue = Queue::open(self).await;
-        let job = async {
-            self.give(change.given()).await?;
+        let work = async {
             // What storage says of an error may quote the value.
             self.change_rows(&set, &condition).await.map_err(StorageError::without_text)
         };
         self.rows_will_change();
-        let changed = queue.with(&queued.iter().collect::<Vec<_>>(), job).await;
-        // Also after a failure, and only now: a mutation that still runs must find nobody
-        // before it finds no value.
-        self.empty_corrections().await?;
+        let changed = queue.with_value(job, &queued.iter().collect::<Vec<_>>(), change.given(), work).await;
         self.rows_have_changed(true).await?;
         self.wait_for_old_parts().await?;
         changed
@@ -144,41 +142,6 @@ impl Storage {
         }
         Ok(rows)
     }
-
-    /// Waits for the mutation of a correction that outlived its process, and removes the
-    /// value that was left for it.
-    pub async fn settle_corrections(&self) -> Result<(), StorageError> {
-        let database = self.database();
-        if self.count(&format!("SELECT count() FROM {database}.corrections"), &[]).await? == 0 {
-            return Ok(());
-        }
-        let sql = format!(
-            "SELECT count() FROM system.mutations WHERE database = '{database}' AND table = 'hits' AND NOT is_done"
-        );
-        let ended = async {
-            while self.count(&sql, &[]).await? > 0 {
-                tokio::time::sleep(LEFTOVER_POLL).await;
-            }
-            Ok::<(), StorageError>(())
-        };
-        tokio::time::timeout(LEFTOVER_TIMEOUT, ended)
-            .await
-            .map_err(|_| StorageError::TimedOut { after: LEFTOVER_TIMEOUT })??;
-        self.empty_corrections().await?;
-        self.wait_for_old_parts().await
-    }
-
-    async fn give(&self, given: [&str; 2]) -> Result<(), StorageError> {
-        self.empty_corrections().await?;
-        let mut payload = Vec::new();
-        given.into_iter().for_each(|text| super::row::string(&mut payload, text));
-        let token = format!("correct-{}", random());
-        self.insert_into("corrections", &["name", "value"], &token, payload.into()).await
-    }
-
-    async fn empty_corrections(&self) -> Result<(), StorageError> {
-        self.execute(&format!("TRUNCATE TABLE {}.corrections", self.database()), &[]).await
-    }
 }
 
 #[cfg(test)]
@@ -195,7 +158,7 @@ mod tests {
             Change::NoUserKey,
             Change::NoMarketing,
         ] {
-            let Texts { set, differs } = change.texts("metka");
+            let Texts { set, differs } = change.texts("metka", Job::new());
             for text in [set, differs] {
                 assert!(!text.contains(&name) && !text.contains(&value), "{text}");
             }

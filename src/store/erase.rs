@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use super::queue::{Queue, SUBJECT_COLUMNS, covered};
+use super::queue::{Job, QUEUE, Queue, SUBJECT_COLUMNS, covered};
 use super::{COUNT_TIME, Limits, Storage, StorageError};
 use crate::spool::{Subject, Tombstone};
 
@@ -52,7 +52,8 @@ impl Storage {
         for some in times.chunks(MAX_TIMES) {
             let subjects: Vec<&Tombstone> =
                 some.iter().flat_map(|(_, tombstones)| tombstones).copied().collect();
-            erased += queue.with(&subjects, self.erase_queued(some)).await?;
+            let job = Job::new();
+            erased += queue.with(job, &subjects, self.erase_queued(job, some)).await?;
         }
         self.drop_detached_parts().await?;
         self.forget(subjects());
@@ -71,11 +72,12 @@ impl Storage {
         if tombstones.is_empty() {
             return Ok(Vec::new());
         }
-        let database = self.database();
+        let (database, job) = (self.database(), Job::new());
         // A column that covers nobody here tells rows apart that are alike.
         let named = |(column, kind): (&str, &str)| {
+            let mine = job.rows();
             let subjects =
-                format!("(SELECT site, subject FROM {database}.erase_queue WHERE kind = '{kind}')");
+                format!("(SELECT site, subject FROM {database}.{QUEUE} WHERE kind = '{kind}' AND {mine})");
             format!("if((toString(site), {column}) IN {subjects}, {column}, toUInt64(0)) AS by_{column}")
         };
         let columns = SUBJECT_COLUMNS.map(named).join(", ");
@@ -84,13 +86,13 @@ impl Storage {
              WHERE time < fromUnixTimestamp64Milli(toInt64({before_ms}), 'UTC') AND {} \
              GROUP BY of, {}",
             covered(database, "held", ""),
-            covered(database, "erase_queue", ""),
+            job.covered(database, ""),
             SUBJECT_COLUMNS.map(|(column, _)| format!("by_{column}")).join(", "),
         );
         let limits = Limits { time: COUNT_TIME, result_rows: MAX_ALIKE, ..Limits::default() };
         let queue = Queue::open(self).await;
         let queued: Vec<&Tombstone> = tombstones.iter().collect();
-        let rows = queue.with(&queued, self.json(&sql, &[], &limits)).await?;
+        let rows = queue.with(job, &queued, self.json(&sql, &[], &limits)).await?;
         let alike: Vec<Alike> = rows.iter().filter_map(|row| alike(row)).collect();
         match alike.len() == rows.len() {
             true => Ok(alike),
@@ -98,9 +100,9 @@ impl Storage {
         }
     }
 
-    async fn erase_queued(&self, some: &[(i64, Vec<&Tombstone>)]) -> Result<u64, StorageError> {
+    async fn erase_queued(&self, job: Job, some: &[(i64, Vec<&Tombstone>)]) -> Result<u64, StorageError> {
         let database = self.database();
-        let covered = covered_before(database, some.iter().map(|(time, _)| *time));
+        let covered = covered_before(database, job, some.iter().map(|(time, _)| *time));
         let count = format!("SELECT count() FROM {database}.hits WHERE {covered}");
         let rows = self.count(&count, &[]).await?;
         if rows > 0 {
@@ -151,11 +153,11 @@ fn alike(row: &[serde_json::Value]) -> Option<Alike> {
     Some(Alike { site: site.as_str()?.to_owned(), subjects, rows, held })
 }
 
-/// The condition for a row whose subject is queued with one of these times.
-fn covered_before(database: &str, times: impl Iterator<Item = i64>) -> String {
+/// The condition for a row whose subject the job has queued with one of these times.
+fn covered_before(database: &str, job: Job, times: impl Iterator<Item = i64>) -> String {
     let one = |time: i64| {
         let time = format!("fromUnixTimestamp64Milli(toInt64({time}), 'UTC')");
-        let queued = covered(database, "erase_queue", &format!(" AND before = {time}"));
+        let queued = job.covered(database, &format!(" AND before = {time}"));
         format!("(time < {time} AND {queued})")
     };
     times.map(one).collect::<Vec<_>>().join(" OR ")

@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = &[
         text: include_str!("../../schema/0012_script_errors.sql"),
     },
     Migration { number: 13, name: "whose_hit", text: include_str!("../../schema/0013_whose_hit.sql") },
+    Migration { number: 14, name: "jobs", text: include_str!("../../schema/0014_jobs.sql") },
 ];
 
 /// The number of the last migration.

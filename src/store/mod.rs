@@ -35,6 +35,7 @@ use bytes::Bytes;
 use clickhouse::Client;
 use clickhouse::query::BytesCursor;
 use serde::Serialize;
+use tokio::sync::Mutex;
 
 use answers::Answers;
 
@@ -123,6 +124,9 @@ pub struct Storage {
     memories: Option<Arc<Memories>>,
     /// No server looks after the rollups meanwhile.
     alone: bool,
+    /// The place of whoever rewrites parts ([`parts`]).
+    rewriting: Arc<Mutex<()>>,
+    embedded: bool,
 }
 
 // === impl Limits ===
@@ -149,7 +153,8 @@ impl Storage {
         let client = client
             .with_compression(clickhouse::Compression::None)
             .with_product_info("metka", env!("CARGO_PKG_VERSION"));
-        let answers = Arc::new(Answers::new(matches!(endpoint, Endpoint::Unix { .. })));
+        let embedded = matches!(endpoint, Endpoint::Unix { .. });
+        let answers = Arc::new(Answers::new(embedded));
         Storage {
             client,
             database: database.to_owned(),
@@ -157,6 +162,8 @@ impl Storage {
             rollups: None,
             memories: None,
             alone: false,
+            rewriting: Arc::default(),
+            embedded,
         }
     }
 
@@ -229,6 +236,11 @@ impl Storage {
     /// Remembers an answer to a question that was put after so many changes.
     pub fn remember(&self, question: Digest, changes: u64, answer: &serde_json::Value, made: Instant) {
         self.answers.put(question, changes, answer, made);
+    }
+
+    /// Whether it is the embedded engine, on which one process works; otherwise other collectors may.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.embedded
     }
 
     /// The database that holds the tables.

@@ -6,10 +6,13 @@
 //! statement at a time, so that what one has counted is not removed by another
 //! before it has counted again. The shipper, which removes and sends again a batch
 //! that storage doubled, does not: hits must not wait for a mutation.
+//!
+//! Other collectors on the same storage do not wait: what a job needs is its own
+//! ([`super::queue`]), and what another removes meanwhile it finds gone.
 
 use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::MutexGuard;
 
 use super::{Storage, StorageError};
 
@@ -19,22 +22,22 @@ const PARTS_POLL: Duration = Duration::from_millis(100);
 /// question still reads them.
 const PARTS_TIMEOUT: Duration = Duration::from_secs(120);
 
-static ALONE: Mutex<()> = Mutex::const_new(());
-
-/// Waits until no other job of this process rewrites parts, and keeps them waiting
-/// until the guard is dropped.
-pub async fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().await
-}
-
 // === impl Storage ===
 
 impl Storage {
-    /// Waits until no part that is out of use is left on the disk.
+    /// Waits until no other job of this process rewrites parts, and keeps them waiting
+    /// until the guard is dropped.
+    pub async fn rewriting(&self) -> MutexGuard<'_, ()> {
+        self.rewriting.lock().await
+    }
+
+    /// Waits until no part that is out of use is left on the disk. A part without rows, as a
+    /// job leaves one where its own were, holds nobody.
     pub(crate) async fn wait_for_old_parts(&self) -> Result<(), StorageError> {
         let sql = format!(
             "SELECT count() FROM system.parts WHERE database = '{}' \
-             AND table IN ('hits', 'refusals', 'erase_queue', 'blocked', 'corrections') AND NOT active",
+             AND table IN ('hits', 'refusals', 'erase_queue', 'blocked', 'held', 'corrections') \
+             AND NOT active AND (rows > 0 OR table NOT IN ('erase_queue', 'corrections'))",
             self.database()
         );
         let gone = async {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::queue::Queue;
+use super::queue::{Job, QUEUE, Queue};
 use super::row::string;
 use super::{Limits, Param, Storage, StorageError};
 use crate::refusals::Refused;
@@ -110,9 +110,10 @@ impl Storage {
         }
         let queue = Queue::open(self).await;
         let mut erased = 0;
-        for Part { queued, covered } in &parts {
-            erased +=
-                queue.with(&queued.iter().collect::<Vec<_>>(), self.erase_queued_refusals(covered)).await?;
+        for Part { job, queued, covered } in &parts {
+            erased += queue
+                .with(*job, &queued.iter().collect::<Vec<_>>(), self.erase_queued_refusals(covered))
+                .await?;
         }
         self.wait_for_old_parts().await?;
         Ok(erased)
@@ -125,9 +126,9 @@ impl Storage {
     ) -> Result<u64, StorageError> {
         let queue = Queue::open(self).await;
         let mut found = 0;
-        for Part { queued, covered } in parts(self.database(), tombstones) {
+        for Part { job, queued, covered } in parts(self.database(), tombstones) {
             found += queue
-                .with(&queued.iter().collect::<Vec<_>>(), self.count(&self.sum_of(&covered), &[]))
+                .with(job, &queued.iter().collect::<Vec<_>>(), self.count(&self.sum_of(&covered), &[]))
                 .await?;
         }
         Ok(found)
@@ -158,6 +159,7 @@ impl Storage {
 /// As many tombstones as one statement tells apart: for the queue, and the condition of what
 /// they cover.
 struct Part {
+    job: Job,
     queued: Vec<Tombstone>,
     covered: String,
 }
@@ -169,18 +171,20 @@ fn parts<'a>(database: &str, tombstones: impl Iterator<Item = &'a RefusalTombsto
     }
     let times: Vec<_> = by_time.into_iter().collect();
     let part = |some: &[((i64, i64), Vec<&RefusalTombstone>)]| {
+        let job = Job::new();
         // The queue has one time of each: here it is the number of both, from 1.
         let (mut queued_all, mut covered) = (Vec::new(), Vec::new());
         for (number, ((from_ms, to_ms), of_time)) in (1..).zip(some) {
             queued_all.extend(of_time.iter().map(|one| queued(one, number)));
             covered.push(format!(
                 "(toInt64(toUnixTimestamp(hour)) * 1000 > {} AND toInt64(toUnixTimestamp(hour)) * 1000 < {to_ms} \
-                 AND (toString(site), cityHash64(ip, ip_key)) IN (SELECT site, subject FROM {database}.erase_queue \
-                 WHERE before = fromUnixTimestamp64Milli(toInt64({number}), 'UTC')))",
-                from_ms.saturating_sub(HOUR_MS)
+                 AND (toString(site), cityHash64(ip, ip_key)) IN (SELECT site, subject FROM {database}.{QUEUE} \
+                 WHERE {} AND before = fromUnixTimestamp64Milli(toInt64({number}), 'UTC')))",
+                from_ms.saturating_sub(HOUR_MS),
+                job.rows()
             ));
         }
-        Part { queued: queued_all, covered: format!("ip_key != 0 AND ({})", covered.join(" OR ")) }
+        Part { job, queued: queued_all, covered: format!("ip_key != 0 AND ({})", covered.join(" OR ")) }
     };
     times.chunks(MAX_TIMES).map(part).collect()
 }

@@ -212,7 +212,7 @@ impl Office {
     pub async fn recheck(&self) -> Result<u64, SubjectError> {
         let _alone = alone().await;
         // A value that was being corrected when the process ended is nowhere any more.
-        self.storage.settle_corrections().await?;
+        self.storage.settle_jobs().await?;
         self.carry_out_left().await?;
         let again = self.recheck_marketing().await?;
         if again > 0 {

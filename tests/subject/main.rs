@@ -5,6 +5,7 @@ mod blocks;
 #[path = "../support/browser.rs"]
 mod browser;
 mod choices;
+mod collectors;
 mod erasure;
 mod found;
 mod holds;
@@ -15,6 +16,9 @@ mod kills;
 #[path = "../support/place.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared place")]
 mod place;
+#[path = "../faults/proxy.rs"]
+#[expect(dead_code, reason = "of it the reading of HTTP is used here")]
+mod proxy;
 mod rectify;
 mod refusals;
 #[path = "../support/server.rs"]
