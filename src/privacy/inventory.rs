@@ -138,12 +138,13 @@ pub fn field(place: Place, name: &str) -> Option<&'static Field> {
 // === impl Place ===
 
 impl Place {
-    pub const ALL: [Place; 20] = [
+    pub const ALL: [Place; 21] = [
         Place::Table("hits"),
         Place::Table("refusals"),
         Place::Table("erase_queue"),
         Place::Table("blocked"),
         Place::Table("held"),
+        Place::Table("ended"),
         Place::Table("corrections"),
         Place::Table("migrations"),
         Place::Table("visits"),

@@ -5,12 +5,17 @@
 //! that one of them covers, whenever it came or comes ([`crate::query`] asks for that);
 //! after its end all do again. Nobody is asked about who is held.
 //!
+//! The table `ended` says who was taken off a list, and when, for [`ENDED_DAYS`]: collectors
+//! on one storage each have a copy of the lists ([`crate::subject::block`]), which must not put
+//! them on it again.
+//!
 //! Both lists keep rows, whatever their terms: `hold` is set on them, which stops the
 //! terms of the schema and of retention. That is a mutation, so it follows the list; rows
 //! that come later get theirs by [`Storage::hold_listed`], which is to run more often than
 //! the shortest term, a day. A hold ends with the last entry of either list that covers
 //! the row.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::queue::{Job, QUEUE, Queue, covered, random, subject};
@@ -21,6 +26,10 @@ use crate::spool::{Subject, Tombstone};
 const LOOK: Duration = Duration::from_secs(5);
 /// The most entries of a list, of all sites together: each question reads the blocks of its site, and the copy of a list is one file.
 pub const MAX_BLOCKS: usize = 50_000;
+
+/// How long an end is known, as the table's own term says: a collector that was away for longer puts
+/// those whom its copy has on the list again.
+const ENDED_DAYS: u32 = 90;
 
 /// How often rows are gone through that arrive while their hold is being set.
 const MAX_PASSES: usize = 5;
@@ -82,6 +91,24 @@ impl Storage {
         Ok(blocks)
     }
 
+    /// Who was taken off a list, and when last, in milliseconds since 1970; the latest, as many as a list
+    /// may have entries.
+    pub async fn ended(&self, list: List) -> Result<BTreeMap<Block, i64>, StorageError> {
+        let sql = format!(
+            "SELECT site, toInt8(kind), subject, toUnixTimestamp64Milli(max(at)) FROM {}.ended \
+             WHERE list = '{}' GROUP BY ALL ORDER BY max(at) DESC LIMIT {MAX_BLOCKS}",
+            self.database(),
+            list.table()
+        );
+        let rows = self.json(&sql, &[], &Limits::default()).await?;
+        let ended = |row: &Vec<serde_json::Value>| Some((block(row.get(..3)?)?, row.get(3)?.as_i64()?));
+        let ends: BTreeMap<Block, i64> = rows.iter().filter_map(ended).collect();
+        match ends.len() == rows.len() {
+            true => Ok(ends),
+            false => Err(StorageError::Unreadable("a row of ended is not one".to_owned())),
+        }
+    }
+
     /// Puts these on a list; those that are on it stay so. Returns before the rows are held.
     pub async fn enlist(&self, list: List, blocks: &[Block], since_ms: i64) -> Result<(), StorageError> {
         let _queue = Queue::open(self).await;
@@ -125,6 +152,13 @@ impl Storage {
             let table = list.table();
             let count = format!("SELECT count() FROM {database}.{table} WHERE {listed}");
             if self.number(&count, &[]).await? > 0 {
+                // No earlier than what it ends, whatever the clocks say.
+                let ends = format!(
+                    "INSERT INTO {database}.ended (list, site, kind, subject, at) \
+                     SELECT '{table}', site, kind, subject, greatest(max(since), now64(3)) \
+                     FROM {database}.{table} WHERE {listed} GROUP BY site, kind, subject"
+                );
+                self.execute(&ends, &[]).await?;
                 self.execute(&format!("ALTER TABLE {database}.{table} DELETE WHERE {listed}"), &[]).await?;
             }
             let freed = format!("hold AND {} AND NOT {}", job.covered(database, ""), on_any(database));
@@ -145,6 +179,7 @@ impl Storage {
         let queue = Queue::open(self).await;
         // It runs daily: what a crash has left goes then, where nobody has another job done.
         queue.settle(|_| false).await?;
+        self.forget_ends().await?;
         let condition = format!("NOT hold AND {}", on_any(self.database()));
         self.set_hold(true, &condition).await
     }
@@ -178,6 +213,20 @@ impl Storage {
             }
             put_in => Err(StorageError::Unreadable(format!("{put_in} of {rows} rows are held"))),
         }
+    }
+
+    /// Removes what is past its term in the table of ends.
+    async fn forget_ends(&self) -> Result<(), StorageError> {
+        let database = self.database();
+        let now = self.number("SELECT toUnixTimestamp64Milli(now64(3))", &[]).await?;
+        // The time as a number: a mutation on several servers must say the same on each.
+        let past =
+            format!("at < fromUnixTimestamp64Milli(toInt64({now}), 'UTC') - toIntervalDay({ENDED_DAYS})");
+        let count = format!("SELECT count() FROM {database}.ended WHERE {past}");
+        if self.number(&count, &[]).await? > 0 {
+            self.execute(&format!("ALTER TABLE {database}.ended DELETE WHERE {past}"), &[]).await?;
+        }
+        Ok(())
     }
 
     /// Rows that arrive meanwhile are taken along by another pass; a pass that changes

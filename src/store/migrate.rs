@@ -41,6 +41,7 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { number: 13, name: "whose_hit", text: include_str!("../../schema/0013_whose_hit.sql") },
     Migration { number: 14, name: "jobs", text: include_str!("../../schema/0014_jobs.sql") },
+    Migration { number: 15, name: "ended", text: include_str!("../../schema/0015_ended.sql") },
 ];
 
 /// The number of the last migration.

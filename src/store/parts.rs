@@ -36,7 +36,7 @@ impl Storage {
     pub(crate) async fn wait_for_old_parts(&self) -> Result<(), StorageError> {
         let sql = format!(
             "SELECT count() FROM system.parts WHERE database = '{}' \
-             AND table IN ('hits', 'refusals', 'erase_queue', 'blocked', 'held', 'corrections') \
+             AND table IN ('hits', 'refusals', 'erase_queue', 'blocked', 'held', 'ended', 'corrections') \
              AND NOT active AND (rows > 0 OR table NOT IN ('erase_queue', 'corrections'))",
             self.database()
         );

@@ -4,8 +4,10 @@
 //! A block is a row of the table `blocked` ([`crate::store`]), which every question
 //! asks, a hold one of `held`. A copy of each list stands in `DATA/rights/blocks.json`
 //! and `holds.json`, and beside the backups: a restored backup knows only the lists of
-//! its time. At each start those of a copy that its table lacks are put into it; after a
-//! restore the table becomes equal to the copy. Both files have the same form:
+//! its time. At each start those of a copy that its table lacks are put into it, but those
+//! that have ended since at another collector on the same storage, which leave the copy: the
+//! table `ended` knows them. After a restore the table becomes equal to the copy. Both files
+//! have the same form:
 //!
 //! ```text
 //! {"version":1,"written":MS,"blocks":[{"site":"clinic","kind":"visitor","hash":"0123456789abcdef","since":MS}]}
@@ -67,11 +69,18 @@ impl Office {
         if list == List::Held && self.is_being_erased(&blocks).await? {
             return Err(SubjectError::Erasing);
         }
-        let since = now.as_millisecond();
+        let ends = self.storage.ended(list).await?;
+        // After every end, by whichever clock that was.
+        let after = blocks.iter().filter_map(|block| Some(ends.get(block)? + 1)).max();
+        let since = now.as_millisecond().max(after.unwrap_or_default());
         let added = blocks.clone();
-        self.change_copies(list, move |known| {
+        change_copies(&self.config, list, move |known| {
             for block in added {
-                known.entry(block).or_insert(since);
+                let has_ended = is_over(&ends, &block, known.get(&block).copied());
+                let since_then = known.entry(block).or_insert(since);
+                if has_ended {
+                    *since_then = since;
+                }
             }
         })
         .await?;
@@ -89,7 +98,7 @@ impl Office {
     /// Ends these, where they are on the list.
     pub(super) async fn end(&self, list: List, blocks: Vec<Block>) -> Result<(), SubjectError> {
         self.storage.delist(list, &blocks).await?;
-        self.change_copies(list, move |known| {
+        change_copies(&self.config, list, move |known| {
             for block in &blocks {
                 known.remove(block);
             }
@@ -101,50 +110,68 @@ impl Office {
     pub async fn restore_blocks(&self) -> Result<(), SubjectError> {
         restore(&self.config, &self.storage).await
     }
-
-    async fn change_copies(
-        &self,
-        list: List,
-        change: impl FnOnce(&mut BTreeMap<Block, i64>) + Send + 'static,
-    ) -> Result<(), SubjectError> {
-        let dir = self.dir();
-        let places = [dir.join(file_name(list)), self.config.backup.dir.join(file_name(list))];
-        blocking(move || {
-            let lock = dir.join(LOCK_NAME);
-            let _lock = file::lock(&lock).map_err(|source| SubjectError::File { path: lock, source })?;
-            let mut known = read(&places[0])?;
-            change(&mut known);
-            if known.len() > MAX_BLOCKS {
-                return Err(SubjectError::TooManyBlocks);
-            }
-            let blocks = known.into_iter().map(|(block, since)| Entry {
-                site: block.site,
-                subject: block.subject.into(),
-                since,
-            });
-            let written = Timestamp::now().as_millisecond();
-            let contents = Contents { version: FILE_VERSION, written, blocks: blocks.collect() };
-            let bytes = serde_json::to_vec(&contents).expect("plain values");
-            for path in places {
-                file::replace(&path, &bytes).map_err(|source| SubjectError::File { path, source })?;
-            }
-            Ok(())
-        })
-        .await
-    }
 }
 
-/// Puts into storage what the copies have and it lacks, and holds what came since. Before
-/// that, nobody may remove rows past their terms: somebody who is held may not be yet.
+/// Puts into storage what the copies have and it lacks, and holds what came since; what has ended
+/// goes from the copies. Before that, nobody may remove rows past their terms: somebody who is held
+/// may not be yet.
 pub async fn restore(config: &Config, storage: &Storage) -> Result<(), SubjectError> {
     for list in List::ALL {
         let path = super::dir(config).join(file_name(list));
         let known = blocking(move || read(&path)).await?;
-        let blocks: Vec<Block> = known.into_keys().collect();
+        let (ends, listed) = (storage.ended(list).await?, storage.listed(list).await?);
+        // Whoever is on the list was put there anew, or has not been taken off it yet.
+        let (over, blocks): (BTreeMap<Block, i64>, BTreeMap<Block, i64>) =
+            known.into_iter().partition(|(block, since)| {
+                is_over(&ends, block, Some(*since)) && listed.binary_search(block).is_err()
+            });
+        let blocks: Vec<Block> = blocks.into_keys().collect();
         storage.enlist(list, &blocks, Timestamp::now().as_millisecond()).await?;
+        if !over.is_empty() {
+            change_copies(config, list, move |known| {
+                known.retain(|block, since| over.get(block) != Some(since));
+            })
+            .await?;
+        }
     }
     storage.hold_listed().await?;
     Ok(())
+}
+
+async fn change_copies(
+    config: &Config,
+    list: List,
+    change: impl FnOnce(&mut BTreeMap<Block, i64>) + Send + 'static,
+) -> Result<(), SubjectError> {
+    let dir = super::dir(config);
+    let places = [dir.join(file_name(list)), config.backup.dir.join(file_name(list))];
+    blocking(move || {
+        let lock = dir.join(LOCK_NAME);
+        let _lock = file::lock(&lock).map_err(|source| SubjectError::File { path: lock, source })?;
+        let mut known = read(&places[0])?;
+        change(&mut known);
+        if known.len() > MAX_BLOCKS {
+            return Err(SubjectError::TooManyBlocks);
+        }
+        let blocks = known.into_iter().map(|(block, since)| Entry {
+            site: block.site,
+            subject: block.subject.into(),
+            since,
+        });
+        let written = Timestamp::now().as_millisecond();
+        let contents = Contents { version: FILE_VERSION, written, blocks: blocks.collect() };
+        let bytes = serde_json::to_vec(&contents).expect("plain values");
+        for path in places {
+            file::replace(&path, &bytes).map_err(|source| SubjectError::File { path, source })?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Whether an entry since then has ended.
+fn is_over(ends: &BTreeMap<Block, i64>, block: &Block, since: Option<i64>) -> bool {
+    matches!((ends.get(block), since), (Some(end), Some(since)) if since <= *end)
 }
 
 /// The name of the copy of a list, in `DATA/rights` and in `backup.dir`.

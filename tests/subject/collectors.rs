@@ -11,9 +11,10 @@ use metka::spool::{Subject, Tombstone};
 use metka::store::{Block, Change, Endpoint, Limits, List, Storage, StorageError};
 use serde_json::{Value, json};
 
-use crate::contains;
+use crate::place::Place;
 use crate::proxy::{message_length, read_until};
-use crate::server::PATIENCE;
+use crate::server::{PATIENCE, Server};
+use crate::{ADDRESS, Browser, PURPOSE, contains, numbers, place_with};
 
 /// Rows of each person.
 const ROWS: u64 = 3;
@@ -31,7 +32,7 @@ struct Engine {
     process: Child,
     address: SocketAddr,
     password: String,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +73,7 @@ impl Engine {
         let url = ready["listen"].as_str().expect("an address");
         let address = url.trim_start_matches("http://").trim_end_matches('/').parse().expect("an address");
         let password = password(directory.path());
-        Engine { process, address, password, _directory: directory }
+        Engine { process, address, password, directory }
     }
 
     /// A collector's storage, which is reached at this address.
@@ -365,4 +366,89 @@ async fn cut_short(storage: &Storage, round: u64, change: &Change) {
         ended = storage.correct(&whose, (0, now_ms()), change) => panic!("it ended: {ended:?}"),
         () = waiting => {}
     }
+}
+
+#[test]
+fn a_block_or_hold_that_ended_at_one_collector_stays_ended_when_another_starts() {
+    let engine = Engine::start();
+    let keys = tempfile::tempdir().expect("a directory");
+    let shared = format!(
+        "[keys]\ndir = \"{}\"\n[storage]\nrollups = false\nurl = \"http://{}\"\npassword_file = \"{}\"\n[operator]",
+        keys.path().join("keys").display(),
+        engine.address,
+        engine.directory.path().join("engine/secret").display()
+    );
+    let [here, there] = [(); 2].map(|()| place_with("[operator]", &shared));
+    let server = here.serve();
+    let mut other = there.serve();
+    let (mut anna, mut boris) = (Browser::new(ADDRESS), Browser::new(ADDRESS));
+    for browser in [&mut anna, &mut boris] {
+        browser.view(&server, "clinic", "/page");
+    }
+    server.settled("clinic");
+    let before = numbers(&server, "clinic");
+    let subject = |place: &Place, job: &str, browser: &Browser| {
+        let arguments = ["subject", job, "--site", "clinic", "--purpose", PURPOSE, "--cookie", "-"];
+        place.done(&arguments, browser.value())
+    };
+    let restart = |server: Server| {
+        assert_eq!(server.terminate().0, Some(0));
+        let server = there.serve();
+        // It answers when the start is done.
+        numbers(&server, "clinic");
+        server
+    };
+    let copy = |name: &str| -> Value {
+        let text = std::fs::read(there.data().join("rights").join(name)).expect("a copy");
+        serde_json::from_slice::<Value>(&text).expect("JSON")["blocks"].clone()
+    };
+    for (begin, end, shown, name) in
+        [("block", "unblock", "blocked", "blocks.json"), ("hold", "release", "hold", "holds.json")]
+    {
+        let is_on = |browser: &Browser| subject(&here, "find", browser)[shown].as_bool();
+        subject(&there, begin, &anna);
+        subject(&there, begin, &boris);
+        assert_eq!(subject(&here, end, &anna)[shown], false);
+        assert_eq!(copy(name).as_array().map(Vec::len), Some(2), "the other does not know of it yet");
+        other = restart(other);
+        assert_eq!([&anna, &boris].map(is_on), [Some(false), Some(true)], "after {end} and a start");
+        assert_eq!(copy(name).as_array().map(Vec::len), Some(1), "it has left the copy");
+        assert_eq!(held(&engine), 1);
+
+        // Anew, where it ended and where the copy still has it from before: both are later than the end.
+        subject(&here, begin, &anna);
+        assert_eq!(subject(&here, end, &boris)[shown], false);
+        subject(&there, begin, &boris);
+        empty(&engine, if begin == "block" { "blocked" } else { "held" });
+        other = restart(other);
+        assert_eq!(
+            [&anna, &boris].map(is_on),
+            [Some(false), Some(true)],
+            "what the table lost is in the copy"
+        );
+        for browser in [&anna, &boris] {
+            assert_eq!(subject(&here, end, browser)[shown], false);
+        }
+        other = restart(other);
+        assert_eq!([&anna, &boris].map(is_on), [Some(false), Some(false)]);
+        assert_eq!(held(&engine), 0);
+    }
+    assert_eq!(numbers(&server, "clinic"), before);
+    println!(
+        "a block and a hold ended at one collector: not brought back by the start of another, and made anew there kept"
+    );
+    for server in [server, other] {
+        assert_eq!(server.terminate().0, Some(0));
+    }
+}
+
+fn held(engine: &Engine) -> u64 {
+    let storage = engine.storage(engine.address, "metka");
+    blocking(storage.number("SELECT count() FROM metka.hits WHERE hold", &[])).expect("a count")
+}
+
+/// Loses a list, as a storage does that was restored from its own backup.
+fn empty(engine: &Engine, table: &str) {
+    let sql = format!("TRUNCATE TABLE metka.{table}");
+    blocking(engine.storage(engine.address, "metka").execute(&sql, &[])).expect("emptied");
 }

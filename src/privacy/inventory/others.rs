@@ -11,6 +11,7 @@ const REFUSALS: Place = Place::Table("refusals");
 const ERASE_QUEUE: Place = Place::Table("erase_queue");
 const BLOCKED: Place = Place::Table("blocked");
 const HELD: Place = Place::Table("held");
+const ENDED: Place = Place::Table("ended");
 const CORRECTIONS: Place = Place::Table("corrections");
 const MIGRATIONS: Place = Place::Table("migrations");
 
@@ -524,6 +525,46 @@ pub(super) const FIELDS: &[Field] = &[
         (Removed, Computed("the collector's clock")),
         "Since when they are held.",
         "С какого времени действует удержание.",
+    ),
+    at(
+        ENDED,
+        "list",
+        (No, "6.2.4"),
+        (Fixed("90 days"), Operator),
+        "Whether a block or a hold has ended.",
+        "Что прекращено: блокирование или удержание.",
+    ),
+    at(
+        ENDED,
+        "site",
+        (No, "6.2.4"),
+        (Fixed("90 days"), Operator),
+        "The site on which it was.",
+        "Сайт, на котором оно действовало.",
+    ),
+    at(
+        ENDED,
+        "kind",
+        (No, "6.2.4"),
+        (Fixed("90 days"), Operator),
+        "Whether the hash is of a visitor or of a user key.",
+        "Чей это хеш: посетителя или ключа пользователя.",
+    ),
+    at(
+        ENDED,
+        "subject",
+        (Identifies, "6.2.4"),
+        (Fixed("90 days"), Computed("the hash of who was blocked or held")),
+        "The keyed hash of whoever's block or hold has ended, so that no other collector brings it back.",
+        "Хеш того, чьё блокирование или удержание прекращено, чтобы другой сборщик его не возобновил.",
+    ),
+    at(
+        ENDED,
+        "at",
+        (Linked, "6.2.4"),
+        (Fixed("90 days"), Computed("the clock of storage")),
+        "When it ended.",
+        "Когда оно прекращено.",
     ),
     at(
         CORRECTIONS,
