@@ -1,4 +1,4 @@
-//! Different things of the last days, in fixed room.
+//! Different things of the last days, in fixed room: the latest stay, in whichever order they come.
 
 use super::day;
 
@@ -28,10 +28,11 @@ impl<const N: usize> Recent<N> {
         let known = (0..N).find(|place| self.days[*place] != 0 && self.things[*place] == thing);
         let place = known.or_else(|| {
             let oldest = (0..N).min_by_key(|place| self.days[*place])?;
+            let is_older = self.days[oldest] <= today;
             if self.days[oldest] != 0 {
-                self.overflowed = self.overflowed.max(self.days[oldest]);
+                self.overflowed = self.overflowed.max(self.days[oldest].min(today));
             }
-            Some(oldest)
+            is_older.then_some(oldest)
         });
         if let Some(place) = place {
             self.things[place] = thing;
