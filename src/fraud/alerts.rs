@@ -14,9 +14,10 @@
 //! - An alert has the keyed hash of the visitor, by which they can be checked, the points and the
 //!   rules; no evidence, no place, no page.
 //! - The latest [`MAX_ALERTS`] of all sites are kept, in memory only. Who was slower is told so.
-//! - Whoever is blocked or erased is taken out.
+//! - Whoever is blocked or erased, or is past the window that is remembered, is taken out, which is not
+//!   said. Whoever only made room in the memory is not.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,11 +50,18 @@ pub struct Alert {
 
 /// The alerts of all sites.
 pub struct Alerts {
-    latest: Mutex<VecDeque<Alert>>,
+    kept: Mutex<Kept>,
     /// The number before the first one of this process.
     begin: u64,
     /// The number of the last one.
     last: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Kept {
+    latest: VecDeque<Alert>,
+    /// The number of the last one that had to go for another; 0 before.
+    dropped: u64,
 }
 
 /// What is there after a number.
@@ -74,17 +82,19 @@ pub struct Answered {
 impl Alerts {
     pub fn new(begun: Timestamp) -> Alerts {
         let begin = u64::try_from(begun.as_millisecond()).unwrap_or_default();
-        Alerts { latest: Mutex::default(), begin, last: watch::Sender::new(begin) }
+        Alerts { kept: Mutex::default(), begin, last: watch::Sender::new(begin) }
     }
 
     /// Tells of a visitor; the number is given here.
     pub fn tell(&self, alert: Alert) {
-        let mut latest = self.held();
+        let mut kept = self.held();
         let number = *self.last.borrow() + 1;
-        if latest.len() >= MAX_ALERTS {
-            latest.pop_front();
+        if kept.latest.len() >= MAX_ALERTS
+            && let Some(first) = kept.latest.pop_front()
+        {
+            kept.dropped = first.number;
         }
-        latest.push_back(Alert { number, ..alert });
+        kept.latest.push_back(Alert { number, ..alert });
         self.last.send_replace(number);
     }
 
@@ -108,28 +118,33 @@ impl Alerts {
     }
 
     fn now(&self, site: &str, number: u64) -> Answered {
-        let latest = self.held();
+        let kept = self.held();
         let last = *self.last.borrow();
         // 0 asks for all there are. A later one is of a clock that was set back since.
         let restarted = number != 0 && !(self.begin..=last).contains(&number);
         let number = if restarted { self.begin } else { number.max(self.begin) };
-        let first = latest.front().map_or(last + 1, |alert| alert.number);
-        let of_site = latest.iter().filter(|alert| alert.number > number && alert.site == site);
+        let of_site = kept.latest.iter().filter(|alert| alert.number > number && alert.site == site);
         let alerts: Vec<Alert> = of_site.take(MAX_ANSWERED).cloned().collect();
         let next = match alerts.last() {
             Some(alert) if alerts.len() == MAX_ANSWERED => alert.number,
             _ => last,
         };
-        Answered { alerts, next, lost: latest.len() >= MAX_ALERTS && number + 1 < first, restarted }
+        Answered { alerts, next, lost: number < kept.dropped, restarted }
+    }
+
+    /// Of whom of a site was told.
+    pub fn subjects(&self, site: &str) -> HashSet<u64> {
+        let kept = self.held();
+        kept.latest.iter().filter(|alert| alert.site == site).map(|alert| alert.subject).collect()
     }
 
     /// Takes out what was told of these.
     pub fn forget(&self, site: &str, gone: impl Fn(u64) -> bool) {
-        self.held().retain(|alert| alert.site != site || !gone(alert.subject));
+        self.held().latest.retain(|alert| alert.site != site || !gone(alert.subject));
     }
 
-    fn held(&self) -> MutexGuard<'_, VecDeque<Alert>> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -220,5 +235,17 @@ mod tests {
         );
         let next = alerts.after("a", answered.next, Duration::ZERO).await;
         assert_eq!((next.alerts[0].subject, next.lost), (MAX_ANSWERED as u64 + 1, false));
+        // Whoever is forgotten changes nothing of what had to go before.
+        alerts.forget("a", |subject| subject % 2 == 1);
+        let after = [0, BEGIN, BEGIN + 1, BEGIN + 2].map(|number| alerts.now("a", number).lost);
+        assert_eq!(after, [true, true, false, false]);
+        // Nor does anything have to go where there is room.
+        let alerts = begun(BEGIN);
+        for subject in 0..MAX_ALERTS as u64 {
+            alerts.tell(alert("a", subject));
+        }
+        alerts.forget("a", |subject| subject == 0);
+        alerts.tell(alert("a", 1));
+        assert!(!alerts.now("a", 0).lost);
     }
 }
