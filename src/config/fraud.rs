@@ -12,7 +12,7 @@ const MAX_WEIGHT: u64 = 1000;
 pub struct Fraud {
     /// How far back hits are remembered.
     pub window_days: u32,
-    /// The most visitors, addresses and user keys of a site, each: some 500 bytes of memory.
+    /// The most visitors, addresses and user keys of a site, each: some 400 bytes of memory.
     pub max_visitors: u32,
     /// From this score on an answer says `review`.
     pub threshold: u32,

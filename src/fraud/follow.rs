@@ -13,11 +13,13 @@
 //!   or rows of the last days have gone that were read: then the memory is made again
 //!   ([`super::stock`]). What others take out of older days is known with the next making.
 //! - Whoever is blocked or erased is *forgotten* at once, before the job ends, and their hits
-//!   are not taken in while a reading is under way that may still see them. The hits of others
-//!   are made again afterwards, as after anything else that changes rows ([`Memories::changed`]).
+//!   are not taken in while a reading is under way that may still see them ([`super::gone`]). The
+//!   hits of others are made again afterwards, as after anything else that changes rows
+//!   ([`Memories::changed`]).
 //!
 //! Who comes over the threshold with what is taken in or read by a making is told of
-//! ([`super::watch`]), once a day also where a memory was made anew in between.
+//! ([`super::watch`]), once a day also where a memory was made anew in between; whoever is out of order
+//! some seconds later.
 //!
 //! While a memory is made anew the old one answers; before the first there is none, and that
 //! is said. What came later than [`TAIL_MS`] after it happened (a spool that was without storage
@@ -33,10 +35,11 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::alerts::{Alert, Alerts};
-use super::gaze::{BROWSER, COLUMNS, Eyes, Gaze, Gone, TYPES};
+use super::gaze::{BROWSER, COLUMNS, Eyes, Gaze, TYPES};
+use super::gone::{Gone, Subjects};
 use super::memory::{DAY_MS, Memory, Shape, day};
 use super::stock::{Blocks, Stock, Stored};
-use super::watch::Watch;
+use super::watch::{Looked, Watch};
 use crate::config::{Config, Fraud, Site};
 use crate::query::Visible;
 use crate::spool::Subject;
@@ -90,13 +93,15 @@ struct Followed {
     /// Empty before the first making.
     memory: RwLock<Memory>,
     progress: Mutex<Progress>,
-    /// Who was forgotten since the making began that knows nothing of it.
+    /// Who was forgotten while a reading may still see them.
     gone: Mutex<Gone>,
 }
 
 #[derive(Default)]
 struct Progress {
     stock: Stock,
+    /// Visitors who are to be looked at: with new hits, or once it is settled in which order those came.
+    to_look_at: HashSet<u64>,
     /// [`Memories::changes`] when the memory was made.
     made_at: u64,
     made: Option<Instant>,
@@ -208,32 +213,38 @@ impl Memories {
         self.woken.notify_one();
     }
 
-    /// Nobody of these is in a memory when this returns, nor comes into one by a reading
-    /// that began before.
+    /// The rows of these are about to go: nobody of them is in a memory when this returns, nor comes into
+    /// one before they have been [forgotten](Memories::forget).
+    pub fn begin_to_forget<'a>(&self, subjects: impl Iterator<Item = (&'a str, Subject)>) {
+        self.take_out(subjects, Gone::leave);
+    }
+
+    /// The rows of these have gone, or are hidden: nobody of them is in a memory when this returns, nor comes
+    /// into one by a reading that began before.
     pub fn forget<'a>(&self, subjects: impl Iterator<Item = (&'a str, Subject)>) {
-        let mut by_site: HashMap<&str, Gone> = HashMap::new();
-        for (site, subject) in subjects {
-            let gone = by_site.entry(site).or_default();
-            match subject {
-                Subject::Visitor(hash) => gone.visitors.insert(hash),
-                Subject::UserKey(hash) => gone.user_keys.insert(hash),
-            };
-        }
-        for (site, new) in by_site {
-            let followed = self.followed(site);
-            {
-                let mut gone = held(&followed.gone);
-                gone.visitors.extend(&new.visitors);
-                gone.user_keys.extend(&new.user_keys);
-            }
-            forget(&mut followed.memory.write().unwrap_or_else(PoisonError::into_inner), &new);
-            self.alerts.forget(site, |subject| new.visitors.contains(&subject));
-        }
+        self.take_out(subjects, Gone::have_left);
         self.changed();
     }
 
+    fn take_out<'a>(
+        &self,
+        subjects: impl Iterator<Item = (&'a str, Subject)>,
+        note: fn(&mut Gone, &Subjects),
+    ) {
+        let mut by_site: HashMap<&str, Subjects> = HashMap::new();
+        for (site, subject) in subjects {
+            by_site.entry(site).or_default().insert(subject);
+        }
+        for (site, subjects) in by_site {
+            let followed = self.followed(site);
+            note(&mut held(&followed.gone), &subjects);
+            followed.memory.write().unwrap_or_else(PoisonError::into_inner).forget(&subjects);
+            self.alerts.forget(site, |subject| subjects.visitors.contains(&subject));
+        }
+    }
+
     /// Looks after one site: makes its memory, or takes in what is new. Returns whether it is to be
-    /// made again, which it was too early for.
+    /// looked after again soon: to be made again, which it was too early for, or to look at somebody.
     pub async fn tend(&self, config: &Config, site: &Site, now: Timestamp) -> Result<bool, StorageError> {
         let followed = self.followed(&site.id);
         let shape = (shape(&config.fraud), config.fraud.window_days);
@@ -261,8 +272,33 @@ impl Memories {
             }
             made?;
         }
-        self.catch_up(&followed, config, site, now).await?;
-        Ok(is_pending || held(&followed.progress).stock.is_stale())
+        let caught_up = self.catch_up(&followed, config, site, now).await;
+        self.look_at_new(&followed, &self.watch(config, site), now);
+        caught_up?;
+        let progress = held(&followed.progress);
+        Ok(is_pending || progress.stock.is_stale() || !progress.to_look_at.is_empty())
+    }
+
+    /// Tells of those who are to be looked at and have come over the threshold. Of whom it is not settled yet
+    /// are to be looked at again: visitors of the memory, so no more than it has.
+    fn look_at_new(&self, followed: &Followed, watch: &Watch, now: Timestamp) {
+        let subjects = std::mem::take(&mut held(&followed.progress).to_look_at);
+        if subjects.is_empty() {
+            return;
+        }
+        // In the order of their numbers, whatever the set's is.
+        let mut subjects: Vec<u64> = subjects.into_iter().collect();
+        subjects.sort_unstable();
+        let mut memory = followed.memory.write().unwrap_or_else(PoisonError::into_inner);
+        for subject in subjects {
+            match watch.look(&memory, subject, now.as_millisecond()) {
+                Looked::Nothing => {}
+                Looked::Unsettled => {
+                    held(&followed.progress).to_look_at.insert(subject);
+                }
+                Looked::Over(alert) => self.tell(alert, &mut memory),
+            }
+        }
     }
 
     async fn make(
@@ -274,12 +310,12 @@ impl Memories {
         now: Timestamp,
     ) -> Result<(), StorageError> {
         let (begun, site) = (Instant::now(), watch.site.id.as_str());
-        // What is in storage's lists by now, this making sees.
-        let seen = held(&followed.gone).clone();
+        held(&followed.gone).begin_reading();
         let blocks = self.blocks(site).await?;
         let (now, days) = (now.as_millisecond(), i64::from(shape.1));
         let (first, tail) = (now - days * DAY_MS, now - TAIL_MS.min(days * DAY_MS));
         let mut memory = Memory::new(shape.0.clone());
+        memory.note_leaving(self.alerts.subjects(site));
         for (from, to) in self.slices(site, first, tail).await? {
             let part = Part::Between(from, to);
             (memory, _) = self.read(followed, site, &shape.0, memory, part).await?;
@@ -287,24 +323,20 @@ impl Memories {
         let part = Part::Between(tail, i64::MAX);
         let (mut memory, batches) = self.read(followed, site, &shape.0, memory, part).await?;
         memory.keep_told(&followed.memory.read().unwrap_or_else(PoisonError::into_inner));
-        let alerts = watch.look_at_all(&memory, now);
+        let (alerts, unsettled) = watch.look_at_all(&memory, now);
         let mut place = followed.memory.write().unwrap_or_else(PoisonError::into_inner);
-        {
-            let mut gone = held(&followed.gone);
-            forget(&mut memory, &gone);
-            gone.visitors.retain(|one| !seen.visitors.contains(one));
-            gone.user_keys.retain(|one| !seen.user_keys.contains(one));
-        }
+        memory.forget(&held(&followed.gone).all());
         for alert in alerts {
             self.tell(alert, &mut memory);
         }
-        // Whom another collector blocked or erased.
-        self.alerts.forget(site, |subject| memory.visitor(subject).is_none());
+        // Whom another collector blocked or erased, and who is past the window; not who made room.
+        self.alerts.forget(site, |subject| memory.visitor(subject).is_none() && !memory.has_left(subject));
         let [visitors, addresses, user_keys] = memory.sizes();
         let (hits, took_ms) = (memory.hits, u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
         *place = memory;
         let mut progress = held(&followed.progress);
         progress.stock = Stock::made(batches, blocks);
+        progress.to_look_at = unsettled.into_iter().collect();
         (progress.made_at, progress.made) = (changes, Some(Instant::now()));
         progress.shape = Some(shape.clone());
         tracing::info!(
@@ -328,6 +360,7 @@ impl Memories {
         now: Timestamp,
     ) -> Result<(), StorageError> {
         let (site, shape, watch) = (of.id.as_str(), shape(&config.fraud), self.watch(config, of));
+        held(&followed.gone).begin_reading();
         let tail = now.as_millisecond() - TAIL_MS;
         let sql = format!(
             "SELECT batch, count(), toUnixTimestamp64Milli(min(time)) FROM {}.hits WHERE site = {{site:String}} \
@@ -354,24 +387,15 @@ impl Memories {
             let mut gaze = Gaze::new(&self.eyes, site, held(&followed.gone).clone());
             for block in &blocks {
                 gaze.take(block, &mut memory).map_err(unreadable)?;
-                self.look_at(block, &mut memory, &watch);
+                if let Some(Column::UInt64(browsers)) = block.get(BROWSER) {
+                    held(&followed.progress).to_look_at.extend(browsers);
+                }
             }
             held(&followed.progress).stock.take_in(some, &there);
+            drop(memory);
+            self.look_at_new(followed, &watch, now);
         }
         Ok(())
-    }
-
-    /// Tells of the visitors of a block that have come over the threshold.
-    fn look_at(&self, block: &[Column], memory: &mut Memory, watch: &Watch) {
-        let Some(Column::UInt64(browsers)) = block.get(BROWSER) else { return };
-        let mut browsers: Vec<u64> = browsers.iter().copied().filter(|browser| *browser != 0).collect();
-        browsers.sort_unstable();
-        browsers.dedup();
-        for alert in
-            browsers.into_iter().filter_map(|browser| watch.look(memory, browser)).collect::<Vec<_>>()
-        {
-            self.tell(alert, memory);
-        }
     }
 
     /// Whoever was forgotten meanwhile is not told of.
@@ -504,14 +528,15 @@ type Chunks = Reader<Box<dyn Iterator<Item = Bytes> + Send>>;
 /// Later than every hit: what `DateTime64(3)` holds ends in 2299.
 const FAR_MS: i64 = 10_000_000_000_000;
 
-/// The bounds of a memory, as configured.
+/// The bounds of a memory, and what it watches, as configured.
 pub fn shape(fraud: &Fraud) -> Shape {
-    Shape { most: fraud.max_visitors as usize, orders: fraud.page_order.clone() }
-}
-
-fn forget(memory: &mut Memory, gone: &Gone) {
-    let list = |hashes: &HashSet<u64>| hashes.iter().copied().collect::<Vec<u64>>();
-    memory.forget(&list(&gone.visitors), &list(&gone.user_keys));
+    Shape {
+        most: fraud.max_visitors as usize,
+        orders: fraud.page_order.clone(),
+        km_per_hour: fraud.speed_km_per_hour,
+        km: fraud.speed_km,
+        burst_pages: fraud.pages_per_ten_minutes,
+    }
 }
 
 fn unreadable(error: Broken) -> StorageError {

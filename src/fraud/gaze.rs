@@ -1,15 +1,16 @@
 //! Turns stored rows into sightings.
 //!
 //! In: blocks of the columns [`COLUMNS`], and what tells where a stored address is ([`Eyes`]).
-//! Out: a [`Sighting`] for each hit, but for those of whoever is [`Gone`].
+//! Out: a [`Sighting`] for each hit, but for those of whoever is [`Gone`](super::gone::Gone).
 //!
 //! An address is revealed in this process for as long as it takes to find its place and to hash
 //! it; a block has many hits of few addresses, so what was found is remembered, up to
 //! [`MAX_PLACES`] of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::gone::Gone;
 use super::memory::Memory;
 use super::sighting::{Point, Sighting};
 use crate::enrich::{Enricher, NetworkKind};
@@ -24,6 +25,7 @@ const MAX_PLACES: usize = 100_000;
 pub const TYPES: &[Type] = &[
     Type::UInt64,
     Type::UInt64,
+    Type::UInt8,
     Type::UInt8,
     Type::UInt64,
     Type::UInt64,
@@ -41,28 +43,21 @@ pub const TYPES: &[Type] = &[
     Type::Words,
     Type::Words,
 ];
-/// A browser is its cookie, also where that was only offered yet.
+/// A browser is its cookie, also where that was only offered yet: whether the hit came with it stands before.
 pub const COLUMNS: &str = "batch, toUInt64(toUnixTimestamp64Milli(time)), toUInt8(kind), \
-    if(identity = 'cookie', visitor, minted), visitor, user_key, \
+    toUInt8(identity = 'cookie'), if(identity = 'cookie', visitor, minted), visitor, user_key, \
     reinterpretAsUInt64(substring(ip, 1, 8)), reinterpretAsUInt64(substring(ip, 9, 8)), ip_key, \
     country, city, hits.browser, os, bot, language, timezone, \
     toLowCardinality(if(has({pages:Array(String)}, path), toString(path), '')), ad";
 
 /// Which of [`TYPES`] is the browser.
-pub const BROWSER: usize = 3;
+pub const BROWSER: usize = 4;
 
 /// What tells where a stored address is.
 #[derive(Clone)]
 pub struct Eyes {
     pub keys: Arc<KeyRing>,
     pub enricher: Arc<Enricher>,
-}
-
-/// Hashes of visitors and of user keys.
-#[derive(Clone, Default)]
-pub struct Gone {
-    pub visitors: HashSet<u64>,
-    pub user_keys: HashSet<u64>,
 }
 
 /// Turns rows into sightings.
@@ -104,6 +99,7 @@ impl Gaze {
             UInt64(_),
             UInt64(times),
             UInt8(kinds),
+            UInt8(returned),
             UInt64(browsers),
             UInt64(visitors),
             UInt64(user_keys),
@@ -127,10 +123,7 @@ impl Gaze {
         };
         let mut agent = String::new();
         for row in 0..times.len() {
-            if self.gone.visitors.contains(&browsers[row])
-                || self.gone.visitors.contains(&visitors[row])
-                || self.gone.user_keys.contains(&user_keys[row])
-            {
+            if self.gone.has([browsers[row], visitors[row]], user_keys[row]) {
                 continue;
             }
             let Some(kind) = Kind::ALL.into_iter().find(|kind| *kind as i8 as u8 == kinds[row]) else {
@@ -150,6 +143,7 @@ impl Gaze {
                 time: times[row].cast_signed(),
                 kind,
                 browser: browsers[row],
+                returned: returned[row] != 0,
                 visitor: visitors[row],
                 user_key: user_keys[row],
                 address: seen.address,

@@ -23,6 +23,7 @@
 //!
 //! - [`sighting`]: a hit, as the memory takes it
 //! - [`gaze`]: how a stored row becomes one
+//! - [`gone`]: whose rows become none, while a reading may still see them
 //! - [`memory`]: what is remembered of visitors, addresses and user keys
 //! - [`follow`]: how stored hits come into the memory, and leave it
 //! - [`stock`]: which batches are in it, and whether storage is as it was
@@ -36,6 +37,7 @@ pub mod alerts;
 pub mod check;
 pub mod follow;
 pub mod gaze;
+pub mod gone;
 pub mod memory;
 pub mod readers;
 pub mod rules;

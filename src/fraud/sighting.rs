@@ -2,6 +2,7 @@
 
 use crate::enrich::{Coordinates, NetworkKind};
 use crate::event::Kind;
+use crate::mark::Mark;
 
 /// One stored hit. Hashes are keyed, texts are those of the row.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +12,8 @@ pub struct Sighting<'a> {
     pub kind: Kind,
     /// The hash of the cookie that it came with or was offered; 0 without one.
     pub browser: u64,
+    /// Whether it came with that cookie. One that was only offered may be kept by nobody.
+    pub returned: bool,
     /// The visitor as stored: the cookie's hash, or the day's.
     pub visitor: u64,
     /// 0 without one.
@@ -43,8 +46,20 @@ pub struct Point {
 // === impl Sighting ===
 
 impl Sighting<'_> {
-    /// Who it is told apart by at an address.
-    pub fn person(&self) -> u64 {
-        if self.browser == 0 { self.visitor } else { self.browser }
+    /// Whether its mark is that of a program. That an address is crowded, or a referrer an advertisement, is
+    /// said of others than the visitor.
+    pub fn is_of_program(&self) -> bool {
+        matches!(
+            Mark::parse(self.mark),
+            Some(
+                Mark::Crawler
+                    | Mark::Automation
+                    | Mark::Headless
+                    | Mark::Library
+                    | Mark::Empty
+                    | Mark::Contradiction
+                    | Mark::Impossible
+            )
+        )
     }
 }

@@ -41,7 +41,7 @@ impl Storage {
         }
         self.rows_will_change();
         let subjects = || tombstones.iter().map(|tombstone| (tombstone.site.as_str(), tombstone.subject));
-        self.forget(subjects());
+        self.begin_to_forget(subjects());
         let queue = Queue::open(self).await;
         let mut by_time: BTreeMap<i64, Vec<&Tombstone>> = BTreeMap::new();
         for tombstone in tombstones {

@@ -193,8 +193,15 @@ impl Storage {
         self.memories.as_ref()
     }
 
-    /// Nobody of these is remembered when this returns. To be called before their rows go
-    /// or are hidden, and again when they are: a reading may have begun in between.
+    /// Nobody of these is remembered when this returns, nor before they were [forgotten](Storage::forget): their
+    /// rows are about to go.
+    pub(crate) fn begin_to_forget<'a>(&self, subjects: impl Iterator<Item = (&'a str, Subject)>) {
+        if let Some(memories) = &self.memories {
+            memories.begin_to_forget(subjects);
+        }
+    }
+
+    /// Nobody of these is remembered when this returns. To be called when their rows have gone or are hidden.
     pub(crate) fn forget<'a>(&self, subjects: impl Iterator<Item = (&'a str, Subject)>) {
         if let Some(memories) = &self.memories {
             memories.forget(subjects);

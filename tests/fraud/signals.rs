@@ -108,8 +108,19 @@ fn forged_cookies_crowds_and_unknown_people_are_told_apart() {
     let quiet = checked(&server, &security, json!({ "ip": IN_RUSSIA }));
     assert_eq!((&quiet["known"], &quiet["location"]["country"]), (&json!(true), &json!("RU")), "{quiet}");
     assert!(fired(&quiet).is_empty(), "{quiet}");
-    for _ in 0..4 {
-        Browser::new(IN_RUSSIA).view(&server, "clinic", "/");
+    // Whoever refuses cookies is one visitor, however many pages they read and cookies they are offered.
+    for _ in 0..6 {
+        Browser::of("patient-7", IN_RUSSIA).view(&server, "clinic", "/payment/done");
+    }
+    let refusing = checked(&server, &security, json!({ "ip": IN_RUSSIA }));
+    assert!(fired(&refusing).is_empty(), "{refusing}");
+    let signed_in = checked(&server, &security, json!({ "user": "patient-7" }));
+    assert_eq!((fired(&signed_in).len(), &signed_in["seen"]["browsers"]), (0, &json!(0)), "{signed_in}");
+    assert_eq!(signed_in["seen"]["hits"], 6);
+    for _ in 0..5 {
+        let mut other = Browser::new(IN_RUSSIA);
+        other.view(&server, "clinic", "/");
+        other.view(&server, "clinic", "/");
     }
     let crowd = checked(&server, &security, json!({ "ip": IN_RUSSIA }));
     assert_eq!(evidence(&crowd, "crowded_address")["visitors"], 5);

@@ -1,7 +1,6 @@
 //! One address: an IPv4 address or an IPv6 /64.
 
 use super::day;
-use super::recent::short;
 use crate::fraud::sighting::Sighting;
 
 /// So many visitors of a day are told apart; an office or a school has fewer, and a rule's
@@ -22,10 +21,19 @@ pub struct Address {
     pub people_before: u16,
 }
 
+/// Who a hit is of, as an address tells people apart: a cookie that came back, or else the hash of the day.
+/// Hashes are cut to 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Person {
+    pub hash: u32,
+    /// Under which they were counted until now; 0 for none.
+    pub instead_of: u32,
+}
+
 // === impl Address ===
 
 impl Address {
-    pub fn see(&mut self, hit: &Sighting) {
+    pub fn see(&mut self, hit: &Sighting, person: Person) {
         let today = day(hit.time);
         self.last = self.last.max(hit.time);
         if today < self.day {
@@ -39,9 +47,15 @@ impl Address {
         }
         self.hits = self.hits.saturating_add(1);
         self.marked = self.marked.saturating_add(u32::from(!hit.mark.is_empty()));
-        let person = short(hit.person());
-        if self.people.len() < MAX_PEOPLE && !self.people.contains(&person) {
-            self.people.push(person);
+        if self.people.contains(&person.hash) {
+            return;
+        }
+        // Whoever takes the cookie is one visitor, not two. Others of the same hash come again under it.
+        let instead = |one: &u32| person.instead_of != 0 && *one == person.instead_of;
+        match self.people.iter().position(instead) {
+            Some(place) => self.people[place] = person.hash,
+            None if self.people.len() < MAX_PEOPLE => self.people.push(person.hash),
+            None => {}
         }
     }
 

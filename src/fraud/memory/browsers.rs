@@ -1,8 +1,9 @@
 //! The browsers in which a user key was seen, in fixed room.
 //!
-//! In: the keyed hash of a browser's cookie, and when it came with the key. Out: those of the last
-//! days, the latest first: a check by user key looks at them too. Of more than [`MAX_BROWSERS`]
-//! the one goes that was not seen with the key for longest, and that there were more is said.
+//! In: the keyed hash of a browser's cookie, and when it came with the key (not of a cookie that was
+//! only offered). Out: those of the last days, the latest first: a check by user key looks at them
+//! too. Of more than [`MAX_BROWSERS`] the one goes that was not seen with the key for longest, and
+//! that there were more is said.
 
 use std::cmp::Reverse;
 

@@ -4,7 +4,8 @@ use super::recent::Recent;
 use super::*;
 use crate::enrich::{Coordinates, NetworkKind};
 use crate::event::Kind;
-use crate::fraud::memory::visitor::Impossible;
+use crate::fraud::memory::odd::Impossible;
+use crate::fraud::memory::track::Jump;
 use crate::fraud::sighting::Point;
 
 const MOSCOW: Coordinates = Coordinates { latitude_tenths: 558, longitude_tenths: 376 };
@@ -18,6 +19,7 @@ fn hit(time: i64) -> Sighting<'static> {
         time,
         kind: Kind::Pageview,
         browser: 1,
+        returned: true,
         visitor: 1,
         user_key: 0,
         address: 7,
@@ -36,7 +38,7 @@ fn hit(time: i64) -> Sighting<'static> {
 
 fn memory(most: usize) -> Memory {
     let order = Order { before: "/payment".to_owned(), after: "/payment/done".to_owned() };
-    Memory::new(Shape { most, orders: vec![order] })
+    Memory::new(Shape { most, orders: vec![order], km_per_hour: 1_000, km: 800, burst_pages: 3 })
 }
 
 fn seen(hits: &[Sighting]) -> Memory {
@@ -64,6 +66,14 @@ fn the_latest_things_stay_and_what_had_to_go_is_said() {
     // A late sight makes nothing younger.
     recent.see(1, 2 * DAY_MS);
     assert_eq!(recent.since(13), 1);
+
+    // Nor does one take the place of a later thing.
+    let mut recent = Recent::<2>::default();
+    for (thing, day) in [(1, 10), (2, 11), (3, 9)] {
+        recent.see(thing, day * DAY_MS);
+    }
+    assert!(recent.has(1) && recent.has(2) && !recent.has(3));
+    assert!(recent.had_more(9) && !recent.had_more(10), "it is said that there was another");
 }
 
 #[test]
@@ -89,9 +99,11 @@ fn a_user_key_has_its_latest_browsers_and_no_visitor_without_a_cookie() {
     browsers.forget(&[3, 11, 99]);
     assert_eq!(browsers.since(1), [7, 6, 5, 4, 2, 1]);
 
-    let without = Sighting { browser: 0, visitor: 77, user_key: 5, ..hit(NOON) };
-    let memory = seen(&[without, Sighting { user_key: 5, ..hit(NOON) }]);
-    assert_eq!(memory.user(5).expect("seen").browsers.since(1), [1]);
+    let without = Sighting { browser: 0, returned: false, visitor: 77, user_key: 5, ..hit(NOON) };
+    let mut hits = vec![without.clone(), Sighting { user_key: 5, ..hit(NOON) }];
+    // Whoever refuses cookies is offered another with each page; nobody's browser is pushed out by them.
+    hits.extend((100..100 + MAX_BROWSERS as u64).map(|browser| Sighting { browser, ..without.clone() }));
+    assert_eq!(seen(&hits).user(5).expect("seen").browsers.since(1), [1]);
 }
 
 #[test]
@@ -102,39 +114,45 @@ fn a_jump_is_the_way_less_what_both_places_may_be_off() {
         point: Some(Point { at: TOKYO, accuracy_km: 100 }),
         ..hit(NOON + 60 * MINUTE)
     };
+    let jump = |hits: &[Sighting]| -> Option<Jump> { seen(hits).visitor(1)?.track.jump.as_deref().copied() };
     let memory = seen(&[hit(NOON), away.clone()]);
-    let jump = memory.visitor(1).and_then(|visitor| visitor.track.jump).expect("a jump");
+    let far = jump(&[hit(NOON), away.clone()]).expect("a jump");
     // 7,480 km between the two, less 150.
-    assert!((7_250..7_400).contains(&jump.km), "{} km", jump.km);
-    assert_eq!(jump.km, jump.km_per_hour);
-    assert_eq!(memory.words.name(jump.to.city), "Tokyo");
+    assert!((7_250..7_400).contains(&far.km), "{} km", far.km);
+    assert_eq!(far.km, far.km_per_hour);
+    assert_eq!(memory.words.name(far.to.city), "Tokyo");
 
     // A hit that comes late says nothing of the way, and one of the same place neither.
     for other in [Sighting { time: NOON - MINUTE, ..away.clone() }, hit(NOON + MINUTE)] {
-        assert_eq!(seen(&[hit(NOON), other]).visitor(1).and_then(|visitor| visitor.track.jump), None);
+        assert_eq!(jump(&[hit(NOON), other]), None);
     }
     // Within a country addresses move without their people.
     let inland = Sighting { country: "RU", ..away.clone() };
-    assert_eq!(seen(&[hit(NOON), inland]).visitor(1).and_then(|visitor| visitor.track.jump), None);
+    assert_eq!(jump(&[hit(NOON), inland]), None);
     // Nobody is where a hosting network is.
     let server = Sighting { network: NetworkKind::Hosting, ..away.clone() };
     let visitor = seen(&[hit(NOON), server, hit(NOON + 61 * MINUTE)]);
     let track = &visitor.visitor(1).expect("seen").track;
-    assert_eq!((track.jump, track.countries.since(1)), (None, 1));
+    assert_eq!((&track.jump, track.countries.since(1)), (&None, 1));
     // Within its error a place is the same.
     let near = Sighting { point: Some(Point { at: TOKYO, accuracy_km: 9_000 }), ..away.clone() };
-    assert_eq!(seen(&[hit(NOON), near]).visitor(1).and_then(|visitor| visitor.track.jump), None);
-    // A slower one of two days later takes the place of an old one.
-    let back = Sighting { time: NOON + 60 * MINUTE + 2 * DAY_MS, ..hit(0) };
-    let memory = seen(&[hit(NOON), away, back]);
-    let jump = memory.visitor(1).and_then(|visitor| visitor.track.jump).expect("a jump");
-    assert!(jump.km_per_hour < 250, "{}", jump.km_per_hour);
+    assert_eq!(jump(&[hit(NOON), near]), None);
+    // A journey takes no place of what was none, and the latest that was none is known.
+    let slow = Sighting { time: NOON + 60 * MINUTE + DAY_MS / 2, ..hit(0) };
+    assert_eq!(jump(&[hit(NOON), away.clone(), slow.clone()]), Some(far));
+    let again = Sighting { time: slow.time + 2 * 60 * MINUTE, ..away.clone() };
+    let latest = jump(&[hit(NOON), away, slow, again]).expect("a jump");
+    assert!(latest.to.time > far.to.time && latest.km_per_hour < far.km_per_hour, "{latest:?}");
 }
 
 #[test]
 fn a_browser_that_becomes_another_within_a_visit_is_a_change_and_after_it_is_none() {
     let other = |time| Sighting { agent: "Chrome on Windows", address: 8, ..hit(time) };
-    let change = |hits: &[Sighting]| seen(hits).visitor(1).and_then(|visitor| visitor.changed);
+    let change = |hits: &[Sighting]| {
+        let memory = seen(hits);
+        let odd = memory.visitor(1).and_then(Visitor::odd)?;
+        odd.change(true).or(odd.change(false))
+    };
     assert_eq!(change(&[hit(NOON), other(NOON + 31 * MINUTE)]), None, "another visit");
     let once = change(&[hit(NOON), other(NOON + 29 * MINUTE)]).expect("a change");
     assert_eq!((once.turns, once.moved, once.at), (1, true, NOON + 29 * MINUTE));
@@ -151,10 +169,13 @@ fn what_was_never_shown_cannot_be_clicked_and_the_second_page_needs_the_first() 
     let of = |kind, ad| Sighting { kind, ad, ..hit(NOON) };
     let page = |path| Sighting { path, ..hit(NOON) };
     let disorder = |hits: &[Sighting]| {
-        seen(hits).visitor(1).and_then(|visitor| visitor.disorder).map(|disorder| disorder.what)
+        let memory = seen(hits);
+        let disorder = memory.visitor(1).and_then(Visitor::odd)?.disorder();
+        disorder.map(|disorder| disorder.what)
     };
+    let is_of_click = |what| matches!(what, Some(Impossible::ClickUnseen(_)));
     assert_eq!(disorder(&[of(Kind::AdView, "a"), of(Kind::AdClick, "a")]), None);
-    assert_eq!(disorder(&[of(Kind::AdView, "a"), of(Kind::AdClick, "b")]), Some(Impossible::ClickUnseen));
+    assert!(is_of_click(disorder(&[of(Kind::AdView, "a"), of(Kind::AdClick, "b")])));
     assert_eq!(disorder(&[page("/payment"), page("/payment/done")]), None);
     assert_eq!(disorder(&[page("/"), page("/payment/done")]), Some(Impossible::Skipped(0)));
     // Of more blocks than are remembered any may have been shown.
@@ -164,15 +185,38 @@ fn what_was_never_shown_cannot_be_clicked_and_the_second_page_needs_the_first() 
         memory.see(&Sighting { kind: Kind::AdView, ad, ..hit(NOON) });
     }
     memory.see(&of(Kind::AdClick, "never"));
-    assert_eq!(memory.visitor(1).and_then(|visitor| visitor.disorder), None);
+    assert_eq!(memory.visitor(1).and_then(Visitor::odd), None);
+}
+
+#[test]
+fn what_came_before_but_is_told_of_after_is_in_order() {
+    let of = |kind, ad, time| Sighting { kind, ad, ..hit(time) };
+    let page = |path, time| Sighting { path, ..hit(time) };
+    let disorder = |hits: &[Sighting]| {
+        let memory = seen(hits);
+        memory.visitor(1).and_then(Visitor::odd).and_then(|odd| odd.disorder()).map(|disorder| disorder.at)
+    };
+    let (paid, clicked) = (page("/payment/done", NOON + 2), of(Kind::AdClick, "a", NOON + 3));
+    let both = [paid.clone(), clicked.clone()];
+    assert_eq!(disorder(&both), Some(NOON + 3));
+    // Another thread stored its batch later.
+    assert_eq!(disorder(&[&both[..], &[of(Kind::AdView, "a", NOON)]].concat()), Some(NOON + 2));
+    let late = [of(Kind::AdViewable, "a", NOON + 1), page("/payment", NOON)];
+    assert_eq!(disorder(&[&both[..], &late].concat()), None);
+    // What came after is no excuse.
+    assert_eq!(disorder(&[paid.clone(), page("/payment", NOON + 5)]), Some(NOON + 2));
+    assert_eq!(disorder(&[clicked, of(Kind::AdView, "b", NOON)]), Some(NOON + 3));
+    // With a cookie that was only offered nobody can tell what came before.
+    assert_eq!(disorder(&[Sighting { returned: false, ..paid.clone() }]), None);
+    assert_eq!(disorder(&[Sighting { returned: false, ..page("/payment", NOON) }, paid]), None);
 }
 
 #[test]
 fn an_address_counts_the_people_of_its_day_and_of_the_day_before() {
     let mut memory = memory(1000);
     for person in 1..=5 {
-        memory.see(&Sighting { browser: 0, visitor: person, ..hit(NOON) });
-        memory.see(&Sighting { browser: 0, visitor: person, ..hit(NOON + MINUTE) });
+        memory.see(&Sighting { browser: 0, returned: false, visitor: person, ..hit(NOON) });
+        memory.see(&Sighting { browser: 0, returned: false, visitor: person, ..hit(NOON + MINUTE) });
     }
     memory.see(&Sighting { mark: "headless", ..hit(NOON + 2 * MINUTE) });
     let address = memory.address(7).expect("seen");
@@ -189,16 +233,40 @@ fn an_address_counts_the_people_of_its_day_and_of_the_day_before() {
 }
 
 #[test]
+fn whoever_refuses_cookies_is_one_visitor_of_an_address_and_so_is_whoever_takes_one() {
+    let offered = |browser, visitor| Sighting { browser, returned: false, visitor, ..hit(NOON) };
+    let with = |browser| Sighting { browser, visitor: browser, ..hit(NOON + MINUTE) };
+    let people = |hits: &[Sighting]| seen(hits).address(7).map(address::Address::people);
+    let refused: Vec<Sighting> = (100..150).map(|browser| offered(browser, 70)).collect();
+    assert_eq!(people(&refused), Some(1));
+    assert_eq!(people(&[offered(1, 70), with(1), with(1)]), Some(1));
+    // Told of the other way round.
+    assert_eq!(people(&[with(1), offered(1, 70)]), Some(1));
+    // Two with browsers of the same name, and one more who refuses.
+    let two = [offered(1, 70), offered(2, 70), with(1), with(2)];
+    assert_eq!(people(&two), Some(2));
+    assert_eq!(people(&[&two[..], &refused].concat()), Some(3));
+    let mut memory = seen(&two);
+    memory.forget(&Subjects { visitors: [1].into(), ..Subjects::default() });
+    assert_eq!(memory.address(7).expect("seen").people(), 1);
+}
+
+#[test]
 fn the_busiest_ten_minutes_of_the_last_day_are_remembered() {
     let begin = NOON - NOON.rem_euclid(SLOT_MS);
     let burst = |from: i64, pages: i64| (0..pages).map(move |page| hit(from + page * 1000));
     let hits: Vec<Sighting> =
         burst(begin, 3).chain(burst(begin + SLOT_MS, 40)).chain(burst(begin + 2 * SLOT_MS, 2)).collect();
     let memory = seen(&hits);
-    assert_eq!(memory.visitor(1).expect("seen").busiest.pages, 40);
+    let busiest = |memory: &Memory, since| {
+        memory.visitor(1).and_then(Visitor::odd).and_then(|odd| odd.busiest(since)).map(|busy| busy.pages)
+    };
+    assert_eq!(busiest(&memory, begin), Some(40));
     assert_eq!(memory.habit.known(), 2, "the last ten minutes are not over");
-    let later = seen(&[hits, vec![hit(begin + 3 * DAY_MS)]].concat());
-    assert_eq!(later.visitor(1).expect("seen").busiest.pages, 1);
+    // Fewer pages later take no place of more, and are known when those are over.
+    let later = begin + DAY_MS - 2 * SLOT_MS;
+    let memory = seen(&[hits, burst(later, 20).collect()].concat());
+    assert_eq!([begin, later, later + 1].map(|since| busiest(&memory, since)), [Some(40), Some(20), None]);
 }
 
 #[test]
@@ -223,7 +291,7 @@ fn whoever_is_forgotten_is_nowhere() {
         Sighting { browser: 2, visitor: 2, user_key: 5, ..hit(NOON) },
         Sighting { browser: 3, visitor: 3, user_key: 6, ..hit(NOON) },
     ]);
-    memory.forget(&[2], &[6]);
+    memory.forget(&Subjects { visitors: [2].into(), user_keys: [6].into() });
     assert!(memory.visitor(2).is_none() && memory.user(6).is_none());
     assert_eq!(memory.address(7).expect("seen").people(), 2);
     assert_eq!(memory.user(5).expect("seen").browsers.since(1), [1]);
@@ -234,6 +302,7 @@ fn whoever_is_forgotten_is_nowhere() {
 #[test]
 fn a_full_memory_makes_room_for_who_comes_and_keeps_the_latest() {
     let mut memory = memory(1000);
+    memory.note_leaving([8_000, 9_000, 10_000, 20_000].into());
     for number in 1..=10_000_u64 {
         let time = NOON + number.cast_signed() * 1000;
         memory.see(&Sighting {
@@ -247,6 +316,10 @@ fn a_full_memory_makes_room_for_who_comes_and_keeps_the_latest() {
     }
     assert!(memory.visitor(10_000).is_some() && memory.visitor(9_500).is_some());
     assert!(memory.visitor(8_000).is_none());
+    let left = [7_999, 8_000, 10_000, 20_000].map(|visitor| memory.has_left(visitor));
+    assert_eq!(left, [false, true, false, false], "of whom it was to be known");
+    memory.forget(&Subjects { visitors: [8_000].into(), ..Subjects::default() });
+    assert!(!memory.has_left(8_000));
     let mut words = words::Words::default();
     for number in 0..2 * words::MAX_WORDS {
         words.number(&number.to_string());
@@ -255,4 +328,10 @@ fn a_full_memory_makes_room_for_who_comes_and_keeps_the_latest() {
     let seven = words.number("7");
     assert_eq!(words.name(seven), "7");
     assert_eq!(words.name(0), "");
+}
+
+#[test]
+fn what_is_remembered_of_one_is_small() {
+    // As benches/README.md has them.
+    assert_eq!([size_of::<Visitor>(), size_of::<User>(), size_of::<address::Address>()], [376, 336, 48]);
 }

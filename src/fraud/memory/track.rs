@@ -4,6 +4,7 @@
 //! their people: mobile networks come out now here and now in the capital. Nor is anybody in
 //! the country of a hosting network or a proxy: of those the rule `network` speaks.
 
+use super::Shape;
 use super::recent::Recent;
 use super::words::Words;
 use crate::enrich::NetworkKind;
@@ -27,8 +28,8 @@ pub struct Track {
     pub place: Option<Place>,
     /// The last one that was not of a hosting network or a proxy.
     home: Option<Place>,
-    /// The fastest change of country of the last days.
-    pub jump: Option<Jump>,
+    /// The latest change of country that is no journey; most have none.
+    pub jump: Option<Box<Jump>>,
 }
 
 /// Where and when.
@@ -57,7 +58,7 @@ pub struct Jump {
 // === impl Track ===
 
 impl Track {
-    pub fn see(&mut self, hit: &Sighting, words: &mut Words) {
+    pub fn see(&mut self, hit: &Sighting, words: &mut Words, shape: &Shape) {
         self.hits = self.hits.saturating_add(1);
         if self.first == 0 || hit.time < self.first {
             self.first = hit.time;
@@ -82,10 +83,9 @@ impl Track {
             network: hit.network,
         };
         if let Some(jump) = self.home.filter(|_| is_there).and_then(|before| Jump::between(before, place)) {
-            // An old one makes way: rules ask for the last days only.
-            let is_old = |old: Jump| jump.to.time - old.to.time > super::DAY_MS;
-            if self.jump.is_none_or(|old| jump.km_per_hour > old.km_per_hour || is_old(old)) {
-                self.jump = Some(jump);
+            // A fast one over a short way takes no place of one that is asked for.
+            if jump.is_beyond(shape.km_per_hour, shape.km) {
+                self.jump = Some(Box::new(jump));
             }
         }
         self.place = Some(place);
@@ -98,6 +98,11 @@ impl Track {
 // === impl Jump ===
 
 impl Jump {
+    /// Faster than this, and as far as that.
+    pub fn is_beyond(&self, km_per_hour: u32, km: u32) -> bool {
+        self.km_per_hour > km_per_hour && self.km >= km
+    }
+
     /// None within a country, and where the two may be one place.
     fn between(from: Place, to: Place) -> Option<Jump> {
         if from.country == to.country {

@@ -1,10 +1,16 @@
 //! One browser with a cookie.
+//!
+//! A cookie that was only offered may be kept by nobody: whoever refuses cookies is offered another one
+//! with each hit. So what cannot be is looked for in hits that came with the cookie alone, and at an
+//! address such a visitor is told apart by the hash of the day, until the cookie comes back.
 
+use super::address::Person;
 use super::habit::{Habit, SLOT_MS};
-use super::recent::Recent;
+use super::odd::{Busy, Change, Disorder, Impossible, Odd};
+use super::recent::{Recent, short};
 use super::track::Track;
 use super::words::Words;
-use super::{MAX_ORDERS, Order};
+use super::{MAX_ORDERS, Shape};
 use crate::event::Kind;
 use crate::fraud::sighting::Sighting;
 use crate::identify::visit::TIMEOUT_MS;
@@ -20,14 +26,7 @@ pub struct Visitor {
     pub agent: u16,
     /// Hits of the latest visit, from page views and events on.
     pub visit: Visit,
-    /// The latest visit in which the browser changed.
-    pub changed: Option<Change>,
-    /// Hits with a mark, the last mark, and when.
-    pub marked: u32,
-    pub mark: u16,
-    pub marked_at: i64,
-    /// The busiest ten minutes of the last day.
-    pub busiest: Busy,
+    /// The ten minutes under way.
     now: Busy,
     /// Ad blocks that were shown.
     shown: Recent<8>,
@@ -35,8 +34,11 @@ pub struct Visitor {
     seen_before: u16,
     /// The day, UTC, on which somebody was told of this visitor; 0 before.
     pub told: u16,
-    /// The last thing that cannot be.
-    pub disorder: Option<Disorder>,
+    /// Whether a hit came with the cookie.
+    pub returned: bool,
+    /// The hash of the day under which the cookie was offered, as addresses keep it; 0 for none.
+    offered_to: u32,
+    odd: Option<Box<Odd>>,
 }
 
 /// Hits without a gap of half an hour.
@@ -52,57 +54,20 @@ pub struct Visit {
     moved: bool,
 }
 
-/// A cookie that came from another browser within one visit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
-    pub at: i64,
-    /// Numbers of words.
-    pub from: u16,
-    pub to: u16,
-    /// How often it changed in the visit: once is a change, more is to and fro.
-    pub turns: u16,
-    /// Whether the visit had more than one address.
-    pub moved: bool,
-}
-
-/// Pages in ten minutes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Busy {
-    /// When the ten minutes begin.
-    pub from: i64,
-    pub pages: u32,
-}
-
-/// What cannot come before what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Disorder {
-    pub at: i64,
-    pub what: Impossible,
-}
-
-/// Something that cannot have happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Impossible {
-    /// The second page of an order, never the first: its index.
-    Skipped(usize),
-    /// A click on an ad block that was never shown.
-    ClickUnseen,
-}
-
 // === impl Visitor ===
 
 impl Visitor {
-    pub fn see(&mut self, hit: &Sighting, words: &mut Words, habit: &mut Habit, orders: &[Order]) {
+    pub fn see(&mut self, hit: &Sighting, words: &mut Words, habit: &mut Habit, shape: &Shape) {
         let before = self.track.last;
-        self.track.see(hit, words);
+        self.track.see(hit, words, shape);
         if hit.user_key != 0 {
             self.user_keys.see(hit.user_key, hit.time);
         }
-        if !hit.mark.is_empty() {
-            self.marked = self.marked.saturating_add(1);
-            (self.mark, self.marked_at) = (words.number(hit.mark), self.marked_at.max(hit.time));
+        if hit.is_of_program() {
+            let mark = words.number(hit.mark);
+            self.be_odd().see_program(mark, hit.time);
         }
-        self.look_at_order(hit, orders);
+        self.look_at_order(hit, shape);
         if hit.time < before {
             return;
         }
@@ -119,7 +84,9 @@ impl Visitor {
             if self.agent != 0 && self.agent != agent && self.visit.hits > 1 {
                 self.visit.turns = self.visit.turns.saturating_add(1);
                 let (from, turns) = (self.agent, self.visit.turns);
-                self.changed = Some(Change { at: hit.time, from, to: agent, turns, moved: self.visit.moved });
+                let change = Change { at: hit.time, from, to: agent, turns, moved: self.visit.moved };
+                let begin = self.visit.begin;
+                self.be_odd().see_change(change, begin);
             }
             self.agent = agent;
         }
@@ -130,23 +97,49 @@ impl Visitor {
             }
         }
         if hit.kind == Kind::Pageview {
-            self.count_page(hit.time, habit);
+            self.count_page(hit.time, habit, shape.burst_pages);
         }
     }
 
-    fn look_at_order(&mut self, hit: &Sighting, orders: &[Order]) {
+    /// What was odd about them; none of most.
+    pub fn odd(&self) -> Option<&Odd> {
+        self.odd.as_deref()
+    }
+
+    fn be_odd(&mut self) -> &mut Odd {
+        self.odd.get_or_insert_default()
+    }
+
+    /// Who a hit is of, at an address. To be asked before the hit is seen.
+    pub fn person(&mut self, hit: &Sighting) -> Person {
+        if hit.returned && !self.returned {
+            self.returned = true;
+            return Person { hash: short(hit.browser), instead_of: std::mem::take(&mut self.offered_to) };
+        }
+        if self.returned {
+            return Person { hash: short(hit.browser), instead_of: 0 };
+        }
+        self.offered_to = short(hit.visitor);
+        Person { hash: self.offered_to, instead_of: 0 }
+    }
+
+    fn look_at_order(&mut self, hit: &Sighting, shape: &Shape) {
         match hit.kind {
-            Kind::AdView | Kind::AdViewable => self.shown.see(hash(hit.ad), hit.time),
+            Kind::AdView | Kind::AdViewable => {
+                self.shown.see(hash(hit.ad), hit.time);
+                self.can_be(Impossible::ClickUnseen(hash(hit.ad)), hit);
+            }
             // Of more blocks than are remembered any may have been shown.
             Kind::AdClick if !self.shown.has(hash(hit.ad)) && !self.shown.had_more(1) => {
-                self.disorder = Some(Disorder { at: hit.time, what: Impossible::ClickUnseen });
+                self.cannot_be(Impossible::ClickUnseen(hash(hit.ad)), hit);
             }
             Kind::Pageview => {
-                for (index, order) in orders.iter().take(MAX_ORDERS).enumerate() {
+                for (index, order) in shape.orders.iter().take(MAX_ORDERS).enumerate() {
                     if hit.path == order.before {
                         self.seen_before |= 1 << index;
+                        self.can_be(Impossible::Skipped(index), hit);
                     } else if hit.path == order.after && self.seen_before & (1 << index) == 0 {
-                        self.disorder = Some(Disorder { at: hit.time, what: Impossible::Skipped(index) });
+                        self.cannot_be(Impossible::Skipped(index), hit);
                     }
                 }
             }
@@ -154,16 +147,30 @@ impl Visitor {
         }
     }
 
-    fn count_page(&mut self, time: i64, habit: &mut Habit) {
+    /// With another cookie, or none, what has to come before may have come.
+    fn cannot_be(&mut self, what: Impossible, hit: &Sighting) {
+        if hit.returned {
+            self.be_odd().see_disorder(Disorder { at: hit.time, what });
+        }
+    }
+
+    /// Batches come in any order: what has to come before may be told of after what it came before.
+    fn can_be(&mut self, what: Impossible, hit: &Sighting) {
+        if let Some(odd) = &mut self.odd {
+            odd.withdraw(what, hit.time);
+        }
+    }
+
+    fn count_page(&mut self, time: i64, habit: &mut Habit, burst_pages: u32) {
         let from = time - time.rem_euclid(SLOT_MS);
         if self.now.from != from {
             habit.count(self.now.pages);
             self.now = Busy { from, pages: 0 };
         }
         self.now.pages = self.now.pages.saturating_add(1);
-        let is_old = time - self.busiest.from > super::DAY_MS;
-        if is_old || self.now.pages > self.busiest.pages {
-            self.busiest = self.now;
+        if self.now.pages >= burst_pages {
+            let now = self.now;
+            self.be_odd().see_burst(now);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A check by user key looks at the browsers of that user as well.
 //!
-//! In: the browsers in which the key was seen in the two days that rules count by. Out: what the rules
-//! say of the user and of **one** of the browsers, the one that they say most of. What a phone and a
+//! In: the browsers in which the key came with the cookie in the two days that rules count by. Out: what the
+//! rules say of the user and of **one** of the browsers, the one that they say most of. What a phone and a
 //! computer do each does not add up: a payment is made on one of them, and an honest phone among
 //! thousands at a carrier's address tells nothing of a computer behind a VPN.
 //!
@@ -105,7 +105,9 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fraud::memory::{DAY_MS, Shape};
+    use crate::fraud::follow::shape;
+    use crate::fraud::gone::Subjects;
+    use crate::fraud::memory::DAY_MS;
     use crate::fraud::rules::tests::{MINUTE, NOON, fraud, hit};
     use crate::fraud::rules::{Cookie, ask};
     use crate::fraud::sighting::Sighting;
@@ -119,7 +121,7 @@ mod tests {
     }
 
     fn seen(hits: &[Sighting]) -> Memory {
-        let mut memory = Memory::new(Shape { most: 1_000, orders: fraud("").page_order });
+        let mut memory = Memory::new(shape(&fraud("")));
         for hit in hits {
             memory.see(hit);
         }
@@ -219,7 +221,7 @@ mod tests {
         let hits = [of(1, NOON), headless(2, NOON + MINUTE)];
         let mut memory = seen(&hits);
         assert_eq!(fired(&said(&memory, NOON + 2 * MINUTE).0).len(), 1);
-        memory.forget(&[2], &[]);
+        memory.forget(&Subjects { visitors: [2].into(), ..Subjects::default() });
         let (told, browsers) = said(&memory, NOON + 2 * MINUTE);
         assert_eq!((fired(&told).len(), browsers), (0, 1));
         // Somebody else has it now.

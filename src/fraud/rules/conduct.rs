@@ -4,25 +4,22 @@ use serde_json::json;
 
 use super::place::instant;
 use super::{Cookie, Facts, Verdict};
-use crate::fraud::memory::visitor::{Change, Impossible};
-use crate::mark::Mark;
+use crate::fraud::memory::DAY_MS;
+use crate::fraud::memory::odd::Impossible;
 use crate::privacy::keys::CookieError;
 
 /// The habit of a site is known from so many ten minutes on: one in a thousand is then five.
 const LEAST_KNOWN: u64 = 5_000;
-/// A cookie that goes to and fro between browsers so often was not passed on, but copied.
-const TO_AND_FRO: u16 = 3;
 
 /// More pages than the configured floor, and than a multiple of what all but one in a
 /// thousand visitors of this site stay within. Without a habit yet, the floor alone.
 pub fn burst(facts: &Facts) -> Verdict {
     let Some(visitor) = facts.visitor else { return facts.nothing_seen() };
-    let (busiest, habit, config) = (visitor.busiest, &facts.memory.habit, facts.config);
+    let (habit, config) = (&facts.memory.habit, facts.config);
     let usual = if habit.known() < LEAST_KNOWN { 0 } else { habit.usual() };
     let most = config.pages_per_ten_minutes.max(usual.saturating_mul(config.burst_times));
-    if busiest.pages < most || !facts.is_fresh(busiest.from) {
-        return Verdict::Quiet;
-    }
+    let busiest = visitor.odd().and_then(|odd| odd.busiest(facts.now - DAY_MS));
+    let Some(busiest) = busiest.filter(|busiest| busiest.pages >= most) else { return Verdict::Quiet };
     Verdict::fired(
         busiest.pages,
         json!({
@@ -32,31 +29,14 @@ pub fn burst(facts: &Facts) -> Verdict {
     )
 }
 
-/// Marks of programs. That an address is crowded, or a referrer an advertisement, is said
-/// of others than the visitor.
+/// Hits with the mark of a program ([`crate::fraud::sighting::Sighting::is_of_program`]).
 pub fn automation(facts: &Facts) -> Verdict {
-    let of_program = |name: &str| {
-        matches!(
-            Mark::parse(name),
-            Some(
-                Mark::Crawler
-                    | Mark::Automation
-                    | Mark::Headless
-                    | Mark::Library
-                    | Mark::Empty
-                    | Mark::Contradiction
-                    | Mark::Impossible
-            )
-        )
-    };
     let Some(visitor) = facts.visitor else { return facts.nothing_seen() };
-    let mark = facts.name(visitor.mark);
-    if visitor.marked == 0 || !of_program(mark) || !facts.is_fresh(visitor.marked_at) {
-        return Verdict::Quiet;
-    }
+    let program = visitor.odd().and_then(|odd| odd.program);
+    let Some(program) = program.filter(|program| facts.is_fresh(program.at)) else { return Verdict::Quiet };
     Verdict::fired(
-        visitor.marked,
-        json!({ "mark": mark, "hits": visitor.marked, "last": instant(visitor.marked_at) }),
+        program.hits,
+        json!({ "mark": facts.name(program.mark), "hits": program.hits, "last": instant(program.at) }),
     )
 }
 
@@ -75,16 +55,17 @@ pub fn cookie_forged(facts: &Facts) -> Verdict {
 }
 
 pub fn cookie_replayed(facts: &Facts) -> Verdict {
-    changed(facts, |change| change.turns >= TO_AND_FRO && change.moved)
+    changed(facts, true)
 }
 
 pub fn browser_change(facts: &Facts) -> Verdict {
-    changed(facts, |change| change.turns < TO_AND_FRO || !change.moved)
+    changed(facts, false)
 }
 
-fn changed(facts: &Facts, fits: fn(&Change) -> bool) -> Verdict {
+fn changed(facts: &Facts, is_to_and_fro: bool) -> Verdict {
     let Some(visitor) = facts.visitor else { return facts.nothing_seen() };
-    match visitor.changed.filter(|change| fits(change) && facts.is_fresh(change.at)) {
+    let change = visitor.odd().and_then(|odd| odd.change(is_to_and_fro));
+    match change.filter(|change| facts.is_fresh(change.at)) {
         None => Verdict::Quiet,
         Some(change) => Verdict::fired(
             change.turns,
@@ -98,12 +79,14 @@ fn changed(facts: &Facts, fits: fn(&Change) -> bool) -> Verdict {
 
 pub fn page_order(facts: &Facts) -> Verdict {
     let Some(visitor) = facts.visitor else { return facts.nothing_seen() };
-    let Some(disorder) = visitor.disorder.filter(|disorder| facts.is_fresh(disorder.at)) else {
+    let Some(disorder) =
+        visitor.odd().and_then(|odd| odd.disorder()).filter(|disorder| facts.is_fresh(disorder.at))
+    else {
         return Verdict::Quiet;
     };
     let at = instant(disorder.at);
     match disorder.what {
-        Impossible::ClickUnseen => {
+        Impossible::ClickUnseen(_) => {
             Verdict::fired(0_u64, json!({ "what": "a click on an ad block that was never shown", "at": at }))
         }
         Impossible::Skipped(index) => match facts.config.page_order.get(index) {

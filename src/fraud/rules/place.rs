@@ -18,10 +18,10 @@ pub fn speed(facts: &Facts) -> Verdict {
         return facts.nothing_seen();
     }
     let (most, least) = (facts.config.speed_km_per_hour, facts.config.speed_km);
-    let fastest = tracks
-        .filter_map(|(who, track)| Some((who, track.jump?)))
-        .find(|(_, jump)| jump.km_per_hour > most && jump.km >= least && facts.is_fresh(jump.to.time));
-    let Some((who, jump)) = fastest else { return Verdict::Quiet };
+    let latest = tracks
+        .filter_map(|(who, track)| Some((who, track.jump.as_deref()?)))
+        .find(|(_, jump)| jump.is_beyond(most, least) && facts.is_fresh(jump.to.time));
+    let Some((who, jump)) = latest else { return Verdict::Quiet };
     let place = |place: Place| {
         json!({
             "country": facts.name(place.country), "city": facts.name(place.city), "at": instant(place.time),

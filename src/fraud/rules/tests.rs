@@ -2,7 +2,8 @@ use super::*;
 use crate::config::Config;
 use crate::enrich::Coordinates;
 use crate::event::Kind;
-use crate::fraud::memory::{DAY_MS, Shape};
+use crate::fraud::follow::shape;
+use crate::fraud::memory::DAY_MS;
 use crate::fraud::sighting::{Point, Sighting};
 use crate::mark::Mark;
 
@@ -22,6 +23,7 @@ pub(super) fn hit(time: i64) -> Sighting<'static> {
         time,
         kind: Kind::Pageview,
         browser: 1,
+        returned: true,
         visitor: 1,
         user_key: 9,
         address: 7,
@@ -41,7 +43,7 @@ pub(super) fn hit(time: i64) -> Sighting<'static> {
 /// What a rule says a minute after the last of these hits.
 fn said(rule: &str, hits: &[Sighting], change: impl FnOnce(&mut Facts)) -> Verdict {
     let config = fraud("");
-    let mut memory = Memory::new(Shape { most: 100_000, orders: config.page_order.clone() });
+    let mut memory = Memory::new(shape(&config));
     for hit in hits {
         memory.see(hit);
     }
@@ -126,6 +128,15 @@ fn speed_is_of_airliners_and_far() {
     // What was two days ago is over.
     let hits = [hit(NOON), in_lisbon(NOON + MINUTE)];
     assert_eq!(said("speed", &hits, |facts| facts.now += 2 * DAY_MS), Verdict::Quiet);
+    // A short way, however fast, hides no long one that is slower: to Lisbon it is 3,260 km in two hours.
+    let estonia =
+        Sighting { country: "EE", point: Some(Point { at: tallinn, accuracy_km: 50 }), ..hit(NOON + MINUTE) };
+    let evidence = fires("speed", &[hit(NOON), estonia, in_lisbon(NOON + 121 * MINUTE)]);
+    assert_eq!((&evidence["from"]["country"], &evidence["to"]["country"]), (&"EE".into(), &"PT".into()));
+    // Nor does a faster one of the day before, when it is over.
+    let back = |minutes| hit(NOON + minutes * MINUTE);
+    let hits = [hit(NOON), in_lisbon(NOON + MINUTE), back(8 * 60), in_lisbon(NOON + 10 * 60 * MINUTE)];
+    assert!(matches!(said("speed", &hits, |facts| facts.now = NOON + 30 * 60 * MINUTE), Verdict::Fired(_)));
     // A user with two browsers.
     let other = Sighting { browser: 2, visitor: 2, ..in_lisbon(NOON + MINUTE) };
     assert_eq!(fires("speed", &[hit(NOON), other])["of"], "user");
@@ -214,6 +225,15 @@ fn a_burst_is_beyond_the_floor_and_the_habit_of_the_site() {
     let pages = |count: i64| -> Vec<Sighting> { (0..count).map(|page| hit(NOON + page * 1000)).collect() };
     assert_eq!(fires("burst", &pages(60))["pages"], 60);
     is_quiet("burst", &pages(59));
+    // The second burst of a day is one when the first is over.
+    let second = pages(80).into_iter().map(|page| Sighting { time: page.time + 20 * 60 * MINUTE, ..page });
+    let hits = [pages(100), second.collect()].concat();
+    for (hours, pages) in [(23, 100), (25, 80)] {
+        match said("burst", &hits, |facts| facts.now = NOON + hours * 60 * MINUTE) {
+            Verdict::Fired(evidence) => assert_eq!(evidence.shown["pages"], pages),
+            other => panic!("burst does not fire after {hours} hours: {other:?}"),
+        }
+    }
     // On a site whose visitors read forty pages in ten minutes a hundred is nothing.
     let readers = (1..=6_000_u64).flat_map(|browser| {
         let reader = move |time| Sighting {
@@ -243,6 +263,9 @@ fn marks_of_programs_are_automation_and_others_are_not() {
             false => is_quiet("automation", &hits),
         }
     }
+    let marked = |mark, minute| Sighting { mark, ..hit(NOON + minute * MINUTE) };
+    let evidence = fires("automation", &[marked("headless", 0), marked("referrer-spam", 5)]);
+    assert_eq!((&evidence["mark"], &evidence["hits"]), (&"headless".into(), &1.into()), "of programs alone");
 }
 
 #[test]
@@ -276,6 +299,11 @@ fn to_and_fro_at_two_addresses_is_a_copied_cookie_and_once_is_a_change() {
         is_quiet("cookie_replayed", &hits);
         assert_eq!(fires("browser_change", &hits)["to"], "Chrome on Windows");
     }
+    // A change in the next visit is told of beside.
+    let next = [hit(NOON + 60 * MINUTE), other(NOON + 61 * MINUTE, 7)];
+    let hits = [turns(3, 8), next.to_vec()].concat();
+    assert_eq!(fires("cookie_replayed", &hits)["times"], 3);
+    assert_eq!(fires("browser_change", &hits)["times"], 1);
 }
 
 #[test]
@@ -292,7 +320,7 @@ fn pages_have_an_order() {
 #[test]
 fn a_weight_of_nothing_turns_a_rule_off_and_other_weights_are_added() {
     let config = fraud("[fraud.weights]\nspeed = 0\nmany_countries = 7\n");
-    let mut memory = Memory::new(Shape { most: 100, orders: Vec::new() });
+    let mut memory = Memory::new(shape(&config));
     for hit in [hit(NOON), in_lisbon(NOON + MINUTE), Sighting { country: "DE", ..in_lisbon(NOON + MINUTE) }] {
         memory.see(&hit);
     }

@@ -89,6 +89,7 @@ impl Maker {
             time,
             kind: Kind::Pageview,
             browser,
+            returned: true,
             visitor: browser,
             user_key: 0,
             address,

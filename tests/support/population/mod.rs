@@ -6,16 +6,19 @@
 //!
 //! - [`hits`]: what all of them are made of: places, pages a minute apart, a question in the end
 //! - [`honest`]: honest people who do what looks odd
+//! - [`refusing`]: honest people whose browsers keep no cookie
 //! - [`frauds`]: frauds of the kind that each rule looks for
 //! - [`tally`]: what the rules said of them
 
 mod frauds;
 mod hits;
 mod honest;
+mod refusing;
 mod tally;
 
 use metka::config::Config;
 use metka::enrich::NetworkKind;
+use metka::fraud::follow::shape;
 use metka::fraud::memory::{Memory, Shape};
 use metka::fraud::rules::{Cookie, TABLE};
 use metka::fraud::sighting::Sighting;
@@ -23,6 +26,9 @@ use metka::fraud::sighting::Sighting;
 use crate::random::Random;
 
 pub use tally::Tally;
+
+/// For so many honest people there is one whose browser keeps no cookie.
+const REFUSING: u64 = 10;
 
 /// Somebody who is asked about in the end.
 struct Person {
@@ -49,8 +55,8 @@ struct Maker {
     people: Vec<Person>,
 }
 
-/// So many honest visitors, as many honest users of two devices, and so many frauds of each kind, by the rules of this configuration; with a database that tells
-/// of networks, or without.
+/// So many honest visitors, as many honest users of two devices, a tenth as many who refuse cookies, and so many frauds of each kind, by the rules of this
+/// configuration; with a database that tells of networks, or without.
 pub fn judge(honest: u64, frauds: u64, config: &Config, networks: bool) -> Tally {
     let mut maker = Maker { random: Random(20_261_127), events: Vec::new(), people: Vec::new() };
     for number in 0..honest {
@@ -64,9 +70,12 @@ pub fn judge(honest: u64, frauds: u64, config: &Config, networks: bool) -> Tally
             maker.fraud(kind, number);
         }
     }
+    for number in 0..honest / REFUSING {
+        maker.refusing(number);
+    }
     let Maker { mut events, people, .. } = maker;
     events.sort_by_key(|(time, _)| *time);
-    let mut memory = Memory::new(Shape { most: 5_000_000, orders: config.fraud.page_order.clone() });
+    let mut memory = Memory::new(Shape { most: 5_000_000, ..shape(&config.fraud) });
     let mut tally = Tally::of(honest);
     for (now, event) in &events {
         match event {

@@ -16,7 +16,8 @@ pub struct Tally {
     pub honest_over: BTreeMap<&'static str, u64>,
     /// Those whom more than one rule brought there.
     pub honest_over_by_several: u64,
-    /// The same of honest users of two devices, of whom there are as many.
+    /// The same of honest users of two devices, of whom there are as many, and of those who refuse cookies, of whom
+    /// there are a tenth as many.
     pub users_over: BTreeMap<&'static str, u64>,
     pub users_over_by_several: u64,
     pub rules: Vec<Of>,
