@@ -1,7 +1,7 @@
 //! Brings storage up, and then what needs it: migrations, the shipper,
 //! questions, the demo's history. The hit path waits for none of this.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -223,6 +223,8 @@ async fn tend(rollups: Arc<Rollups>, state: Arc<web::State>) {
 async fn remember(memories: Arc<Memories>, state: Arc<web::State>) {
     // When all sites are to be looked after, whatever was shipped from here.
     let mut all_at = Instant::now();
+    // Sites whose questions were refused; said once until they are answered again.
+    let mut refused: HashSet<String> = HashSet::new();
     loop {
         let due = memories.wait(all_at).await;
         let config = state.config.load_full();
@@ -230,7 +232,18 @@ async fn remember(memories: Arc<Memories>, state: Arc<web::State>) {
         let mut is_pending = false;
         for site in config.sites.iter().filter(|site| due.has(&site.id)) {
             match memories.tend(&config, site, state.timestamp()).await {
-                Ok(of_site) => is_pending |= of_site,
+                Ok(of_site) => {
+                    is_pending |= of_site;
+                    refused.remove(&site.id);
+                }
+                Err(error @ StorageError::Refused { .. }) if refused.insert(site.id.clone()) => {
+                    tracing::error!(
+                        %error,
+                        site = site.id,
+                        "storage refuses what the memory of visitors asks; checks and alerts know nothing new"
+                    );
+                    is_pending = true;
+                }
                 Err(error) if error.is_retryable() => {
                     tracing::debug!(%error, site = site.id, "storage is not there for the memory of visitors");
                     is_pending = true;

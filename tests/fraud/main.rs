@@ -8,6 +8,7 @@ mod alerts;
 mod browser;
 mod collectors;
 mod crowd;
+mod follow;
 #[path = "../support/http.rs"]
 #[expect(dead_code, reason = "each test binary uses its part of the shared client")]
 mod http;
