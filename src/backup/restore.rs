@@ -15,7 +15,6 @@
 //! `backup.dir`; dead letters keep their rows until they are replayed, through the
 //! same tombstones.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,7 +37,7 @@ use crate::settings;
 use crate::ship::{self, ShipMetrics};
 use crate::spool::{self, Tombstones, Tuning, tombstone};
 use crate::store::{Block, Limits, List, Param, Storage, StorageError};
-use crate::subject::block;
+use crate::subject::block::{self, ListCopy};
 
 /// The directory of the register, of acts and of the copies of blocks and holds.
 const RIGHTS: &str = "rights";
@@ -295,16 +294,16 @@ fn newest(list: List, config: &Config, file: &Path) -> Result<Option<Vec<Block>>
     let name = block::file_name(list);
     let target = config.data_dir.join(RIGHTS).join(name);
     let beside = |dir: &Path| dir.join(name);
-    let mut newest: Option<(i64, PathBuf, BTreeMap<Block, i64>)> = None;
+    let mut newest: Option<(PathBuf, ListCopy)> = None;
     for path in [target.clone(), beside(&config.backup.dir), beside(file.parent().unwrap_or(Path::new(".")))]
     {
-        let read = block::read_written(&path).map_err(|error| BackupError::Blocks(error.to_string()))?;
-        let Some((written, entries)) = read else { continue };
-        if newest.as_ref().is_none_or(|(latest, ..)| written > *latest) {
-            newest = Some((written, path, entries));
+        let read = block::read_copy(&path).map_err(|error| BackupError::Blocks(error.to_string()))?;
+        let Some(copy) = read else { continue };
+        if newest.as_ref().is_none_or(|(_, latest)| copy.written_ms > latest.written_ms) {
+            newest = Some((path, copy));
         }
     }
-    let Some((_, path, entries)) = newest else { return Ok(None) };
+    let Some((path, ListCopy { entries, .. })) = newest else { return Ok(None) };
     if path != target {
         let bytes = std::fs::read(&path);
         bytes.and_then(|bytes| crate::private_file::replace(&target, &bytes)).map_err(at(&target))?;

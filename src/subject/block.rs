@@ -54,6 +54,14 @@ struct Entry {
     since: i64,
 }
 
+/// A copy of a list.
+pub struct ListCopy {
+    /// In milliseconds since 1970; 0 where it does not say.
+    pub written_ms: i64,
+    /// Since when each is on the list, in milliseconds since 1970.
+    pub entries: BTreeMap<Block, i64>,
+}
+
 // === impl Office ===
 
 impl Office {
@@ -184,11 +192,11 @@ pub fn file_name(list: List) -> &'static str {
 
 /// The entries of a copy, and since when; none if there is no file.
 pub fn read(path: &Path) -> Result<BTreeMap<Block, i64>, SubjectError> {
-    Ok(read_written(path)?.map(|(_, entries)| entries).unwrap_or_default())
+    Ok(read_copy(path)?.map(|copy| copy.entries).unwrap_or_default())
 }
 
-/// The same, and when it was written, in milliseconds since 1970: 0 where it does not say.
-pub fn read_written(path: &Path) -> Result<Option<(i64, BTreeMap<Block, i64>)>, SubjectError> {
+/// The copy at this path; none if there is no file.
+pub fn read_copy(path: &Path) -> Result<Option<ListCopy>, SubjectError> {
     let at = |source| SubjectError::File { path: path.to_owned(), source };
     let Some(bytes) = file::read(path).map_err(at)? else { return Ok(None) };
     let wrong = |what: String| SubjectError::Format { path: PathBuf::from(path), what };
@@ -197,7 +205,8 @@ pub fn read_written(path: &Path) -> Result<Option<(i64, BTreeMap<Block, i64>)>, 
         return Err(wrong(format!("version {}", contents.version)));
     }
     let block = |entry: Entry| (Block { site: entry.site, subject: entry.subject.into() }, entry.since);
-    Ok(Some((contents.written, contents.blocks.into_iter().map(block).collect())))
+    let entries = contents.blocks.into_iter().map(block).collect();
+    Ok(Some(ListCopy { written_ms: contents.written, entries }))
 }
 
 /// What is on a list when a person is.

@@ -37,8 +37,8 @@ fn total(rows: &[Vec<Value>]) -> u64 {
 
 fn sent(server: &Server) -> Sent {
     let mut sent = Sent::new();
-    let mut hit = |times: u64, site, reason, address, send: Send| {
-        let from = if address == "" { ADDRESSES[0] } else { address };
+    let mut hit = |times: u64, site, reason, address: &'static str, send: Send| {
+        let from = if address.is_empty() { ADDRESSES[0] } else { address };
         for _ in 0..times {
             let reply = send(&[("X-Forwarded-For", from)]);
             let told = reply.header("x-metka").map(str::to_owned);
@@ -62,7 +62,7 @@ fn sent(server: &Server) -> Sent {
     hit(2, "", "bad-request", ADDRESSES[1], &|headers| exchange(server.collect, &event("{", headers)));
     let by = |private: (&'static str, &'static str), query: &'static str| {
         move |headers: &[(&str, &str)]| {
-            let all = [headers, &[private]].concat();
+            let all = [headers, &[private][..]].concat();
             exchange(server.collect, &get(&format!("/pixel.gif?{query}"), &all))
         }
     };
@@ -83,7 +83,7 @@ fn sent(server: &Server) -> Sent {
     // Of a hit of no site nobody knows.
     hit(1, "", "bad-request", "", &by(SIGNAL, "s=%zz"));
     hit(2, "", "bad-request", "", &|headers| {
-        exchange(server.collect, &event("{", &[headers, &[SIGNAL]].concat()))
+        exchange(server.collect, &event("{", &[headers, &[SIGNAL][..]].concat()))
     });
     sent
 }
