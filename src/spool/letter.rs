@@ -219,18 +219,26 @@ pub(super) fn letter_path(dir: &Path, id: u64) -> PathBuf {
 
 /// The dead letters below a spool's directory, oldest id first.
 pub(super) fn letter_files(dir: &Path) -> Result<Vec<(u64, PathBuf)>, SpoolError> {
+    let with_id = |path: PathBuf| id_of(&path).map(|id| (id, path));
+    let mut found: Vec<(u64, PathBuf)> = files(dir)?.into_iter().filter_map(with_id).collect();
+    found.sort();
+    Ok(found)
+}
+
+/// Files that were to become letters when the process ended.
+pub(super) fn unfinished_letters(dir: &Path) -> Result<Vec<PathBuf>, SpoolError> {
+    let mut found = files(dir)?;
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "new"));
+    Ok(found)
+}
+
+fn files(dir: &Path) -> Result<Vec<PathBuf>, SpoolError> {
     let dir = letters_dir(dir);
     let entries = match std::fs::read_dir(&dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(SpoolError::io("list", &dir))?,
     };
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(SpoolError::io("list", &dir))?.path();
-        found.extend(id_of(&path).map(|id| (id, path)));
-    }
-    found.sort();
-    Ok(found)
+    entries.map(|entry| Ok(entry.map_err(SpoolError::io("list", &dir))?.path())).collect()
 }
 
 /// The batch that a file's name says it holds; `None` if that is no name of a letter.

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use super::checkpoint::{Checkpoint, Mark, Node, Read};
 use super::disk::{Disk, FailStop, copy, datasync, write_zeros};
 use super::keeper;
-use super::letter::{self, DEAD_LETTERS, letter_files, letters_dir};
+use super::letter::{self, DEAD_LETTERS, letter_files, letters_dir, unfinished_letters};
 use super::log::{Current, Log, LogError};
 use super::outlet::tombstones_path;
 use super::record::{BatchSeal, GROUP_START, SEGMENT_HEADER_BYTES, stamp};
@@ -473,6 +473,11 @@ fn dead_letters(
     disk: &dyn Disk,
     report: &mut RecoveryReport,
 ) -> Result<Letters, SpoolError> {
+    // One that was being written has its rows elsewhere still: in the log, or in the letter that it
+    // was to replace.
+    for path in unfinished_letters(dir)? {
+        disk.remove(&path).map_err(SpoolError::io("remove", path))?;
+    }
     let mut found = Letters::default();
     for (id, path) in letter_files(dir)? {
         let waits = ready

@@ -30,7 +30,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -208,7 +208,8 @@ impl Office {
     }
 
     /// At a start, when storage is there: ends what was begun, and deletes again what a
-    /// tombstone in force covers. Says how many rows there were.
+    /// tombstone covers that is no older than a backup may be: storage has lost no deletion that
+    /// is older. Says how many rows there were.
     pub async fn recheck(&self) -> Result<u64, SubjectError> {
         let _alone = alone().await;
         // A value that was being corrected when the process ended is nowhere any more.
@@ -235,7 +236,15 @@ impl Office {
                 "refused hits of erased addresses were in storage and are deleted again"
             );
         }
-        Ok(self.storage.erase(tombstones.list()).await?)
+        let oldest_backup =
+            Timestamp::now() - SignedDuration::from_hours(24 * i64::from(self.config.backup.max_age_days));
+        let in_doubt: Vec<Tombstone> = tombstones
+            .list()
+            .iter()
+            .filter(|one| one.made_ms >= oldest_backup.as_millisecond())
+            .cloned()
+            .collect();
+        Ok(self.storage.erase(&in_doubt).await?)
     }
 
     async fn carry_out_left(&self) -> Result<(), SubjectError> {

@@ -240,3 +240,14 @@ fn a_purge_sets_aside_what_it_cannot_read_and_writes_the_rest_without_erased_row
     drop(rig);
     assert!(verify(dir.path()).expect("it reads").ok);
 }
+
+#[test]
+fn a_letter_that_was_being_written_at_a_kill_is_gone_at_the_next_start() {
+    let (dir, tokens) = with_letters(1);
+    let [letter] = &letters(dir.path())[..] else { panic!("one letter") };
+    let unfinished = letter.with_extension("new");
+    std::fs::copy(letter, &unfinished).expect("copied");
+    let rig = Rig::open(options(dir.path()), small());
+    assert!(!unfinished.exists() && letter.exists());
+    assert_eq!((tokens.len(), rig.outlet.backlog().dead_rows), (1, ROWS as u64));
+}
