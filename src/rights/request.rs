@@ -280,7 +280,10 @@ fn without_identifier(word: &str) -> Cow<'_, str> {
     let holds_address = word.split(|letter| !is_part(letter)).any(|run| {
         // Behind a word of nothing but hex digits: `add:192.0.2.7`.
         let labelled = run.split(':').map(|part| part.trim_matches('.'));
-        let whole = [run, run.trim_end_matches('.'), run.trim_matches([':', '.'])];
+        // Colons may end an address, and begin one.
+        let begun = run.trim_start_matches([':', '.']);
+        let whole =
+            [run, run.trim_end_matches('.'), begun.trim_end_matches('.'), run.trim_matches([':', '.'])];
         whole.into_iter().chain(labelled).any(is_address)
     });
     if holds_address {

@@ -197,8 +197,10 @@ impl Storage {
             return Ok(());
         }
         let before = self.count(&held, &[]).await?;
+        // Within, as the condition is to see the column and not the value that it gets.
         let again = format!(
-            "INSERT INTO {database}.hits SELECT * REPLACE (true AS hold) FROM {database}.hits WHERE {free}"
+            "INSERT INTO {database}.hits SELECT * REPLACE (true AS hold) \
+             FROM (SELECT * FROM {database}.hits WHERE {free})"
         );
         // Of any month, and alike in all but one column.
         let settings = [

@@ -149,6 +149,7 @@ fn a_restored_backup_has_the_holds_of_today() {
     there.done(&["keys", "import", file, "--passphrase-stdin"], "five words on a card");
     there.done(&["restore", made["file"].as_str().expect("a file")], "");
     let server = there.serve();
+    stored(&server, "clinic", 3);
     let held = |browser: &Browser| subject(&there, "find", browser)["hold"].as_bool();
     assert_eq!([&anna, &boris].map(held), [Some(true), Some(false)]);
     assert_eq!(count(&server, "hold"), 2, "one of them was past its term when it was restored");
