@@ -98,6 +98,11 @@ fn a_block_that_storage_could_not_take_is_in_force_when_it_is_back_also_after_a_
     server.kill();
     let server = place.serve();
     wait_for("his block", || page(&server, &boris, &his).contains("The data is blocked").then_some(()));
+    // It is carried out as soon as storage answers, and questions are a moment after.
+    wait_for("storage", || {
+        let health = crate::http::exchange(server.web, &crate::http::get("/health", &[]));
+        (health.json()["storage"] == "ready").then_some(())
+    });
     assert_eq!(numbers(&place), serde_json::json!([0, 0]));
     assert_eq!(register(&place).len(), 2);
     assert_eq!(server.terminate().0, Some(0));
