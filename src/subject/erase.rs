@@ -208,8 +208,8 @@ impl Office {
     }
 
     /// At a start, when storage is there: ends what was begun, and deletes again what a
-    /// tombstone covers that is no older than a backup may be: storage has lost no deletion that
-    /// is older. Says how many rows there were.
+    /// tombstone covers that is no older than a backup may be, from which it could come back. Says
+    /// how many rows there were.
     pub async fn recheck(&self) -> Result<u64, SubjectError> {
         let _alone = alone().await;
         // A value that was being corrected when the process ended is nowhere any more.
